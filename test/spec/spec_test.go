@@ -1,0 +1,206 @@
+package spec
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestRepositoryRows(t *testing.T) {
+	root, err := Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := Load(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Rows are never added or removed: the manual has this many.
+	if len(rows) != 1927 {
+		t.Errorf("docs/spec holds %d rows, want 1927", len(rows))
+	}
+	parts := map[string]int{}
+	for _, r := range rows {
+		parts[r.ID[:2]]++
+	}
+	if diff := cmp.Diff(map[string]int{"P1": 432, "P2": 374, "P3": 479, "P4": 347, "P5": 295}, parts); diff != "" {
+		t.Errorf("rows of each part (-want +got):\n%s", diff)
+	}
+}
+
+func TestManifests(t *testing.T) {
+	names, err := fs.Glob(Manifests(), "*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(names) < 150 {
+		t.Errorf("%d manifests, want at least 150", len(names))
+	}
+	data, err := Manifest("p2-10.18.8.4-vm-cpu-host-model.yaml")
+	if err != nil || !strings.Contains(string(data), "model: host-model") {
+		t.Errorf("manifest does not ask for host-model (error %v):\n%s", err, data)
+	}
+	if _, err := Manifest("absent.yaml"); err == nil {
+		t.Error("an absent manifest gave no error")
+	}
+}
+
+func TestParse(t *testing.T) {
+	const head = "# P2-EFI: UEFI\n\n| ID | Section | Requirement | How tested | State | Note |\n| --- | --- | --- | --- | --- | --- |\n"
+	for _, tc := range []struct {
+		name, line string
+		want       []Row
+		err        string
+	}{
+		{"covered", "| P2-EFI-03 | 10.18.4 | boots `a \\| b` | 1N | covered |  |",
+			[]Row{{ID: "P2-EFI-03", Section: "10.18.4", Text: "boots `a | b`", How: "1N", State: Covered, File: "docs/spec/P2-EFI.md", Line: 5}}, ""},
+		{"partly", "| P2-EFI-03 |  | boots |  | partly | not from disk |",
+			[]Row{{ID: "P2-EFI-03", Text: "boots", State: Partly, Note: "not from disk", File: "docs/spec/P2-EFI.md", Line: 5}}, ""},
+		{"prose", "P2-EFI-03 is a row", nil, ""},
+		{"too many cells", "| P2-EFI-03 | 1 | a | b | c | todo |  |", nil, `docs/spec/P2-EFI.md:5: row has 7 cells instead of 6 (a | within a cell is written \|)`},
+		{"unknown state", "| P2-EFI-03 | 1 | a | b | done |  |", nil, `docs/spec/P2-EFI.md:5: row P2-EFI-03: state "done" must be one of [covered partly todo later not-ours]`},
+		{"partly without note", "| P2-EFI-03 | 1 | a | b | partly |  |", nil, "docs/spec/P2-EFI.md:5: row P2-EFI-03 is partly covered: its note must say what is missing"},
+		{"later without note", "| P2-EFI-03 | 1 | a | b | later |  |", nil, "docs/spec/P2-EFI.md:5: row P2-EFI-03 is put off: its note must name what it waits for"},
+		{"not ours without note", "| P2-EFI-03 | 1 | a | b | not-ours |  |", nil, "docs/spec/P2-EFI.md:5: row P2-EFI-03 is not ours: its note must say whose it is"},
+		{"no text", "| P2-EFI-03 | 1 |  | b | todo |  |", nil, "docs/spec/P2-EFI.md:5: row P2-EFI-03 has no requirement"},
+		{"bad ID", "| P2-EFI-x | 1 | a | b | todo |  |", nil, `docs/spec/P2-EFI.md:5: "P2-EFI-x" is not the ID of a row`},
+		{"wrong file", "| P2-TPM-01 | 1 | a | b | todo |  |", nil, "docs/spec/P2-EFI.md:5: row P2-TPM-01 does not belong to area P2-EFI"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := Parse("docs/spec/P2-EFI.md", []byte(head+tc.line+"\n"))
+			if diff := cmp.Diff(tc.err, text(err)); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("rows (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestLoadRefusesDuplicates(t *testing.T) {
+	root := t.TempDir()
+	line := "| P2-EFI-01 | 1 | a | b | todo |  |\n"
+	write(t, filepath.Join(root, "docs/spec/P2-EFI.md"), line+line)
+	_, err := Load(root)
+	if want := "docs/spec/P2-EFI.md:2: row P2-EFI-01 stands in docs/spec/P2-EFI.md:1 too"; text(err) != want {
+		t.Errorf("error %q, want %q", text(err), want)
+	}
+}
+
+// fakeT stands for a test whose end the caller decides.
+type fakeT struct {
+	testing.TB
+	name            string
+	failed, skipped bool
+	fatal           string
+	cleanups        []func()
+}
+
+func (f *fakeT) Helper()           {}
+func (f *fakeT) Name() string      { return f.name }
+func (f *fakeT) Failed() bool      { return f.failed }
+func (f *fakeT) Skipped() bool     { return f.skipped }
+func (f *fakeT) Cleanup(fn func()) { f.cleanups = append(f.cleanups, fn) }
+func (f *fakeT) Fatal(a ...any)    { f.fatal, f.failed = fmt.Sprint(a...), true; panic(f) }
+func (f *fakeT) Fatalf(s string, a ...any) {
+	f.Fatal(fmt.Sprintf(s, a...))
+}
+func (f *fakeT) Errorf(s string, a ...any) { f.failed = true }
+
+func (f *fakeT) run(body func(testing.TB)) {
+	defer func() {
+		if r := recover(); r != nil && r != any(f) {
+			panic(r)
+		}
+		for _, fn := range f.cleanups {
+			fn()
+		}
+	}()
+	body(f)
+}
+
+func TestCovers(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		fake  fakeT
+		body  func(testing.TB)
+		want  []string
+		fatal string
+	}{
+		{"passes", fakeT{}, func(t testing.TB) { Covers(t, "P2-EFI-01", "P2-EFI-02") }, []string{"P2-EFI-01", "P2-EFI-02"}, ""},
+		{"fails", fakeT{failed: true}, func(t testing.TB) { Covers(t, "P2-EFI-01") }, nil, ""},
+		{"skipped", fakeT{skipped: true}, func(t testing.TB) { Covers(t, "P2-EFI-01") }, nil, ""},
+		{"unknown row", fakeT{}, func(t testing.TB) { Covers(t, "P2-EFI-99") }, nil, `no row "P2-EFI-99" in docs/spec`},
+		{"no row", fakeT{}, func(t testing.TB) { Covers(t) }, nil, "spec.Covers names no row"},
+		{"too many at once", fakeT{}, func(t testing.TB) {
+			Covers(t, "P2-EFI-01", "P2-EFI-02", "P2-EFI-03", "P2-EFI-04", "P2-EFI-05", "P2-EFI-06")
+		}, nil, "test names 6 rows, at most 5 are allowed: split it"},
+		{"too many in all", fakeT{}, func(t testing.TB) {
+			Covers(t, "P2-EFI-01", "P2-EFI-02", "P2-EFI-03")
+			Covers(t, "P2-EFI-04", "P2-EFI-05", "P2-EFI-06")
+		}, nil, "test names 6 rows, at most 5 are allowed: split it"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "record.jsonl")
+			t.Setenv(RecordEnv, file)
+			f := tc.fake
+			f.name = "TestX/" + tc.name
+			f.run(tc.body)
+			if diff := cmp.Diff(tc.fatal, f.fatal); diff != "" {
+				t.Errorf("fatal (-want +got):\n%s", diff)
+			}
+			var got []string
+			data, _ := os.ReadFile(file) // absent when nothing was recorded
+			for line := range strings.Lines(string(data)) {
+				var r Record
+				if err := json.Unmarshal([]byte(line), &r); err != nil {
+					t.Fatal(err)
+				}
+				if r.Test != f.name || r.Package != "github.com/virtplane/virtplane/test/spec" {
+					t.Errorf("record is of %s in %s", r.Test, r.Package)
+				}
+				got = append(got, r.Row)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("recorded rows (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestPackageOf(t *testing.T) {
+	for in, want := range map[string]string{
+		"example.com/a/b.TestX":            "example.com/a/b",
+		"example.com/a/b_test.TestX.func1": "example.com/a/b",
+		"example.com/a/b.(*suite).TestX":   "example.com/a/b",
+		"main.TestX":                       "main",
+	} {
+		if got := packageOf(in); got != want {
+			t.Errorf("packageOf(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func write(t *testing.T, file, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
