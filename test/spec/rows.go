@@ -47,9 +47,6 @@ type Row struct {
 // Area is the row's ID without its number: P2-EFI for P2-EFI-03.
 func (r Row) Area() string { return r.ID[:strings.LastIndexByte(r.ID, '-')] }
 
-// idPattern matches a row's ID anywhere in a text.
-var idPattern = regexp.MustCompile(`\bP[1-5]-[A-Z0-9]+(?:-[A-Z0-9]+)*-[0-9]+[a-z]?\b`)
-
 var wholeID = regexp.MustCompile(`^(P[1-5]-[A-Z0-9]+(?:-[A-Z0-9]+)*)-[0-9]+[a-z]?$`)
 
 // Root finds the repository by its go.mod, upwards from the working directory

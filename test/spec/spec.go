@@ -64,7 +64,7 @@ func Covers(t testing.TB, ids ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pkg := callerPackage()
+	pkg := testPackage()
 	file := os.Getenv(RecordEnv)
 	t.Cleanup(func() {
 		claims.CompareAndDelete(t, n)
@@ -117,14 +117,20 @@ func appendRecords(file, pkg, test string, ids []string) error {
 	return f.Close()
 }
 
-// callerPackage gives the import path of the package that called Covers.
-func callerPackage() string {
-	pcs := make([]uintptr, 1)
-	if runtime.Callers(3, pcs) == 0 {
-		return ""
+// testPackage gives the import path of the package whose test is running: that
+// of the function that package testing called, however deep below it Covers is.
+func testPackage() string {
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
+	first, more := frames.Next()
+	for last := first; more; {
+		var next runtime.Frame
+		if next, more = frames.Next(); next.Function == "testing.tRunner" {
+			return packageOf(last.Function)
+		}
+		last = next
 	}
-	frame, _ := runtime.CallersFrames(pcs).Next()
-	return packageOf(frame.Function)
+	return packageOf(first.Function)
 }
 
 // packageOf cuts the function off a qualified name such as
