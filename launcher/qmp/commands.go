@@ -1,0 +1,108 @@
+package qmp
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// RunState is QEMU's own word for what the machine does.
+type RunState string
+
+// Run states that the launcher tells apart.
+const (
+	StateRunning       RunState = "running"
+	StatePaused        RunState = "paused"
+	StatePrelaunch     RunState = "prelaunch"
+	StateIOError       RunState = "io-error"
+	StateWatchdog      RunState = "watchdog"
+	StateShutdown      RunState = "shutdown"
+	StateGuestPanicked RunState = "guest-panicked"
+	StateInternalError RunState = "internal-error"
+)
+
+// Status is the answer to query-status.
+type Status struct {
+	Running bool     `json:"running"`
+	Status  RunState `json:"status"`
+}
+
+// QueryStatus asks what the machine does.
+func (c *Client) QueryStatus(ctx context.Context) (Status, error) {
+	var s Status
+	err := c.Execute(ctx, "query-status", nil, &s)
+	return s, err
+}
+
+// Stop halts the virtual CPUs. On halted ones it does nothing.
+func (c *Client) Stop(ctx context.Context) error { return c.Execute(ctx, "stop", nil, nil) }
+
+// Cont lets the virtual CPUs run. On running ones it does nothing.
+func (c *Client) Cont(ctx context.Context) error { return c.Execute(ctx, "cont", nil, nil) }
+
+// SystemPowerdown presses the power button.
+func (c *Client) SystemPowerdown(ctx context.Context) error {
+	return c.Execute(ctx, "system_powerdown", nil, nil)
+}
+
+// SystemReset presses the reset button.
+func (c *Client) SystemReset(ctx context.Context) error {
+	return c.Execute(ctx, "system_reset", nil, nil)
+}
+
+// Quit ends QEMU.
+func (c *Client) Quit(ctx context.Context) error { return c.Execute(ctx, "quit", nil, nil) }
+
+// ShutdownAction is what QEMU does when the guest has powered down.
+type ShutdownAction string
+
+// Values of ShutdownAction.
+const (
+	ShutdownPoweroff ShutdownAction = "poweroff"
+	ShutdownPause    ShutdownAction = "pause"
+)
+
+// SetShutdownAction changes what QEMU does when the guest has powered down.
+func (c *Client) SetShutdownAction(ctx context.Context, a ShutdownAction) error {
+	return c.Execute(ctx, "set-action", map[string]any{"shutdown": a}, nil)
+}
+
+// SetLink plugs the cable of a network device in or out.
+func (c *Client) SetLink(ctx context.Context, device string, up bool) error {
+	return c.Execute(ctx, "set_link", map[string]any{"name": device, "up": up}, nil)
+}
+
+// Chardev is one entry of query-chardev.
+type Chardev struct {
+	Label        string `json:"label"`
+	Filename     string `json:"filename"`
+	FrontendOpen bool   `json:"frontend-open"`
+}
+
+// QueryChardev lists the character devices; FrontendOpen of a virtio-serial port says whether the guest has it open.
+func (c *Client) QueryChardev(ctx context.Context) ([]Chardev, error) {
+	var out []Chardev
+	err := c.Execute(ctx, "query-chardev", nil, &out)
+	return out, err
+}
+
+// MachineType tells the versioned machine type behind an alias: "pc-q35-7.2" for "q35".
+func (c *Client) MachineType(ctx context.Context) (string, error) {
+	var s string
+	err := c.Execute(ctx, "qom-get", map[string]any{"path": "/machine", "property": "type"}, &s)
+	return strings.TrimSuffix(s, "-machine"), err
+}
+
+// GetFD gives QEMU an open file under a name.
+func (c *Client) GetFD(ctx context.Context, name string, f *os.File) error {
+	if f == nil {
+		return fmt.Errorf("qmp getfd %s: no file", name)
+	}
+	return c.ExecuteFiles(ctx, "getfd", map[string]any{"fdname": name}, nil, f)
+}
+
+// CloseFD takes a file of GetFD back.
+func (c *Client) CloseFD(ctx context.Context, name string) error {
+	return c.Execute(ctx, "closefd", map[string]any{"fdname": name}, nil)
+}

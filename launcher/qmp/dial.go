@@ -1,0 +1,67 @@
+package qmp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// dialPause is the time between two tries to reach a QEMU that has not made its socket yet.
+const dialPause = 2 * time.Millisecond
+
+// Dial connects to QEMU's socket and shakes hands. While the socket is not there or nobody listens yet it tries
+// again until ctx ends, because a QEMU that was just started needs a moment. It serves the first connection and any
+// later one alike.
+func Dial(ctx context.Context, path string, opts ...Option) (*Client, error) {
+	var d net.Dialer
+	pause := dialPause
+	for {
+		conn, err := d.DialContext(ctx, "unix", path)
+		if err == nil {
+			return New(ctx, conn, opts...)
+		}
+		if !notYet(err) {
+			return nil, fmt.Errorf("connecting to QEMU at %s: %w", path, err)
+		}
+		select {
+		case <-time.After(pause):
+			pause = min(2*pause, 100*time.Millisecond)
+		case <-ctx.Done():
+			return nil, fmt.Errorf("connecting to QEMU at %s: %w (last: %w)", path, context.Cause(ctx), err)
+		}
+	}
+}
+
+// notYet tells whether a try may do better later.
+func notYet(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EAGAIN)
+}
+
+// writeFiles writes raw and sends files along with its first byte.
+func writeFiles(conn net.Conn, raw []byte, files []*os.File) (int, error) {
+	if len(files) == 0 {
+		return conn.Write(raw)
+	}
+	unix, ok := conn.(*net.UnixConn)
+	if !ok {
+		return 0, fmt.Errorf("files can only be passed over a unix socket, not %T", conn)
+	}
+	fds := make([]int, 0, len(files))
+	for _, f := range files {
+		rc, err := f.SyscallConn()
+		if err != nil {
+			return 0, fmt.Errorf("file %s: %w", f.Name(), err)
+		}
+		// The caller keeps the file open until this returns, so the number stays valid after Control.
+		if err := rc.Control(func(fd uintptr) { fds = append(fds, int(fd)) }); err != nil {
+			return 0, fmt.Errorf("file %s: %w", f.Name(), err)
+		}
+	}
+	n, _, err := unix.WriteMsgUnix(raw, syscall.UnixRights(fds...), nil)
+	return n, err
+}
