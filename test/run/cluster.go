@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// cluster sees to it that the local cluster runs with the current build installed.
+// The returned function takes down what cluster brought up; a cluster that was up
+// already is left as it is.
+func (r *runner) cluster(ctx context.Context) (down func(), err error) {
+	kubeconfig := filepath.Join(r.root, ".cluster", "kubeconfig")
+	if err := os.Setenv("KUBECONFIG", kubeconfig); err != nil {
+		return nil, err
+	}
+	if err := os.Setenv("PATH", filepath.Join(r.root, ".cluster", "bin")+":"+os.Getenv("PATH")); err != nil {
+		return nil, err
+	}
+	if !r.answers(ctx, kubeconfig) {
+		down = func() {
+			// The tests may have been interrupted: the cluster goes down all the same.
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Minute)
+			defer cancel()
+			if err := r.command(ctx, "make", "cluster-down"); err != nil {
+				r.total.fail(failure{Name: "cluster-down", Output: err.Error() + "\n"})
+			}
+		}
+		if err := r.command(ctx, "make", "cluster-up", "NODES=2"); err != nil {
+			return down, err
+		}
+	}
+	return down, r.command(ctx, "make", "install")
+}
+
+// answers says whether a cluster of this checkout is up.
+func (r *runner) answers(ctx context.Context, kubeconfig string) bool {
+	if _, err := os.Stat(kubeconfig); err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	return exec.CommandContext(ctx, "kubectl", "--kubeconfig", kubeconfig, "get", "--raw", "/readyz").Run() == nil
+}
+
+// command runs a step whose own output is the progress.
+func (r *runner) command(ctx context.Context, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = r.root
+	cmd.Stdout, cmd.Stderr = r.out, r.out
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = time.Minute
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s %v: %w", name, args, err)
+	}
+	return nil
+}

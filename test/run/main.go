@@ -1,0 +1,129 @@
+// Command run runs the project's tests, stage by stage, and judges them: it counts
+// leaf tests, refuses skips that test/skips.txt does not explain, keeps the record of
+// the requirement rows that passing tests cover, and ends with the plain line
+// "N passed, N failed, N skipped". It must not decide what a test tests, retry
+// one, or hide the output of one that failed.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/virtplane/virtplane/test/spec"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ok, err := run(ctx, os.Args[1:], os.Stdout)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "test:", err)
+	}
+	if err != nil || !ok {
+		stop()
+		os.Exit(1)
+	}
+}
+
+// stageOrder is what "all" runs.
+var stageOrder = []string{"unit", "fuzz", "integration", "e2e"}
+
+type options struct {
+	focus   string
+	fuzzFor time.Duration
+	root    string
+	records string // directory of records
+}
+
+func run(ctx context.Context, args []string, out io.Writer) (bool, error) {
+	var o options
+	flags := flag.NewFlagSet("run", flag.ContinueOnError)
+	flags.Usage = func() {
+		fmt.Fprintf(flags.Output(), "usage: run [flags] all | %s ...\n", strings.Join(stageOrder, " | "))
+		flags.PrintDefaults()
+	}
+	flags.StringVar(&o.focus, "focus", "", "run only the tests that match this regular expression, as go test -run takes it")
+	flags.DurationVar(&o.fuzzFor, "for", 2*time.Second, "how long each fuzz test runs in the stage fuzz")
+	if err := flags.Parse(args); err != nil {
+		return false, err
+	}
+	names := flags.Args()
+	if slices.Equal(names, []string{"all"}) {
+		names = stageOrder
+	}
+	for _, n := range names {
+		if !slices.Contains(stageOrder, n) {
+			return false, fmt.Errorf("no stage %q: there are all, %s", n, strings.Join(stageOrder, ", "))
+		}
+	}
+	if len(names) == 0 {
+		flags.Usage()
+		return false, fmt.Errorf("no stage named")
+	}
+	var err error
+	if o.root, err = spec.Root(); err != nil {
+		return false, err
+	}
+	o.records = filepath.Join(o.root, ".test")
+	if err := os.MkdirAll(o.records, 0o755); err != nil {
+		return false, err
+	}
+	skips, err := readSkips(filepath.Join(o.root, "test", "skips.txt"))
+	if err != nil {
+		return false, err
+	}
+
+	r := &runner{options: o, skips: skips, out: out}
+	for _, n := range names {
+		if ctx.Err() != nil {
+			break
+		}
+		r.stage(ctx, n)
+	}
+	if err := r.judgeRows(names); err != nil {
+		return false, err
+	}
+	return r.finish(ctx), nil
+}
+
+// finish prints what failed and was skipped, and the last line.
+func (r *runner) finish(ctx context.Context) bool {
+	t := &r.total
+	if ctx.Err() != nil {
+		t.fail(failure{Name: "run", Output: "interrupted before all tests had run\n"})
+	}
+	if t.Passed+len(t.Failures)+len(t.Skipped) == 0 {
+		t.fail(failure{Name: "run", Output: "no test ran\n"})
+	}
+	for _, s := range t.Skipped {
+		fmt.Fprintf(r.out, "skipped %s %s: %s\n", s.Package, s.Name, s.Reason)
+	}
+	for _, f := range t.Failures {
+		fmt.Fprintf(r.out, "\n=== FAILED %s\n%s", strings.TrimSpace(f.Package+" "+f.Name), lastLines(f.Output, 400))
+	}
+	fmt.Fprintf(r.out, "%d passed, %d failed, %d skipped\n", t.Passed, len(t.Failures), len(t.Skipped))
+	return len(t.Failures) == 0
+}
+
+// lastLines keeps the end of a long output, where the reason usually stands.
+func lastLines(s string, n int) string {
+	lines := strings.SplitAfter(s, "\n")
+	if lines[len(lines)-1] == "" {
+		lines = lines[:len(lines)-1]
+	} else {
+		lines[len(lines)-1] += "\n"
+	}
+	if cut := len(lines) - n; cut > 0 {
+		return fmt.Sprintf("… %d lines before these\n", cut) + strings.Join(lines[cut:], "")
+	}
+	return strings.Join(lines, "")
+}

@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/virtplane/virtplane/test/spec"
+)
+
+func TestCollector(t *testing.T) {
+	skips := skipList{{"mixed", "TestListed", "the kernel has no VLANs"}, {"mixed", "TestTable/*", "the kernel has no VLANs"}}
+	for _, tc := range []struct {
+		file     string
+		passed   int
+		skipped  []string
+		failed   []string
+		contains string // of the first failure
+		progress string
+	}{
+		{"mixed", 4, []string{"TestListed", "TestTable/c"}, []string{"TestFail", "TestUnlisted", "TestTable/b", "TestParentOnly"}, "it broke", "FAIL    9 tests"},
+		{"panics", 0, nil, []string{"TestOuter/inner"}, "panic: boom", "FAIL    1 tests"},
+		{"broken", 0, nil, []string{""}, "undefined: undefined", "FAIL    0 tests"},
+		{"exits", 1, nil, []string{""}, "teardown broke", "FAIL    1 tests"},
+		{"empty", 0, nil, nil, "", ""},
+	} {
+		t.Run(tc.file, func(t *testing.T) {
+			f, err := os.Open(filepath.Join("testdata", tc.file+".jsonl"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			var out strings.Builder
+			c := newCollector("example.com/toy", skips, &out, false)
+			if err := c.read(f); err != nil {
+				t.Fatal(err)
+			}
+			c.unfinished()
+			if c.results.Passed != tc.passed {
+				t.Errorf("%d passed, want %d", c.results.Passed, tc.passed)
+			}
+			var skipped, failed []string
+			for _, s := range c.results.Skipped {
+				skipped = append(skipped, s.Name)
+			}
+			for _, f := range c.results.Failures {
+				failed = append(failed, f.Name)
+			}
+			if diff := cmp.Diff(tc.skipped, skipped); diff != "" {
+				t.Errorf("skipped (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.failed, failed); diff != "" {
+				t.Errorf("failed (-want +got):\n%s", diff)
+			}
+			if tc.contains != "" && !strings.Contains(c.results.Failures[0].Output, tc.contains) {
+				t.Errorf("first failure says %q, want %q in it", c.results.Failures[0].Output, tc.contains)
+			}
+			if !strings.HasPrefix(out.String(), tc.progress) || tc.progress == "" && out.Len() > 0 {
+				t.Errorf("progress %q, want %q first", out.String(), tc.progress)
+			}
+		})
+	}
+}
+
+func TestCollectorTorn(t *testing.T) {
+	// go test was killed: one test ended, one was running.
+	stream := `{"Action":"run","Package":"example.com/toy/a","Test":"TestDone"}
+{"Action":"pass","Package":"example.com/toy/a","Test":"TestDone"}
+{"Action":"run","Package":"example.com/toy/a","Test":"TestRunning"}
+{"Action":"start","Package":"example.com/toy/b"}
+`
+	c := newCollector("example.com/toy", nil, io.Discard, true)
+	if err := c.read(strings.NewReader(stream)); err != nil {
+		t.Fatal(err)
+	}
+	c.unfinished()
+	if diff := cmp.Diff([]failure{{"a", "TestRunning", "the test never ended\n"}}, c.results.Failures); diff != "" {
+		t.Errorf("failures (-want +got):\n%s", diff)
+	}
+	if c.results.Passed != 1 {
+		t.Errorf("%d passed, want 1", c.results.Passed)
+	}
+}
+
+func TestParseSkips(t *testing.T) {
+	list, err := parseSkips("skips.txt", "# comment\n\ncni-plugin/bridge TestVLAN needs the module 8021q\na TestTable/* waits for three things\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		pkg, test, want string
+	}{
+		{"cni-plugin/bridge", "TestVLAN", "needs the module 8021q"},
+		{"cni-plugin/bridge", "TestVLAN/sub", ""},
+		{"cni-plugin/other", "TestVLAN", ""},
+		{"a", "TestTable/one", "waits for three things"},
+		{"a", "TestTable", ""},
+	} {
+		if got, _ := list.reason(tc.pkg, tc.test); got != tc.want {
+			t.Errorf("reason(%s, %s) = %q, want %q", tc.pkg, tc.test, got, tc.want)
+		}
+	}
+	for line, want := range map[string]string{
+		"a TestX flaky":        "skips.txt:1: want PACKAGE TEST REASON, the reason in at least three words",
+		"a TestX":              "skips.txt:1: want PACKAGE TEST REASON, the reason in at least three words",
+		"a X needs the module": `skips.txt:1: "X" is not the name of a test`,
+	} {
+		if _, err := parseSkips("skips.txt", line); err == nil || err.Error() != want {
+			t.Errorf("%q gave error %v, want %s", line, err, want)
+		}
+	}
+}
+
+func TestFinish(t *testing.T) {
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, tc := range []struct {
+		name  string
+		ctx   context.Context
+		total results
+		ok    bool
+		want  string
+	}{
+		{"all passed", t.Context(), results{Passed: 3}, true, "3 passed, 0 failed, 0 skipped\n"},
+		{"skipped", t.Context(), results{Passed: 3, Skipped: []skipped{{"a", "TestX", "needs a module"}}}, true,
+			"skipped a TestX: needs a module\n3 passed, 0 failed, 1 skipped\n"},
+		{"failed", t.Context(), results{Passed: 3, Failures: []failure{{"a", "TestX", "it broke"}}}, false,
+			"\n=== FAILED a TestX\nit broke\n3 passed, 1 failed, 0 skipped\n"},
+		{"nothing ran", t.Context(), results{}, false, "\n=== FAILED run\nno test ran\n0 passed, 1 failed, 0 skipped\n"},
+		{"interrupted", over, results{Passed: 1}, false,
+			"\n=== FAILED run\ninterrupted before all tests had run\n1 passed, 1 failed, 0 skipped\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var out strings.Builder
+			r := runner{out: &out, total: tc.total}
+			if ok := r.finish(tc.ctx); ok != tc.ok {
+				t.Errorf("finish = %v, want %v", ok, tc.ok)
+			}
+			if diff := cmp.Diff(tc.want, out.String()); diff != "" {
+				t.Errorf("output (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestLastLines(t *testing.T) {
+	for in, want := range map[string]string{
+		"":             "",
+		"a\nb\n":       "a\nb\n",
+		"a\nb":         "a\nb\n",
+		"a\nb\nc\nd\n": "… 2 lines before these\nc\nd\n",
+	} {
+		if got := lastLines(in, 2); got != want {
+			t.Errorf("lastLines(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestKeepPassed(t *testing.T) {
+	dir := t.TempDir()
+	raw, final := filepath.Join(dir, "raw"), filepath.Join(dir, "final")
+	records := []spec.Record{{Row: "P2-EFI-01", Package: "p", Test: "TestPass"}, {Row: "P2-EFI-02", Package: "p", Test: "TestPanics"}}
+	if err := writeRecords(raw, records); err != nil {
+		t.Fatal(err)
+	}
+	if err := keepPassed(raw, final, results{passed: map[[2]string]bool{{"p", "TestPass"}: true}}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(final)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `{"row":"P2-EFI-01","package":"p","test":"TestPass"}` + "\n"; string(got) != want {
+		t.Errorf("kept %s, want %s", got, want)
+	}
+	if err := keepPassed(filepath.Join(dir, "absent"), final, results{}); err != nil {
+		t.Errorf("without a record: %v", err)
+	}
+}
+
+func TestFindFuzzTests(t *testing.T) {
+	root := t.TempDir()
+	for file, content := range map[string]string{
+		"a/a_test.go":          "package a\nfunc FuzzOne(f *testing.F) {}\nfunc FuzzHelper() {}\nfunc TestX(t *testing.T) {}\n",
+		"a/b_test.go":          "package a\nfunc FuzzTwo(f *testing.F) {}\n",
+		"a/c.go":               "package a\nfunc FuzzNot(f *testing.F) {}\n",
+		"b/testdata/x_test.go": "package x\nfunc FuzzNot(f *testing.F) {}\n",
+		"c/go.mod":             "module other\n",
+		"c/c_test.go":          "package c\nfunc FuzzNot(f *testing.F) {}\n",
+	} {
+		file = filepath.Join(root, file)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := findFuzzTests(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 1 || got[0].dir != "a" || cmp.Diff([]string{"FuzzOne", "FuzzTwo"}, got[0].tests) != "" {
+		t.Errorf("found %v, want FuzzOne and FuzzTwo in a", got)
+	}
+}
+
+// TestStream runs a real go test of a module of its own.
+func TestStream(t *testing.T) {
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	for file, content := range map[string]string{
+		"go.mod":    "module example.com/toy\n\ngo 1.26\n",
+		"a_test.go": "package a\n\nimport \"testing\"\n\nfunc TestX(t *testing.T) { t.Run(\"sub\", func(*testing.T) {}) }\n",
+	} {
+		if err := os.WriteFile(filepath.Join(root, file), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out strings.Builder
+	r := runner{options: options{root: root}, out: &out}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	c := newCollector("example.com/toy", nil, &out, true)
+	if err := r.stream(ctx, c, []string{"test", "-json", "./..."}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if c.results.Passed != 1 || len(c.results.Failures) != 0 || !strings.Contains(out.String(), "  pass TestX/sub (") {
+		t.Errorf("results %+v, output:\n%s", c.results, out.String())
+	}
+	if err := r.stream(ctx, newCollector("example.com/toy", nil, &out, true), []string{"test", "-json", "-mod=bogus"}, nil); err == nil {
+		t.Error("a go test that cannot start gave no error")
+	}
+}
+
+func TestRunRefuses(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "no stage named"},
+		{[]string{"units"}, `no stage "units": there are all, unit, fuzz, integration, e2e`},
+	} {
+		if _, err := run(t.Context(), tc.args, io.Discard); err == nil || err.Error() != tc.want {
+			t.Errorf("run(%v) gave error %v, want %s", tc.args, err, tc.want)
+		}
+	}
+}

@@ -1,0 +1,241 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/virtplane/virtplane/test/spec"
+)
+
+const module = "github.com/virtplane/virtplane"
+
+type runner struct {
+	options
+	skips skipList
+	out   io.Writer
+	total results
+}
+
+// stage runs one stage and adds its results to the total. What goes wrong around
+// the tests counts as a failure, so that the last line always tells.
+func (r *runner) stage(ctx context.Context, name string) {
+	start := time.Now()
+	fmt.Fprintf(r.out, "=== %s\n", name)
+	var res results
+	var err error
+	if name == "fuzz" {
+		res, err = r.fuzz(ctx)
+	} else {
+		res, err = r.goTests(ctx, name)
+	}
+	if err != nil {
+		res.fail(failure{Name: "stage " + name, Output: err.Error() + "\n"})
+	}
+	fmt.Fprintf(r.out, "=== %s: %d passed, %d failed, %d skipped in %.0fs\n",
+		name, res.Passed, len(res.Failures), len(res.Skipped), time.Since(start).Seconds())
+	r.total.add(res)
+}
+
+func (r *runner) goTests(ctx context.Context, name string) (results, error) {
+	pkgs, err := r.packages(ctx, name)
+	if err != nil {
+		return results{}, err
+	}
+	raw, final := r.recordFiles(name)
+	for _, f := range []string{raw, final} {
+		if err := os.Remove(f); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return results{}, err
+		}
+	}
+	if len(pkgs) == 0 {
+		fmt.Fprintf(r.out, "no packages\n")
+		return results{}, nil
+	}
+	args := []string{"test", "-json", "-race", "-count=1"}
+	each := true
+	switch name {
+	case "unit":
+		each = false
+		args = append(args, "-timeout=15m")
+	case "integration":
+		args = append(args, "-timeout=30m")
+	case "e2e":
+		// One package at a time: they share one cluster and two cores.
+		args = append(args, "-timeout=60m", "-p=1")
+		down, err := r.cluster(ctx)
+		if down != nil {
+			defer down()
+		}
+		if err != nil {
+			return results{}, err
+		}
+	}
+	if r.focus != "" {
+		args = append(args, "-run="+r.focus)
+	}
+	c := newCollector(module, r.skips, r.out, each)
+	err = r.stream(ctx, c, append(args, pkgs...), []string{spec.RecordEnv + "=" + raw})
+	res := c.results
+	if err == nil && res.Passed+len(res.Failures)+len(res.Skipped) == 0 {
+		err = fmt.Errorf("no test ran; the focus is %q", r.focus)
+	}
+	return res, errors.Join(err, keepPassed(raw, final, res))
+}
+
+// packages lists what belongs to a stage. Packages that do not load stay in: go
+// test then says what is wrong with them.
+func (r *runner) packages(ctx context.Context, stage string) ([]string, error) {
+	patterns := []string{"./..."}
+	if stage != "unit" {
+		dir := "test/" + stage
+		if _, err := os.Stat(filepath.Join(r.root, dir)); errors.Is(err, os.ErrNotExist) {
+			return nil, nil
+		}
+		patterns = []string{"./" + dir + "/..."}
+	}
+	cmd := exec.CommandContext(ctx, "go", append([]string{"list", "-e"}, patterns...)...)
+	cmd.Dir = r.root
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	list, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("listing packages: %w\n%s", err, stderr.String())
+	}
+	pkgs := strings.Fields(string(list))
+	if stage == "unit" {
+		pkgs = slices.DeleteFunc(pkgs, func(p string) bool {
+			for _, other := range []string{"integration", "e2e"} {
+				if p == module+"/test/"+other || strings.HasPrefix(p, module+"/test/"+other+"/") {
+					return true
+				}
+			}
+			return false
+		})
+	}
+	return pkgs, nil
+}
+
+// stream runs go test and feeds its events to the collector. A failing exit is an
+// error only if no failure explains it.
+func (r *runner) stream(ctx context.Context, c *collector, args, env []string) error {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = r.root
+	cmd.Env = append(os.Environ(), env...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	// A group of its own lets an interruption reach the tests' children too; the
+	// tests get time to clean up what they made.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
+	cmd.WaitDelay = time.Minute
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("starting go test: %w", err)
+	}
+	readErr := c.read(pipe)
+	waitErr := cmd.Wait()
+	c.unfinished()
+	if waitErr != nil && len(c.results.Failures) == 0 {
+		return fmt.Errorf("go test: %w\n%s", waitErr, stderr.String())
+	}
+	if readErr != nil {
+		return fmt.Errorf("reading the output of go test: %w", readErr)
+	}
+	if stderr.Len() > 0 {
+		fmt.Fprintf(r.out, "%s\n", strings.TrimRight(stderr.String(), "\n"))
+	}
+	return nil
+}
+
+func (r *runner) recordFiles(stage string) (raw, final string) {
+	return filepath.Join(r.records, stage+".raw.jsonl"), filepath.Join(r.records, stage+".jsonl")
+}
+
+// keepPassed keeps the records of tests that go test itself counted as passed: a
+// test that panics after naming its rows does not know that it fails.
+func keepPassed(raw, final string, res results) error {
+	data, err := os.ReadFile(raw)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("reading the record of covered rows: %w", err)
+	}
+	records, err := spec.ReadRecords(bytes.NewReader(data))
+	if err != nil {
+		return fmt.Errorf("%s: %w", raw, err)
+	}
+	return writeRecords(final, slices.DeleteFunc(records, func(rec spec.Record) bool {
+		return !res.passed[[2]string{rec.Package, rec.Test}]
+	}))
+}
+
+func writeRecords(file string, records []spec.Record) error {
+	var b bytes.Buffer
+	for _, rec := range records {
+		line, err := json.Marshal(rec)
+		if err != nil {
+			return err
+		}
+		b.Write(append(line, '\n'))
+	}
+	tmp := file + ".tmp"
+	if err := os.WriteFile(tmp, b.Bytes(), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(tmp, file)
+}
+
+// judgeRows checks the rows against the record when all stages have run in full,
+// and keeps that record for "make spec-report".
+func (r *runner) judgeRows(stages []string) error {
+	for _, s := range stageOrder {
+		if !slices.Contains(stages, s) || r.focus != "" {
+			return nil
+		}
+	}
+	all := []spec.Record{}
+	for _, s := range stageOrder {
+		_, final := r.recordFiles(s)
+		data, err := os.ReadFile(final)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // a stage without packages
+		}
+		if err != nil {
+			return err
+		}
+		of, err := spec.ReadRecords(bytes.NewReader(data))
+		if err != nil {
+			return err
+		}
+		all = append(all, of...)
+	}
+	if err := writeRecords(filepath.Join(r.records, "spec.jsonl"), all); err != nil {
+		return err
+	}
+	rows, err := spec.Load(r.root)
+	if err != nil {
+		return err
+	}
+	uses, err := spec.Uses(r.root)
+	if err != nil {
+		return err
+	}
+	report := spec.NewReport(rows, uses, all)
+	if len(report.Problems) > 0 {
+		r.total.fail(failure{Name: "spec report", Output: strings.Join(report.Problems, "\n") + "\n"})
+	}
+	fmt.Fprintf(r.out, "rows: %s\n", report.Total)
+	return nil
+}
