@@ -1,0 +1,66 @@
+package machine
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Device resources that the node's device plugin offers and launcher pods ask for (row P5-OBS-21).
+const (
+	ResourceKVM      = "devices.kubevirt.io/kvm"
+	ResourceTun      = "devices.kubevirt.io/tun"
+	ResourceVhostNet = "devices.kubevirt.io/vhost-net"
+)
+
+// User and group that QEMU and the launcher run as, and that own container disks (decision 24, row P3-CDISK-07).
+const (
+	QEMUUser  int64 = 107
+	QEMUGroup int64 = 107
+)
+
+// Names of the components as label selectors and runbooks use them (row P5-GEN-11).
+const (
+	LauncherAppName = "virt-launcher"
+	HandlerAppName  = "virt-handler"
+	// ComputeContainer is the container of a launcher pod that runs the guest (row P5-OBS-20).
+	ComputeContainer = "compute"
+	// HandlerPort is the mutual-TLS port of virt-handler.
+	HandlerPort = 8186
+)
+
+const (
+	// maxPodName leaves room for the host name that is derived from it: a label of at most 63 characters would be too
+	// short for VMI names of up to 253, so the pod sets its host name itself.
+	maxPodName = 253
+	hashLength = 5
+)
+
+// LauncherPodName is the name of the launcher pod of the attempt-th try to run the instance. It is a pure function of
+// its arguments, so that a controller that crashed between creating the pod and recording it creates the same pod again
+// and adopts it (decision 21).
+func LauncherPodName(vmiName string, vmiUID types.UID, attempt int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d", vmiUID, attempt))
+	hash := strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:hashLength]
+	name := vmiName
+	if room := maxPodName - len(LauncherAppName) - hashLength - 2; len(name) > room {
+		name = strings.TrimRight(name[:room], ".-")
+	}
+	return fmt.Sprintf("%s-%s-%s", LauncherAppName, name, hash)
+}
+
+// HostName is the host name of an instance's pod and guest: the one its spec asks for, or its own name without what
+// follows the first dot, cut to the 63 characters of a DNS label.
+func HostName(specHostname, vmiName string) string {
+	name := specHostname
+	if name == "" {
+		name, _, _ = strings.Cut(vmiName, ".")
+	}
+	if len(name) > 63 {
+		name = strings.TrimRight(name[:63], "-")
+	}
+	return name
+}

@@ -1,0 +1,84 @@
+package machine
+
+import (
+	"strconv"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+)
+
+// What one running machine costs beside its guest's memory, in bytes. The sum is requested for the launcher pod and shown
+// in status.memory.memoryOverhead. docs/memory.md derives the figures from measurements of `make bench-overhead`.
+const (
+	mebibyte = 1 << 20
+	// launcherBytes covers the launcher and the pod's first process.
+	launcherBytes = 30 * mebibyte
+	// qemuBytes covers QEMU itself: code, heap, device state of a machine with a few devices.
+	qemuBytes = 48 * mebibyte
+	// perCPUBytes covers a vCPU thread: stack, per-thread heap, KVM state.
+	perCPUBytes = 8 * mebibyte
+	// ioThreadBytes covers the thread that serves disks.
+	ioThreadBytes = 8 * mebibyte
+	// graphicsBytes covers the video memory of the default graphics device and its VNC server.
+	graphicsBytes = 24 * mebibyte
+	// tcgBytes is the translation buffer of software emulation (decision 20: tb-size=64).
+	tcgBytes = 64 * mebibyte
+	// tcgSlackBytes covers what translation keeps beside the buffer.
+	tcgSlackBytes = 24 * mebibyte
+	// pageTableShare: page tables cost one five hundred and twelfth of the guest's memory.
+	pageTableShare = 512
+)
+
+// Options are the facts outside a VMI's spec on which its overhead depends.
+type Options struct {
+	// Emulation says that the guest runs under software emulation.
+	Emulation bool
+	// Ratio is KubeVirt.spec.configuration.additionalGuestMemoryOverheadRatio; empty and invalid count as 1.
+	Ratio string
+}
+
+// MemoryOverhead returns what the machine needs beside its guest's memory.
+func MemoryOverhead(spec *virtv1.VirtualMachineInstanceSpec, o Options) resource.Quantity {
+	guest := GuestMemory(spec)
+	sum := guest.Value()/pageTableShare + launcherBytes + qemuBytes + ioThreadBytes
+	sum += int64(VCPUs(spec.Domain.CPU)) * perCPUBytes
+	if wanted := spec.Domain.Devices.AutoattachGraphicsDevice; wanted == nil || *wanted {
+		sum += graphicsBytes
+	}
+	if o.Emulation {
+		sum += tcgBytes + tcgSlackBytes
+	}
+	if ratio, err := strconv.ParseFloat(o.Ratio, 64); err == nil && ratio > 1 {
+		sum = int64(float64(sum) * ratio)
+	}
+	// Whole mebibytes: a request that changes with each byte of the guest's size would be hard to read.
+	sum = (sum + mebibyte - 1) / mebibyte * mebibyte
+	if m := spec.Domain.Memory; m != nil && m.ReservedOverhead != nil && m.ReservedOverhead.AddedOverhead != nil {
+		sum += m.ReservedOverhead.AddedOverhead.Value()
+	}
+	return *resource.NewQuantity(sum, resource.BinarySI)
+}
+
+// GuestMemory is the memory that the guest sees: domain.memory.guest, or else the memory request, or else the memory limit.
+// It is zero when the spec says none.
+func GuestMemory(spec *virtv1.VirtualMachineInstanceSpec) resource.Quantity {
+	if m := spec.Domain.Memory; m != nil && m.Guest != nil {
+		return *m.Guest
+	}
+	if q, ok := spec.Domain.Resources.Requests["memory"]; ok {
+		return q
+	}
+	if q, ok := spec.Domain.Resources.Limits["memory"]; ok {
+		return q
+	}
+	return resource.Quantity{}
+}
+
+// VCPUs is sockets × cores × threads, each at least one (row P1-VMCREATE-19).
+func VCPUs(cpu *virtv1.CPU) uint32 {
+	if cpu == nil {
+		return 1
+	}
+	return max(cpu.Sockets, 1) * max(cpu.Cores, 1) * max(cpu.Threads, 1)
+}

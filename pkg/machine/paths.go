@@ -1,0 +1,44 @@
+package machine
+
+import "path"
+
+// Names of the volumes of a launcher pod, and where they are mounted. virt-handler finds the sockets volume through the
+// kubelet's pods directory, hence its name is part of the contract (decision 26).
+const (
+	PrivateVolume   = "private"
+	SocketsVolume   = "sockets"
+	EphemeralVolume = "ephemeral-disks"
+	TmpVolume       = "tmp"
+
+	PrivateDir        = "/var/run/kubevirt-private"
+	SocketsDir        = "/var/run/kubevirt"
+	EphemeralDir      = "/var/run/kubevirt-ephemeral-disks"
+	ContainerDiskDir  = "/var/run/kubevirt-container-disks"
+	KernelBootDir     = "/var/run/kubevirt-kernel-boot"
+	ClaimDir          = "/var/run/kubevirt-vmi-disks"
+	SecretDir         = "/var/run/kubevirt-secrets"
+	KernelBootVolume  = "kernel-boot"
+	networkDataSuffix = "-networkdata"
+)
+
+// Sockets inside SocketsDir.
+const (
+	LauncherSocket = "launcher.sock"
+	SerialSocket   = "virt-serial0"
+	VNCSocket      = "virt-vnc"
+)
+
+// ContainerDiskPath is where the image of the containerDisk volume is mounted.
+func ContainerDiskPath(volume string) string { return path.Join(ContainerDiskDir, volume) }
+
+// ClaimPath is where the claim of a disk is mounted, when its volume mode is Filesystem.
+func ClaimPath(volume string) string { return path.Join(ClaimDir, volume) }
+
+// ClaimDevice is where the claim of a disk appears, when its volume mode is Block.
+func ClaimDevice(volume string) string { return path.Join("/dev", volume) }
+
+// UserDataPath and NetworkDataPath are where the Secrets that a cloud-init volume refers to are mounted.
+func UserDataPath(volume string) string { return path.Join(SecretDir, volume) }
+
+// NetworkDataPath is where the Secret with network data is mounted.
+func NetworkDataPath(volume string) string { return path.Join(SecretDir, volume+networkDataSuffix) }
