@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/virtplane/virtplane/test/spec"
@@ -24,7 +25,7 @@ func main() {
 
 func run(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("spec-report", flag.ContinueOnError)
-	recordFile := flags.String("record", "", "judge by this record of a test run (JSON lines); without it by which tests name which rows")
+	recordFile := flags.String("record", "auto", "judge by this record of a test run (JSON lines), or by the sources alone if empty; auto takes the last full run unless the rows or tests have changed since")
 	unmarked := flags.Bool("unmarked", false, "also list the rows that tests name although they are not marked covered or partly")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -40,6 +41,12 @@ func run(args []string, out io.Writer) error {
 	uses, err := spec.Uses(root)
 	if err != nil {
 		return err
+	}
+	if *recordFile == "auto" {
+		*recordFile = lastRun(root, rows, uses)
+		if *recordFile == "" {
+			fmt.Fprintln(os.Stderr, "spec-report: no record of a full run that is newer than the rows and tests: judging by which tests name which rows")
+		}
 	}
 	var record []spec.Record
 	if *recordFile != "" {
@@ -66,4 +73,28 @@ func run(args []string, out io.Writer) error {
 			"\nrepair: name the row in the test that proves it, or correct its State cell")
 	}
 	return nil
+}
+
+// lastRun gives the record that "make test" left, unless a row or a test that
+// names one was edited later: then the record says nothing about them.
+func lastRun(root string, rows []spec.Row, uses []spec.Use) string {
+	file := filepath.Join(root, ".test", "spec.jsonl")
+	record, err := os.Stat(file)
+	if err != nil {
+		return ""
+	}
+	sources := map[string]bool{}
+	for _, r := range rows {
+		sources[r.File] = true
+	}
+	for _, u := range uses {
+		sources[u.File] = true
+	}
+	for source := range sources {
+		info, err := os.Stat(filepath.Join(root, source))
+		if err != nil || info.ModTime().After(record.ModTime()) {
+			return ""
+		}
+	}
+	return file
 }

@@ -1,0 +1,100 @@
+# Virtplane. "make help" lists the targets; each runs from a clean checkout by itself.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+NODES ?= 2
+FOCUS ?=
+FOR ?= 30s
+RECORD ?=
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+
+# The local cluster's own kubectl and virtctl come first.
+export PATH := $(CURDIR)/.cluster/bin:$(PATH)
+export KUBECONFIG := $(CURDIR)/.cluster/kubeconfig
+export VERSION
+
+cluster := go run ./test/cluster/cmd/cluster
+generated := pkg/apis pkg/generated launcher/api
+
+.PHONY: help
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-18s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
+
+##### Build
+
+.PHONY: deps build images generate
+deps: ## Install what a fresh Debian 12 lacks
+	@hack/deps.sh
+
+build: ## Build all programs into bin/
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$(VERSION)" -o bin/ ./cmd/...
+
+images: ## Build the images of our programs and of the guests
+	@go run ./test/guest/cmd/guests build all
+	@go run ./test/image/cmd/images build
+
+generate: ## Write all generated code anew
+	@hack/generate.sh
+
+##### Run
+
+.PHONY: cluster-up cluster-down install demo
+cluster-up: ## Start a real Kubernetes on this machine (NODES=2)
+	@$(cluster) up --nodes $(NODES)
+
+cluster-down: ## Stop it and remove what it made
+	@$(cluster) down
+
+install: images ## Install this checkout into the local cluster and wait for it
+	@hack/install.sh
+
+demo: ## From nothing to the login prompt of a Linux guest
+	@go run ./test/demo
+
+##### Test
+
+.PHONY: test test-unit test-integration test-e2e fuzz spec-report
+test: ## Run all tests; the last line counts them
+	@go run ./test/run all
+
+test-unit: ## Run the tests that need no cluster (FOCUS=regexp)
+	@go run ./test/run -focus '$(FOCUS)' unit
+
+test-integration: ## Run the tests with real API servers (FOCUS=regexp)
+	@go run ./test/run -focus '$(FOCUS)' integration
+
+test-e2e: ## Run the tests on the local cluster with real guests (FOCUS=regexp)
+	@go run ./test/run -focus '$(FOCUS)' e2e
+
+fuzz: ## Run each fuzz test for a while (FOR=30s, FOCUS=regexp)
+	@go run ./test/run -for $(FOR) -focus '$(FOCUS)' fuzz
+
+spec-report: ## Count the requirement rows by state and check the claims (RECORD=file of a run)
+	@go run ./test/report $(if $(RECORD),-record $(RECORD))
+
+##### Measure: each prints a table and writes .bench/NAME.json
+
+.PHONY: bench-overhead bench-start bench-api
+bench-overhead: ## Memory that a virtual machine costs beside its own
+	@go run ./test/bench overhead
+
+bench-start: ## Start of a virtual machine beside a plain pod with the same QEMU
+	@go run ./test/bench start
+
+bench-api: ## Our API server beside CustomResourceDefinitions
+	@go run ./test/bench api
+
+##### Check
+
+.PHONY: lint verify
+lint: ## Check the sources: format, vet, staticcheck, logcheck, walls, claims
+	@hack/lint.sh
+
+verify: ## lint, and fail if generated files are stale
+	@hack/generate.sh
+	@git diff --exit-code --stat -- $(generated) && test -z "$$(git ls-files --others --exclude-standard -- $(generated))" || \
+		{ echo 'verify: generated files are stale; repair: make generate && git add $(generated)' >&2; exit 1; }
+	@hack/lint.sh
