@@ -1,0 +1,470 @@
+package bridge_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/containernetworking/cni/pkg/skel"
+	"github.com/containernetworking/cni/pkg/types"
+	current "github.com/containernetworking/cni/pkg/types/100"
+	"github.com/containernetworking/plugins/pkg/ns"
+	"github.com/containernetworking/plugins/pkg/testutils"
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+
+	"github.com/virtplane/virtplane/cni-plugin/masquerade"
+)
+
+// TestAllVersions runs the whole life of an attachment in each version of the specification.
+func TestAllVersions(t *testing.T) {
+	for _, version := range testutils.AllSpecVersions {
+		t.Run(version, func(t *testing.T) {
+			n := newNode(t)
+			changes := conf{"isDefaultGateway": true, "ipMasq": true, "hairpinMode": true, "mtu": 1400}
+			if !testutils.SpecVersionHasMultipleIPs(version) {
+				changes["ipam"] = v4only(n)
+			}
+			data := n.conf(version, changes)
+			a, b := n.add("a", data), n.add("b", data)
+			for _, to := range b.ips {
+				if err := ping(t, a.ns, to.Addr()); err != nil {
+					t.Errorf("pod to pod: %v", err)
+				}
+				if err := ping(t, n.ns, to.Addr()); err != nil {
+					t.Errorf("node to pod: %v", err)
+				}
+				// Through the default route, since the gateway has this address only on another link.
+			}
+			in(t, a.ns, func() error { return wantDefaultRoutes(len(a.ips)) })
+			full := withResult(t, data, a.out)
+			if testutils.SpecVersionHasCHECK(version) {
+				if err := n.check(a, full); err != nil {
+					t.Errorf("CHECK: %v", err)
+				}
+			}
+			if !testutils.SpecVersionHasCHECK(version) {
+				full = data
+			}
+			for i := range 2 {
+				if err := n.del(a, full); err != nil {
+					t.Errorf("DEL number %d: %v", i+1, err)
+				}
+			}
+			if err := n.del(b, data); err != nil {
+				t.Errorf("DEL without a previous result: %v", err)
+			}
+			if left := n.leases(); len(left) != 0 {
+				t.Errorf("addresses left after DEL: %v", left)
+			}
+			if left := n.ports(); len(left) != 0 {
+				t.Errorf("links left after DEL: %v", left)
+			}
+		})
+	}
+}
+
+func wantDefaultRoutes(want int) error {
+	routes, err := netlink.RouteList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return err
+	}
+	found := 0
+	for _, r := range routes {
+		if r.Gw != nil && (r.Dst == nil || r.Dst.IP.IsUnspecified()) {
+			found++
+		}
+	}
+	if found != want {
+		return fmt.Errorf("%d default routes instead of %d: %v", found, want, routes)
+	}
+	return nil
+}
+
+// ports returns the veth links of the node.
+func (n *node) ports() []string {
+	n.t.Helper()
+	var found []string
+	n.do(func() error {
+		links, err := netlink.LinkList()
+		for _, l := range links {
+			if l.Type() == "veth" {
+				found = append(found, l.Attrs().Name)
+			}
+		}
+		return err
+	})
+	return found
+}
+
+func TestResult(t *testing.T) {
+	n := newNode(t)
+	p := n.add("a", n.conf("1.1.0", conf{
+		"isGateway":     true,
+		"mtu":           1300,
+		"runtimeConfig": conf{"mac": "02:00:5e:00:00:17"},
+		"ipam": conf{"type": "host-local", "dataDir": n.dataDir, "routes": []conf{{"dst": "192.0.2.0/24"}},
+			"ranges": [][]conf{{{"subnet": "10.77.1.0/24"}}}},
+	}))
+	bridgeMAC, portMAC := p.res.Interfaces[0].Mac, p.res.Interfaces[1].Mac
+	if bridgeMAC == "" || portMAC == "" || bridgeMAC == "02:00:5e:00:00:17" {
+		t.Errorf("bridge has hardware address %q, port %q", bridgeMAC, portMAC)
+	}
+	want := &current.Result{
+		CNIVersion: "1.1.0",
+		Interfaces: []*current.Interface{
+			{Name: "br-test", Mac: bridgeMAC, Mtu: 1300},
+			{Name: p.res.Interfaces[1].Name, Mac: portMAC, Mtu: 1300},
+			{Name: "eth0", Mac: "02:00:5e:00:00:17", Mtu: 1300, Sandbox: p.ns.Path()},
+		},
+		IPs:    []*current.IPConfig{{Interface: current.Int(2), Address: cidr(t, "10.77.1.2/24"), Gateway: net.ParseIP("10.77.1.1").To4()}},
+		Routes: []*types.Route{{Dst: cidr(t, "192.0.2.0/24")}},
+	}
+	asJSON := cmp.Transformer("json", func(r *current.Result) string {
+		data, _ := json.MarshalIndent(r, "", " ")
+		return string(data)
+	})
+	if diff := cmp.Diff(want, p.res, asJSON); diff != "" {
+		t.Errorf("result (-want +got):\n%s", diff)
+	}
+}
+
+func cidr(t *testing.T, s string) net.IPNet {
+	t.Helper()
+	ip, n, err := net.ParseCIDR(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ip.To4() != nil {
+		ip = ip.To4()
+	}
+	return net.IPNet{IP: ip, Mask: n.Mask}
+}
+
+// TestMasquerade looks at who an outside host believes to talk to.
+func TestMasquerade(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		changes conf
+		want4   string
+		want6   string
+	}{
+		{"off", conf{}, "10.77.1.2", "fd77:1::2"},
+		{"on", conf{"ipMasq": true}, "192.0.2.1", "2001:db8:99::1"},
+		{"on, but not for this network", conf{"ipMasq": true, "ipMasqExcept": []string{"192.0.2.0/24", "2001:db8:99::/64"}}, "10.77.1.2", "fd77:1::2"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			n := newNode(t)
+			outside := n.outside("192.0.2.1/24", "192.0.2.2/24", "10.77.1.0/24")
+			n.outsideAddrs(outside, "2001:db8:99::1/64", "2001:db8:99::2/64", "fd77:1::/64")
+			tc.changes["isDefaultGateway"] = true
+			data := n.conf("1.1.0", tc.changes)
+			p := n.add("a", data)
+			if got := seenAs(t, p.ns, outside, netip.MustParseAddr("192.0.2.2")); got != tc.want4 {
+				t.Errorf("IPv4: the outside host saw %s, want %s", got, tc.want4)
+			}
+			if got := seenAs(t, p.ns, outside, netip.MustParseAddr("2001:db8:99::2")); got != tc.want6 {
+				t.Errorf("IPv6: the outside host saw %s, want %s", got, tc.want6)
+			}
+			if err := n.del(p, data); err != nil {
+				t.Fatal(err)
+			}
+			n.do(func() error { return wantNoMasquerade(p) })
+		})
+	}
+}
+
+func wantNoMasquerade(p *pod) error {
+	m, err := masquerade.New()
+	if err != nil {
+		return err
+	}
+	owner := masquerade.Owner{Network: "testnet", ContainerID: p.id, IfName: "eth0"}
+	for _, ip := range p.ips {
+		if err := m.Check(context.Background(), owner, []netip.Prefix{ip}); err == nil {
+			return fmt.Errorf("%s is still masqueraded", ip)
+		}
+	}
+	return nil
+}
+
+// outside connects a namespace to the node that stands for the rest of the world; it knows a route to the pods.
+func (n *node) outside(nodeAddr, outsideAddr, pods string) ns.NetNS {
+	n.t.Helper()
+	world := newNamespace(n.t)
+	n.do(func() error {
+		veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "uplink"}, PeerName: "world0", PeerNamespace: netlink.NsFd(int(world.Fd()))}
+		return netlink.LinkAdd(veth)
+	})
+	n.outsideAddrs(world, nodeAddr, outsideAddr, pods)
+	return world
+}
+
+func (n *node) outsideAddrs(world ns.NetNS, nodeAddr, outsideAddr, pods string) {
+	n.t.Helper()
+	n.do(func() error { return configure("uplink", nodeAddr) })
+	in(n.t, world, func() error {
+		if err := configure("world0", outsideAddr); err != nil {
+			return err
+		}
+		gateway, _, err := net.ParseCIDR(nodeAddr)
+		if err != nil {
+			return err
+		}
+		dst := cidr(n.t, pods)
+		return netlink.RouteAdd(&netlink.Route{Dst: &dst, Gw: gateway})
+	})
+}
+
+func configure(name, address string) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	addr, err := netlink.ParseAddr(address)
+	if err != nil {
+		return err
+	}
+	if addr.IP.To4() == nil {
+		addr.Flags = 2 // no duplicate address detection
+	}
+	return errors.Join(netlink.AddrAdd(link, addr), netlink.LinkSetUp(link))
+}
+
+// TestFailedAddLeavesNothing breaks ADD at its last steps.
+func TestFailedAddLeavesNothing(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		setup func(*node) error
+		conf  conf
+		want  string
+	}{
+		{
+			name: "no ipam program", conf: conf{"ipam": conf{"type": "no-such-ipam"}},
+			want: `ipam no-such-ipam: failed to find plugin "no-such-ipam" in path`,
+		},
+		{
+			name: "another address on the bridge", conf: conf{"isGateway": true},
+			setup: func(*node) error {
+				if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br-test"}}); err != nil {
+					return err
+				}
+				return configure("br-test", "10.77.1.9/24")
+			},
+			want: `isGateway: bridge "br-test" already has address 10.77.1.9/24 in the subnet of gateway 10.77.1.1/24; set forceAddress to replace it`,
+		},
+		{
+			name: "a bridge that is none", conf: conf{"bridge": "lo"},
+			want: `bridge: "lo" is a device, not a bridge; name another one`,
+		},
+		{
+			name: "VLAN", conf: conf{"vlan": 7, "ipam": nil}, want: "vlan: 7 was asked for, but bridge",
+			setup: func(n *node) error {
+				br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br-test"}}
+				if err := netlink.LinkAdd(br); err != nil {
+					return err
+				}
+				if netlink.BridgeSetVlanFiltering(br, true) == nil {
+					if link, err := netlink.LinkByName("br-test"); err == nil {
+						if f := link.(*netlink.Bridge).VlanFiltering; f != nil && *f {
+							n.t.Skip("this kernel filters VLANs on bridges")
+						}
+					}
+				}
+				return nil
+			},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			n := newNode(t)
+			if tc.setup != nil {
+				n.do(func() error { return tc.setup(n) })
+			}
+			p := &pod{ns: newNamespace(t), id: "a"}
+			err := n.tryAdd(p, n.conf("1.1.0", tc.conf))
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("ADD said %v, want %q", err, tc.want)
+			}
+			if left := n.leases(); len(left) != 0 {
+				t.Errorf("addresses left: %v", left)
+			}
+			if left := n.ports(); len(left) != 0 {
+				t.Errorf("links left: %v", left)
+			}
+		})
+	}
+}
+
+func TestDelWithoutNamespace(t *testing.T) {
+	n := newNode(t)
+	data := n.conf("1.1.0", conf{"isGateway": true, "ipMasq": true})
+	p := n.add("a", data)
+	for _, netns := range []string{"", "/run/netns/never-was", "/etc/hostname"} {
+		args := &skel.CmdArgs{ContainerID: p.id, Netns: netns, IfName: "eth0", StdinData: data}
+		n.do(func() error {
+			return testutils.CmdDelWithArgs(args, func() error { return n.plugin.Del(context.Background(), args) })
+		})
+	}
+	// The namespace is still there: the link must have been found from the node's side.
+	if left := n.ports(); len(left) != 0 {
+		t.Errorf("links left: %v", left)
+	}
+	if left := n.leases(); len(left) != 0 {
+		t.Errorf("addresses left: %v", left)
+	}
+}
+
+// TestCheckFindsDamage damages one thing at a time.
+func TestCheckFindsDamage(t *testing.T) {
+	podLink := func(f func(netlink.Link) error) func(*node, *pod) error {
+		return func(_ *node, p *pod) error {
+			return p.ns.Do(func(ns.NetNS) error {
+				link, err := netlink.LinkByName("eth0")
+				if err != nil {
+					return err
+				}
+				return f(link)
+			})
+		}
+	}
+	for _, tc := range []struct {
+		name   string
+		damage func(*node, *pod) error
+		want   string
+	}{
+		{"address removed", podLink(func(l netlink.Link) error {
+			addrs, err := netlink.AddrList(l, netlink.FAMILY_V4)
+			if err != nil {
+				return err
+			}
+			return netlink.AddrDel(l, &addrs[0])
+		}), "Failed to match addr"},
+		{"default route removed", podLink(func(l netlink.Link) error {
+			return netlink.RouteDel(&netlink.Route{Gw: net.ParseIP("10.77.1.1"), LinkIndex: l.Attrs().Index})
+		}), "not found in routing table"},
+		{"hardware address changed", podLink(func(l netlink.Link) error {
+			return netlink.LinkSetHardwareAddr(l, net.HardwareAddr{2, 0, 0, 0, 0, 9})
+		}), "has hardware address 02:00:00:00:00:09 instead of"},
+		{"MTU changed", podLink(func(l netlink.Link) error { return netlink.LinkSetMTU(l, 1280) }), "has MTU 1280 instead of 1400"},
+		{"port off the bridge", func(_ *node, p *pod) error {
+			port, err := netlink.LinkByName(p.res.Interfaces[1].Name)
+			if err != nil {
+				return err
+			}
+			return netlink.LinkSetNoMaster(port)
+		}, `is not a port of bridge "br-test"`},
+		{"hairpin lost", func(_ *node, p *pod) error {
+			port, err := netlink.LinkByName(p.res.Interfaces[1].Name)
+			if err != nil {
+				return err
+			}
+			return netlink.LinkSetHairpin(port, false)
+		}, "has lost its hairpin mode"},
+		{"bridge down", func(*node, *pod) error {
+			br, err := netlink.LinkByName("br-test")
+			if err != nil {
+				return err
+			}
+			return netlink.LinkSetDown(br)
+		}, `bridge "br-test" is down`},
+		{"masquerading lost", func(_ *node, p *pod) error {
+			m, err := masquerade.New()
+			if err != nil {
+				return err
+			}
+			return m.Del(context.Background(), masquerade.Owner{Network: "testnet", ContainerID: p.id, IfName: "eth0"})
+		}, "does not masquerade 10.77.1.2"},
+		{"lease lost", func(n *node, _ *pod) error { return os.RemoveAll(n.dataDir + "/testnet") }, "host-local: Failed to find address"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			n := newNode(t)
+			data := n.conf("1.1.0", conf{"isDefaultGateway": true, "ipMasq": true, "hairpinMode": true, "mtu": 1400})
+			p := n.add("a", data)
+			full := withResult(t, data, p.out)
+			if err := n.check(p, full); err != nil {
+				t.Fatalf("CHECK before the damage: %v", err)
+			}
+			n.do(func() error { return tc.damage(n, p) })
+			if err := n.check(p, full); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("CHECK said %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestIsolatedPorts(t *testing.T) {
+	n := newNode(t)
+	data := n.conf("1.1.0", conf{"portIsolation": true, "isGateway": true, "ipam": v4only(n)})
+	p := n.add("a", data)
+	if err := ping(t, p.ns, netip.MustParseAddr("10.77.1.1")); err != nil {
+		t.Errorf("an isolated port must reach the gateway: %v", err)
+	}
+	if err := n.check(p, withResult(t, data, p.out)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWithoutIPAM(t *testing.T) {
+	n := newNode(t)
+	for _, tc := range []struct {
+		name string
+		conf conf
+		up   bool
+	}{
+		{"up", conf{"ipam": nil}, true},
+		{"down", conf{"ipam": nil, "disableContainerInterface": true}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := n.add(tc.name, n.conf("1.1.0", tc.conf))
+			in(t, p.ns, func() error {
+				link, err := netlink.LinkByName("eth0")
+				if err != nil {
+					return err
+				}
+				if up := link.Attrs().Flags&net.FlagUp != 0; up != tc.up {
+					return fmt.Errorf("link is up: %v, want %v", up, tc.up)
+				}
+				return nil
+			})
+		})
+	}
+}
+
+// TestChainedResult has a plugin before us in the chain.
+func TestChainedResult(t *testing.T) {
+	n := newNode(t)
+	previous := `{"cniVersion":"1.1.0","interfaces":[{"name":"other0","sandbox":"/x"}],"ips":[{"interface":0,"address":"198.51.100.7/24"}],"dns":{"nameservers":["198.51.100.1"]}}`
+	p := n.add("a", withResult(t, n.conf("1.1.0", conf{"ipam": v4only(n)}), []byte(previous)))
+	var got []string
+	for _, ip := range p.res.IPs {
+		got = append(got, p.res.Interfaces[*ip.Interface].Name+" "+ip.Address.String())
+	}
+	if diff := cmp.Diff([]string{"other0 198.51.100.7/24", "eth0 10.77.1.2/24"}, got); diff != "" {
+		t.Errorf("addresses (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"198.51.100.1"}, p.res.DNS.Nameservers); diff != "" {
+		t.Errorf("name servers (-want +got):\n%s", diff)
+	}
+}
+
+// TestStableGatewayAddress removes the port whose hardware address a bridge would otherwise have taken.
+func TestStableGatewayAddress(t *testing.T) {
+	n := newNode(t)
+	data := n.conf("1.1.0", conf{"isGateway": true, "ipam": v4only(n)})
+	pods := []*pod{n.add("a", data), n.add("b", data), n.add("c", data)}
+	want := pods[0].res.Interfaces[0].Mac
+	for _, p := range pods[:2] {
+		if err := n.del(p, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := n.add("d", data).res.Interfaces[0].Mac; got != want {
+		t.Errorf("the bridge's hardware address went from %s to %s", want, got)
+	}
+}
