@@ -4074,14 +4074,16 @@ func (m *FeatureState) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
-	i--
-	if m.Enabled {
-		dAtA[i] = 1
-	} else {
-		dAtA[i] = 0
+	if m.Enabled != nil {
+		i--
+		if *m.Enabled {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x8
 	}
-	i--
-	dAtA[i] = 0x8
 	return len(dAtA) - i, nil
 }
 
@@ -16724,7 +16726,9 @@ func (m *FeatureState) Size() (n int) {
 	}
 	var l int
 	_ = l
-	n += 2
+	if m.Enabled != nil {
+		n += 2
+	}
 	return n
 }
 
@@ -21791,7 +21795,7 @@ func (this *FeatureState) String() string {
 		return "nil"
 	}
 	s := strings.Join([]string{`&FeatureState{`,
-		`Enabled:` + fmt.Sprintf("%v", this.Enabled) + `,`,
+		`Enabled:` + valueToStringGenerated(this.Enabled) + `,`,
 		`}`,
 	}, "")
 	return s
@@ -34894,7 +34898,8 @@ func (m *FeatureState) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
-			m.Enabled = bool(v != 0)
+			b := bool(v != 0)
+			m.Enabled = &b
 		default:
 			iNdEx = preIndex
 			skippy, err := skipGenerated(dAtA[iNdEx:])
@@ -58679,7 +58684,7 @@ func (m *VirtualMachineInstanceFileSystem) Unmarshal(dAtA []byte) error {
 				}
 				b := dAtA[iNdEx]
 				iNdEx++
-				m.TotalBytes |= int32(b&0x7F) << shift
+				m.TotalBytes |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -58698,7 +58703,7 @@ func (m *VirtualMachineInstanceFileSystem) Unmarshal(dAtA []byte) error {
 				}
 				b := dAtA[iNdEx]
 				iNdEx++
-				m.UsedBytes |= int32(b&0x7F) << shift
+				m.UsedBytes |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

@@ -140,7 +140,7 @@ type CustomBlockSize struct {
 // FeatureState is documented field by field below.
 type FeatureState struct {
 	// +optional
-	Enabled bool `json:"enabled,omitempty" protobuf:"varint,1,opt,name=enabled"`
+	Enabled *bool `json:"enabled,omitempty" protobuf:"varint,1,opt,name=enabled"`
 }
 
 // ClientPassthroughDevices is documented field by field below.

@@ -285,9 +285,9 @@ type VirtualMachineInstanceFileSystem struct {
 	// +required
 	MountPoint string `json:"mountPoint" protobuf:"bytes,4,opt,name=mountPoint"`
 	// +required
-	TotalBytes int32 `json:"totalBytes" protobuf:"varint,5,opt,name=totalBytes"`
+	TotalBytes int64 `json:"totalBytes" protobuf:"varint,5,opt,name=totalBytes"`
 	// +required
-	UsedBytes int32 `json:"usedBytes" protobuf:"varint,6,opt,name=usedBytes"`
+	UsedBytes int64 `json:"usedBytes" protobuf:"varint,6,opt,name=usedBytes"`
 }
 
 // VirtualMachineInstanceFileSystemDisk is documented field by field below.
