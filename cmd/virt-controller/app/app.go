@@ -1,0 +1,171 @@
+// Package app wires virt-controller: flags, the manager with its caches, and the reconcilers. It holds no policy.
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/controller/kubevirt"
+	"github.com/virtplane/virtplane/pkg/controller/vm"
+	"github.com/virtplane/virtplane/pkg/controller/vmi"
+	"github.com/virtplane/virtplane/pkg/machine"
+)
+
+// Options are the flags of virt-controller.
+type Options struct {
+	Namespace     string
+	LauncherImage string
+	Workers       int
+	QPS           float32
+	Burst         int
+	MetricsAddr   string
+	HealthAddr    string
+	LeaderElect   bool
+}
+
+// NewOptions returns the defaults.
+func NewOptions() *Options {
+	return &Options{Namespace: os.Getenv("POD_NAMESPACE"), LauncherImage: os.Getenv("VIRT_LAUNCHER_IMAGE"), Workers: 10, QPS: 200, Burst: 400,
+		MetricsAddr: ":8443", HealthAddr: ":8080", LeaderElect: true}
+}
+
+// AddFlags registers the flags.
+func (o *Options) AddFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&o.Namespace, "namespace", o.Namespace, "namespace of Virtplane's own components and of the KubeVirt object (default: environment POD_NAMESPACE)")
+	fs.StringVar(&o.LauncherImage, "launcher-image", o.LauncherImage, "image of launcher pods (default: environment VIRT_LAUNCHER_IMAGE)")
+	fs.IntVar(&o.Workers, "workers", o.Workers, "objects of one kind that are reconciled at the same time")
+	fs.Float32Var(&o.QPS, "kube-api-qps", o.QPS, "requests to the API server in a second, on average")
+	fs.IntVar(&o.Burst, "kube-api-burst", o.Burst, "requests to the API server in a burst")
+	fs.StringVar(&o.MetricsAddr, "metrics-bind-address", o.MetricsAddr, "address of /metrics; 0 turns it off")
+	fs.StringVar(&o.HealthAddr, "health-probe-bind-address", o.HealthAddr, "address of /healthz and /readyz")
+	fs.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect, "work only while holding the Lease virt-controller")
+}
+
+// Validate names the flag that is missing or wrong.
+func (o *Options) Validate() error {
+	switch {
+	case o.Namespace == "":
+		return fmt.Errorf("--namespace must be set: the namespace that Virtplane is installed in")
+	case o.LauncherImage == "":
+		return fmt.Errorf("--launcher-image must be set: the image of launcher pods")
+	case o.Workers < 1:
+		return fmt.Errorf("--workers must be at least 1, not %d", o.Workers)
+	}
+	return nil
+}
+
+// NewCommand returns the command.
+func NewCommand(ctx context.Context) *cobra.Command {
+	o := NewOptions()
+	cmd := &cobra.Command{
+		Use: "virt-controller", Short: "Runs Virtplane's controllers", SilenceUsage: true, Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if err := o.Validate(); err != nil {
+				return err
+			}
+			return Run(ctx, o)
+		},
+	}
+	o.AddFlags(cmd.Flags())
+	return cmd
+}
+
+// Run runs the controllers until ctx ends or the lease is lost.
+func Run(ctx context.Context, o *Options) error {
+	ctrl.SetLogger(klog.Background())
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("reading the client configuration: %w", err)
+	}
+	config.QPS, config.Burst = o.QPS, o.Burst
+	config.UserAgent = "virt-controller"
+	mgr, err := newManager(config, o)
+	if err != nil {
+		return err
+	}
+	configuration := kubevirt.Reader{Client: mgr.GetClient(), Namespace: o.Namespace}
+	if err := (&vmi.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("virtualmachine-controller"),
+		Clock: clock.RealClock{}, Configuration: configuration, LauncherImage: o.LauncherImage}).SetupWithManager(ctx, mgr, o.Workers); err != nil {
+		return fmt.Errorf("setting up the instance controller: %w", err)
+	}
+	if err := (&vm.Reconciler{Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("virtualmachine-controller"), Clock: clock.RealClock{}}).SetupWithManager(mgr, o.Workers); err != nil {
+		return fmt.Errorf("setting up the machine controller: %w", err)
+	}
+	return mgr.Start(ctx)
+}
+
+func newManager(config *rest.Config, o *Options) (ctrl.Manager, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, virtv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("building the scheme: %w", err)
+		}
+	}
+	// Without this the manager speaks JSON to our API (decision 15).
+	if err := apiutil.AddToProtobufScheme(virtv1.AddToScheme); err != nil {
+		return nil, fmt.Errorf("registering protobuf types: %w", err)
+	}
+	mapper := staticMapper(scheme)
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme: scheme,
+		// Discovery would fail while our own API service is down; a manager must live through that.
+		MapperProvider:         func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return mapper, nil },
+		Metrics:                metricsserver.Options{BindAddress: o.MetricsAddr, SecureServing: o.MetricsAddr != "0"},
+		HealthProbeBindAddress: o.HealthAddr,
+		LeaderElection:         o.LeaderElect, LeaderElectionID: "virt-controller", LeaderElectionNamespace: o.Namespace,
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       duration(10 * time.Second),
+		Cache: cache.Options{
+			DefaultTransform: cache.TransformStripManagedFields(),
+			ByObject: map[client.Object]cache.ByObject{
+				&corev1.Pod{}:      {Label: labels.SelectorFromSet(labels.Set{virtv1.AppLabel: machine.LauncherAppName})},
+				&virtv1.KubeVirt{}: {Namespaces: map[string]cache.Config{o.Namespace: {}}},
+			},
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("building the manager: %w", err)
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return nil, err
+	}
+	if err := mgr.AddReadyzCheck("ping", healthz.Ping); err != nil {
+		return nil, err
+	}
+	return mgr, nil
+}
+
+func duration(d time.Duration) *time.Duration { return &d }
+
+// staticMapper knows the kinds that the controllers touch.
+func staticMapper(scheme *runtime.Scheme) meta.RESTMapper {
+	mapper := meta.NewDefaultRESTMapper(scheme.PrioritizedVersionsAllGroups())
+	for _, kind := range []string{"Pod", "PersistentVolumeClaim", "Event", "Secret", "ConfigMap"} {
+		mapper.Add(corev1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
+	}
+	for _, kind := range []string{"VirtualMachine", "VirtualMachineInstance", "VirtualMachineInstanceMigration", "VirtualMachineInstanceReplicaSet", "KubeVirt"} {
+		mapper.Add(virtv1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
+	}
+	return mapper
+}

@@ -1,0 +1,198 @@
+package vm
+
+import (
+	"time"
+
+	"k8s.io/utils/ptr"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+)
+
+// action is what to do about the instance of a machine.
+type action int
+
+const (
+	keep action = iota
+	start
+	stop
+)
+
+// decision is the outcome for one machine at one moment.
+type decision struct {
+	action action
+	// paused starts the instance with its CPUs stopped.
+	paused bool
+	// requests are the state change requests that remain.
+	requests []virtv1.VirtualMachineStateChangeRequest
+	// startFailure is the record of failed starts from now on.
+	startFailure *virtv1.VirtualMachineStartFailure
+	// retryIn is when to look again, zero if nothing is due.
+	retryIn time.Duration
+	// reason says why, for events.
+	reason string
+}
+
+// RunStrategy is the strategy that a machine's spec asks for. A machine that asks for none is halted (decision 6).
+func RunStrategy(spec *virtv1.VirtualMachineSpec) virtv1.VirtualMachineRunStrategy {
+	switch {
+	case spec.RunStrategy != "":
+		return spec.RunStrategy
+	case spec.Running != nil && *spec.Running:
+		return virtv1.RunStrategyAlways
+	}
+	return virtv1.RunStrategyHalted
+}
+
+// decide says what the run strategy and the requests ask for, given the machine and its instance (nil if none exists).
+// Rows P1-RUN-02 to -06.
+func decide(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, now time.Time) decision {
+	d := decision{startFailure: recordFailure(vm.Status.StartFailure, vmi, now)}
+	strategy := RunStrategy(&vm.Spec)
+	stopping, starting := requested(vm.Status.StateChangeRequests, vmi)
+	switch {
+	case vmi != nil && vmi.DeletionTimestamp != nil:
+		// On its way out; whatever is wanted next happens once it is gone.
+		d.requests = withoutStop(vm.Status.StateChangeRequests)
+		return d
+	case vmi != nil && stopping:
+		d.action, d.reason = stop, "a stop was requested"
+		d.requests = withoutStop(vm.Status.StateChangeRequests)
+		return d
+	}
+	done := vmi != nil && final(vmi)
+	failed := done && vmi.Status.Phase == virtv1.Failed
+	switch strategy {
+	case virtv1.RunStrategyAlways:
+		d.want(vmi, done, starting, now)
+	case virtv1.RunStrategyRerunOnFailure:
+		switch {
+		case vmi == nil, failed, done && starting != nil:
+			d.want(vmi, done, starting, now)
+		}
+	case virtv1.RunStrategyManual:
+		switch {
+		case done:
+			d.action, d.reason = stop, "the guest has ended"
+		case vmi == nil && starting != nil:
+			d.want(nil, false, starting, now)
+		}
+	case virtv1.RunStrategyOnce:
+		if vmi == nil {
+			d.want(nil, false, starting, now)
+		}
+	case virtv1.RunStrategyHalted:
+		if vmi != nil {
+			d.action, d.reason = stop, "the run strategy is Halted"
+		}
+	}
+	// A start request that has been served, or that a running instance makes pointless, is dropped; one that waits for
+	// the old instance to go stays.
+	if starting != nil && (d.action == stop || d.retryIn > 0) {
+		d.requests = []virtv1.VirtualMachineStateChangeRequest{*starting}
+	}
+	return d
+}
+
+// want asks for a running instance: start one if none is there, unless a back-off runs; clear away one that has ended.
+func (d *decision) want(vmi *virtv1.VirtualMachineInstance, done bool, starting *virtv1.VirtualMachineStateChangeRequest, now time.Time) {
+	switch {
+	case done:
+		d.action, d.reason = stop, "the guest has ended and another instance takes its place"
+	case vmi == nil:
+		if wait := backoffLeft(d.startFailure, now); wait > 0 && starting == nil {
+			d.retryIn = wait
+			return
+		}
+		d.action = start
+		d.paused = starting != nil && starting.Data[virtv1.StartRequestDataPausedKey] == virtv1.StartRequestDataPausedTrue
+	}
+}
+
+// requested finds a stop request for this instance and a start request. A stop request for an instance that is gone is
+// void.
+func requested(requests []virtv1.VirtualMachineStateChangeRequest, vmi *virtv1.VirtualMachineInstance) (stopping bool, starting *virtv1.VirtualMachineStateChangeRequest) {
+	for i := range requests {
+		r := &requests[i]
+		switch r.Action {
+		case virtv1.StopRequest:
+			stopping = stopping || vmi != nil && (r.UID == nil || *r.UID == vmi.UID)
+		case virtv1.StartRequest:
+			starting = r
+		}
+	}
+	return stopping, starting
+}
+
+func withoutStop(requests []virtv1.VirtualMachineStateChangeRequest) []virtv1.VirtualMachineStateChangeRequest {
+	var out []virtv1.VirtualMachineStateChangeRequest
+	for _, r := range requests {
+		if r.Action != virtv1.StopRequest {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func final(vmi *virtv1.VirtualMachineInstance) bool {
+	return vmi.Status.Phase == virtv1.Succeeded || vmi.Status.Phase == virtv1.Failed
+}
+
+// Back-off after failures: the delay grows with the square of the number of failures in a row, from ten seconds to five
+// minutes, so that a guest that cannot start costs little and one that failed once is soon tried again.
+const (
+	backoffUnit = 10 * time.Second
+	backoffMax  = 5 * time.Minute
+	// stableAfter is how long an instance must have run for its end not to count as a failed start.
+	stableAfter = time.Minute
+)
+
+func backoff(failures int32) time.Duration {
+	return min(time.Duration(failures)*time.Duration(failures)*backoffUnit, backoffMax)
+}
+
+func backoffLeft(f *virtv1.VirtualMachineStartFailure, now time.Time) time.Duration {
+	if f == nil || f.RetryAfterTimestamp == nil {
+		return 0
+	}
+	return max(f.RetryAfterTimestamp.Sub(now), 0)
+}
+
+// recordFailure counts an instance that failed early, once; it forgets the count when one runs stably.
+func recordFailure(f *virtv1.VirtualMachineStartFailure, vmi *virtv1.VirtualMachineInstance, now time.Time) *virtv1.VirtualMachineStartFailure {
+	if vmi == nil {
+		return f
+	}
+	ran, since := running(vmi)
+	switch {
+	case vmi.Status.Phase == virtv1.Running && now.Sub(since) >= stableAfter:
+		return nil
+	case vmi.Status.Phase == virtv1.Failed && ran && ranFor(vmi, since) >= stableAfter:
+		return nil
+	case vmi.Status.Phase == virtv1.Failed && (f == nil || f.LastFailedVMIUID != vmi.UID):
+		count := int32(1)
+		if f != nil {
+			count = ptr.Deref(f.ConsecutiveFailCount, 0) + 1
+		}
+		retry := metaTime(now.Add(backoff(count)))
+		return &virtv1.VirtualMachineStartFailure{ConsecutiveFailCount: &count, LastFailedVMIUID: vmi.UID, RetryAfterTimestamp: &retry}
+	}
+	return f
+}
+
+func running(vmi *virtv1.VirtualMachineInstance) (bool, time.Time) {
+	for _, t := range vmi.Status.PhaseTransitionTimestamps {
+		if t.Phase == virtv1.Running {
+			return true, t.PhaseTransitionTimestamp.Time
+		}
+	}
+	return false, time.Time{}
+}
+
+func ranFor(vmi *virtv1.VirtualMachineInstance, since time.Time) time.Duration {
+	for _, t := range vmi.Status.PhaseTransitionTimestamps {
+		if t.Phase == virtv1.Failed {
+			return t.PhaseTransitionTimestamp.Sub(since)
+		}
+	}
+	return 0
+}

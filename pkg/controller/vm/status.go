@@ -1,0 +1,144 @@
+package vm
+
+import (
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+)
+
+// ownConditions are the condition types that this controller makes up itself; all others are copied from the instance.
+var ownConditions = []virtv1.VirtualMachineConditionType{virtv1.VirtualMachineReady, virtv1.VirtualMachineFailure, virtv1.VirtualMachineRestartRequired}
+
+// notCopied are conditions of an instance that say nothing about the machine.
+var notCopied = []virtv1.VirtualMachineInstanceConditionType{virtv1.VirtualMachineInstanceReady, virtv1.VirtualMachineInstanceProvisioning, "PodScheduled", virtv1.VirtualMachineInstanceSynchronized}
+
+// failure is what stands in the way of the machine, for its Failure condition; the zero value says nothing does.
+type failure struct{ reason, message string }
+
+// summarize computes the status of a machine from its instance (nil if none exists).
+func summarize(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, d decision, f failure, now metav1.Time) virtv1.VirtualMachineStatus {
+	status := *vm.Status.DeepCopy()
+	status.ObservedGeneration = vm.Generation
+	status.DesiredGeneration = vm.Generation
+	status.RunStrategy = RunStrategy(&vm.Spec)
+	status.StateChangeRequests = d.requests
+	status.StartFailure = d.startFailure
+	status.Created = vmi != nil
+	status.Ready = vmi != nil && vmi.Status.Phase == virtv1.Running && isTrue(vmi, virtv1.VirtualMachineInstanceReady)
+	status.PrintableStatus = printable(vm, vmi, d, now.Time)
+	status.Conditions = conditions(vm, vmi, status, f, now)
+	return status
+}
+
+func conditions(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, status virtv1.VirtualMachineStatus, f failure, now metav1.Time) []virtv1.VirtualMachineCondition {
+	var out []virtv1.VirtualMachineCondition
+	set := func(c virtv1.VirtualMachineCondition) {
+		i := slices.IndexFunc(vm.Status.Conditions, func(o virtv1.VirtualMachineCondition) bool { return o.Type == c.Type })
+		if c.LastTransitionTime.IsZero() {
+			c.LastTransitionTime = now
+			if i >= 0 && vm.Status.Conditions[i].Status == c.Status {
+				c.LastTransitionTime = vm.Status.Conditions[i].LastTransitionTime
+			}
+		}
+		out = append(out, c)
+	}
+	ready := virtv1.VirtualMachineCondition{Type: virtv1.VirtualMachineReady, Status: corev1.ConditionFalse, Reason: "VMINotExists", Message: "VMI does not exist"}
+	if vmi != nil {
+		ready.Reason, ready.Message = virtv1.GuestNotRunningReason, "Guest VM is not reported as running"
+		if c := find(vmi, virtv1.VirtualMachineInstanceReady); c != nil && (status.Ready || c.Status != corev1.ConditionTrue) {
+			ready.Status, ready.Reason, ready.Message = c.Status, c.Reason, c.Message
+		}
+		// What an instance waits for is the machine's answer to "why is it not ready".
+		if c := find(vmi, virtv1.VirtualMachineInstanceProvisioning); c != nil {
+			ready.Reason, ready.Message = c.Reason, c.Message
+		}
+	}
+	set(ready)
+	if f != (failure{}) {
+		set(virtv1.VirtualMachineCondition{Type: virtv1.VirtualMachineFailure, Status: corev1.ConditionTrue, Reason: f.reason, Message: f.message})
+	}
+	if vmi == nil {
+		return out
+	}
+	if hash, err := templateHash(vm); err == nil && vmi.DeletionTimestamp == nil && !final(vmi) {
+		if made, ok := vmi.Annotations[templateHashAnnotation]; ok && made != hash {
+			set(virtv1.VirtualMachineCondition{Type: virtv1.VirtualMachineRestartRequired, Status: corev1.ConditionTrue, Reason: "TemplateChanged",
+				Message: "spec.template has changed since the machine started: restart it to apply the change"})
+		}
+	}
+	for _, c := range vmi.Status.Conditions {
+		if slices.Contains(notCopied, c.Type) || slices.Contains(ownConditions, virtv1.VirtualMachineConditionType(c.Type)) {
+			continue
+		}
+		set(virtv1.VirtualMachineCondition{Type: virtv1.VirtualMachineConditionType(c.Type), Status: c.Status, Reason: c.Reason, Message: c.Message,
+			LastProbeTime: c.LastProbeTime, LastTransitionTime: c.LastTransitionTime})
+	}
+	return out
+}
+
+// waits maps what an instance's Provisioning condition waits for to the word that the table shows.
+var waits = map[string]virtv1.VirtualMachinePrintableStatus{
+	"Unschedulable":                 virtv1.VirtualMachineStatusUnschedulable,
+	"ErrImagePull":                  virtv1.VirtualMachineStatusErrImagePull,
+	"ImagePullBackOff":              virtv1.VirtualMachineStatusImagePullBackOff,
+	"PersistentVolumeClaimNotFound": virtv1.VirtualMachineStatusPvcNotFound,
+	"WaitingForVolumeBinding":       virtv1.VirtualMachineStatusWaitingForVolumeBinding,
+}
+
+func printable(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, d decision, now time.Time) virtv1.VirtualMachinePrintableStatus {
+	switch {
+	case vm.DeletionTimestamp != nil:
+		return virtv1.VirtualMachineStatusTerminating
+	case vmi == nil && d.retryIn > 0:
+		return virtv1.VirtualMachineStatusCrashLoopBackOff
+	case vmi == nil && (d.action == start || len(d.requests) > 0):
+		return virtv1.VirtualMachineStatusStarting
+	case vmi == nil:
+		return virtv1.VirtualMachineStatusStopped
+	case vmi.DeletionTimestamp != nil || d.action == stop:
+		if final(vmi) && backoffLeft(d.startFailure, now) > 0 && vmi.Status.Phase == virtv1.Failed && RunStrategy(&vm.Spec) != virtv1.RunStrategyHalted {
+			return virtv1.VirtualMachineStatusCrashLoopBackOff
+		}
+		return virtv1.VirtualMachineStatusStopping
+	case final(vmi):
+		return virtv1.VirtualMachineStatusStopped
+	}
+	if c := find(vmi, virtv1.VirtualMachineInstanceProvisioning); c != nil && c.Status == corev1.ConditionTrue {
+		if word, ok := waits[c.Reason]; ok {
+			return word
+		}
+		return virtv1.VirtualMachineStatusProvisioning
+	}
+	switch {
+	case isTrue(vmi, virtv1.VirtualMachineInstancePaused):
+		return virtv1.VirtualMachineStatusPaused
+	case vmi.Status.Phase == virtv1.Running:
+		if m := vmi.Status.MigrationState; m != nil && m.StartTimestamp != nil && !m.Completed && !m.Failed {
+			return virtv1.VirtualMachineStatusMigrating
+		}
+		return virtv1.VirtualMachineStatusRunning
+	case vmi.Status.Phase == virtv1.WaitingForSync:
+		return virtv1.VirtualMachineStatusWaitingForReceiver
+	case vmi.Status.Phase == virtv1.Unknown:
+		return virtv1.VirtualMachineStatusUnknown
+	}
+	return virtv1.VirtualMachineStatusStarting
+}
+
+func find(vmi *virtv1.VirtualMachineInstance, t virtv1.VirtualMachineInstanceConditionType) *virtv1.VirtualMachineInstanceCondition {
+	for i := range vmi.Status.Conditions {
+		if vmi.Status.Conditions[i].Type == t {
+			return &vmi.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+func isTrue(vmi *virtv1.VirtualMachineInstance, t virtv1.VirtualMachineInstanceConditionType) bool {
+	c := find(vmi, t)
+	return c != nil && c.Status == corev1.ConditionTrue
+}

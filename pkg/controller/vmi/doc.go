@@ -1,0 +1,4 @@
+// Package vmi reconciles VirtualMachineInstances up to the node and after it: it renders and creates the launcher pod,
+// records where the pod was bound, says why an instance waits, and settles what remains when its pod or node is gone. What
+// the guest does belongs to virt-handler (decision 7); this package never writes it.
+package vmi

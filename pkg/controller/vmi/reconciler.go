@@ -1,0 +1,282 @@
+package vmi
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/machine"
+)
+
+// Fields of the cache's indexes.
+const (
+	podByInstance   = "virtplane.instanceUID"
+	instanceByClaim = "virtplane.claim"
+)
+
+// Configuration gives the cluster's configuration as it is now.
+type Configuration interface {
+	Configuration(ctx context.Context) (virtv1.KubeVirtConfiguration, error)
+}
+
+// Reconciler reconciles VirtualMachineInstances. Reads go to the manager's cache.
+type Reconciler struct {
+	Client   client.Client
+	Recorder events.EventRecorder
+	// Live reads past the cache.
+	Live          client.Reader
+	Clock         clock.PassiveClock
+	Configuration Configuration
+	// LauncherImage is the image of launcher pods.
+	LauncherImage string
+}
+
+// SetupWithManager registers the reconciler, its indexes and its watches.
+func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, workers int) error {
+	index := mgr.GetFieldIndexer()
+	if err := index.IndexField(ctx, &corev1.Pod{}, podByInstance, func(o client.Object) []string {
+		if ref := metav1.GetControllerOf(o); ref != nil && ref.Kind == "VirtualMachineInstance" {
+			return []string{string(ref.UID)}
+		}
+		return nil
+	}); err != nil {
+		return fmt.Errorf("indexing pods by instance: %w", err)
+	}
+	if err := index.IndexField(ctx, &virtv1.VirtualMachineInstance{}, instanceByClaim, func(o client.Object) []string {
+		return claims(o.(*virtv1.VirtualMachineInstance))
+	}); err != nil {
+		return fmt.Errorf("indexing instances by claim: %w", err)
+	}
+	return ctrl.NewControllerManagedBy(mgr).Named("vmi").
+		For(&virtv1.VirtualMachineInstance{}).
+		Owns(&corev1.Pod{}).
+		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.usersOfClaim)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
+		Complete(r)
+}
+
+func (r *Reconciler) usersOfClaim(ctx context.Context, claim client.Object) []reconcile.Request {
+	var list virtv1.VirtualMachineInstanceList
+	if err := r.Client.List(ctx, &list, client.InNamespace(claim.GetNamespace()), client.MatchingFields{instanceByClaim: claim.GetName()}); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Could not list the instances that use a claim", "claim", claim.GetName())
+		return nil
+	}
+	var out []reconcile.Request
+	for i := range list.Items {
+		// Once a pod is bound its claims are the kubelet's business.
+		if list.Items[i].Status.NodeName == "" {
+			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+		}
+	}
+	return out
+}
+
+// Reconcile brings one instance a step nearer to what its spec and its pod say.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	var vmi virtv1.VirtualMachineInstance
+	if err := r.Client.Get(ctx, req.NamespacedName, &vmi); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	var pods corev1.PodList
+	if err := r.Client.List(ctx, &pods, client.InNamespace(vmi.Namespace), client.MatchingFields{podByInstance: string(vmi.UID)}); err != nil {
+		return ctrl.Result{}, fmt.Errorf("listing pods of instance: %w", err)
+	}
+	if vmi.DeletionTimestamp != nil {
+		return ctrl.Result{}, r.finish(ctx, &vmi, pods.Items)
+	}
+	config, err := r.Configuration.Configuration(ctx)
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("reading the cluster's configuration: %w", err)
+	}
+	render := RenderOptions{LauncherImage: r.LauncherImage, Config: config}
+	pod := current(&vmi, pods.Items)
+	var waiting wait
+	if pod == nil && vmi.Status.NodeName == "" && !final(vmi.Status.Phase) {
+		if pod, waiting, err = r.ensurePod(ctx, &vmi, render); err != nil {
+			return ctrl.Result{}, err
+		}
+	}
+	return ctrl.Result{}, r.writeStatus(ctx, &vmi, pod, waiting, render)
+}
+
+// current is the pod that the instance runs or will run in.
+func current(vmi *virtv1.VirtualMachineInstance, pods []corev1.Pod) *corev1.Pod {
+	for i := range pods {
+		if _, active := vmi.Status.ActivePods[pods[i].UID]; active || vmi.Status.NodeName == "" {
+			return &pods[i]
+		}
+	}
+	return nil
+}
+
+// ensurePod creates the launcher pod once its claims exist. A pod that exists already under the name is adopted when it
+// is this instance's, since the cache may not have shown it yet (decision 21).
+func (r *Reconciler) ensurePod(ctx context.Context, vmi *virtv1.VirtualMachineInstance, render RenderOptions) (*corev1.Pod, wait, error) {
+	blocks, waiting, err := r.checkClaims(ctx, vmi)
+	if err != nil || waiting != (wait{}) {
+		return nil, waiting, err
+	}
+	render.BlockClaims = blocks
+	pod := Pod(vmi, 0, render)
+	err = r.Client.Create(ctx, pod)
+	switch {
+	case err == nil:
+		r.Recorder.Eventf(vmi, pod, corev1.EventTypeNormal, "SuccessfulCreate", "CreatePod", "Created virtual machine pod %s", pod.Name)
+		return pod, wait{}, nil
+	case apierrors.IsAlreadyExists(err):
+		var existing corev1.Pod
+		if err := r.Client.Get(ctx, client.ObjectKeyFromObject(pod), &existing); err != nil {
+			// Not in the cache yet: its event will bring us back.
+			return nil, wait{}, client.IgnoreNotFound(err)
+		}
+		if ref := metav1.GetControllerOf(&existing); ref == nil || ref.UID != vmi.UID {
+			return nil, wait{ReasonPodCreateFailed, fmt.Sprintf("a pod named %s exists that is not this instance's: delete it", pod.Name)}, nil
+		}
+		return &existing, wait{}, nil
+	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+		// Quota, policy or a spec that pods refuse: say so where the user looks, and try again with back-off.
+		r.Recorder.Eventf(vmi, nil, corev1.EventTypeWarning, ReasonPodCreateFailed, "CreatePod", "Could not create the virtual machine pod: %v", err)
+		if werr := r.writeStatus(ctx, vmi, nil, wait{ReasonPodCreateFailed, err.Error()}, render); werr != nil {
+			return nil, wait{}, werr
+		}
+		return nil, wait{}, fmt.Errorf("creating launcher pod: %w", err)
+	default:
+		return nil, wait{}, fmt.Errorf("creating launcher pod: %w", err)
+	}
+}
+
+// checkClaims says which claims are block devices and whether one is missing or lost. A claim that is not bound yet is
+// no reason to wait: with WaitForFirstConsumer it is the pod that makes it bind.
+func (r *Reconciler) checkClaims(ctx context.Context, vmi *virtv1.VirtualMachineInstance) (map[string]bool, wait, error) {
+	blocks := map[string]bool{}
+	for _, name := range claims(vmi) {
+		var claim corev1.PersistentVolumeClaim
+		err := r.Client.Get(ctx, types.NamespacedName{Namespace: vmi.Namespace, Name: name}, &claim)
+		if apierrors.IsNotFound(err) {
+			return nil, wait{ReasonClaimNotFound, fmt.Sprintf("PersistentVolumeClaim %s does not exist: create it, and the machine starts", name)}, nil
+		}
+		if err != nil {
+			return nil, wait{}, fmt.Errorf("getting claim %s: %w", name, err)
+		}
+		if claim.Status.Phase == corev1.ClaimLost {
+			return nil, wait{ReasonClaimLost, fmt.Sprintf("PersistentVolumeClaim %s has lost its volume", name)}, nil
+		}
+		if mode := claim.Spec.VolumeMode; mode != nil && *mode == corev1.PersistentVolumeBlock {
+			blocks[name] = true
+		}
+	}
+	return blocks, wait{}, nil
+}
+
+func claims(vmi *virtv1.VirtualMachineInstance) []string {
+	var out []string
+	for _, v := range vmi.Spec.Volumes {
+		if c := claimOf(v); c != "" {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func (r *Reconciler) writeStatus(ctx context.Context, vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, waiting wait, render RenderOptions) error {
+	status := observe(vmi, pod, waiting, metav1.NewTime(r.Clock.Now()), render)
+	if sameStatus(&status, &vmi.Status) {
+		return nil
+	}
+	updated := vmi.DeepCopy()
+	updated.Status = status
+	if err := r.Client.Status().Update(ctx, updated); err != nil {
+		if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+			return nil // a newer object is on its way to the cache and brings us back
+		}
+		return fmt.Errorf("updating instance status: %w", err)
+	}
+	r.announce(vmi, updated, pod)
+	return nil
+}
+
+// announce tells transitions, and only those, as events.
+func (r *Reconciler) announce(was, is *virtv1.VirtualMachineInstance, pod *corev1.Pod) {
+	old, now := provisioning(&was.Status), provisioning(&is.Status)
+	if now != nil && (old == nil || old.Reason != now.Reason) {
+		r.Recorder.Eventf(is, nil, corev1.EventTypeWarning, now.Reason, "Provision", "%s", now.Message)
+	}
+	if was.Status.Phase != is.Status.Phase && is.Status.Phase == virtv1.Failed {
+		message := "The launcher pod is gone"
+		if pod != nil {
+			message = fmt.Sprintf("The launcher pod %s ended: %s", pod.Name, is.Status.Reason)
+			if m := report(pod).Message; m != "" {
+				message += ": " + m
+			}
+		}
+		r.Recorder.Eventf(is, nil, corev1.EventTypeWarning, "Stopped", "Observe", "%s", message)
+	}
+}
+
+func provisioning(status *virtv1.VirtualMachineInstanceStatus) *virtv1.VirtualMachineInstanceCondition {
+	for i := range status.Conditions {
+		if status.Conditions[i].Type == virtv1.VirtualMachineInstanceProvisioning {
+			return &status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// finish deletes what belongs to a deleted instance and lets it go once its pods are seen gone: a pod that still exists
+// may still run the guest, and a second instance must not start beside it.
+func (r *Reconciler) finish(ctx context.Context, vmi *virtv1.VirtualMachineInstance, pods []corev1.Pod) error {
+	if !controllerutil.ContainsFinalizer(vmi, virtv1.VirtualMachineInstanceFinalizer) {
+		return nil
+	}
+	for i := range pods {
+		if pods[i].DeletionTimestamp != nil {
+			continue
+		}
+		seconds := gracePeriod(&vmi.Spec) + graceMarginSeconds
+		if ended(&pods[i]) {
+			seconds = 0
+		}
+		if err := r.Client.Delete(ctx, &pods[i], client.GracePeriodSeconds(seconds), client.Preconditions{UID: &pods[i].UID}); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("deleting launcher pod %s: %w", pods[i].Name, err)
+		}
+		r.Recorder.Eventf(vmi, nil, corev1.EventTypeNormal, "SuccessfulDelete", "DeletePod", "Deleted virtual machine pod %s", pods[i].Name)
+	}
+	if len(pods) > 0 {
+		return nil
+	}
+	// The cache may be behind a pod that was created a moment ago: ask for the one name that can exist.
+	var pod metav1.PartialObjectMetadata
+	pod.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Pod"))
+	key := types.NamespacedName{Namespace: vmi.Namespace, Name: machine.LauncherPodName(vmi.Name, vmi.UID, 0)}
+	if vmi.Status.NodeName == "" {
+		switch err := r.Live.Get(ctx, key, &pod); {
+		case err == nil && metav1.IsControlledBy(&pod, vmi):
+			return nil
+		case client.IgnoreNotFound(err) != nil:
+			return fmt.Errorf("looking for launcher pod %s: %w", key.Name, err)
+		}
+	}
+	updated := vmi.DeepCopy()
+	controllerutil.RemoveFinalizer(updated, virtv1.VirtualMachineInstanceFinalizer)
+	if err := r.Client.Update(ctx, updated); err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("removing finalizer: %w", err)
+	}
+	return nil
+}
+
+func ended(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}

@@ -1,0 +1,183 @@
+package vmi
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/machine"
+)
+
+// podScheduled is the condition type of pods, copied to an instance while its pod finds no node.
+const podScheduled virtv1.VirtualMachineInstanceConditionType = "PodScheduled"
+
+// Reasons of the Provisioning condition and of the events that go with it: what an instance waits for.
+const (
+	ReasonClaimNotFound   = "PersistentVolumeClaimNotFound"
+	ReasonClaimLost       = "PersistentVolumeClaimLost"
+	ReasonClaimPending    = "WaitingForVolumeBinding"
+	ReasonUnschedulable   = "Unschedulable"
+	ReasonContainers      = "ContainersWaiting"
+	ReasonPodCreateFailed = "FailedCreate"
+	ReasonPodGone         = "PodGone"
+	ReasonGuestEnded      = "GuestEnded"
+)
+
+// wait says why an instance does not go on; the zero value says that nothing holds it up.
+type wait struct{ reason, message string }
+
+// terminationReport is what the first process of a launcher pod leaves as its termination message.
+type terminationReport struct {
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+}
+
+// observe returns the status that follows from the pod as far as virt-controller owns it (decision 7). It never moves a
+// phase back and touches nothing that virt-handler writes.
+func observe(vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, waiting wait, now metav1.Time, o RenderOptions) virtv1.VirtualMachineInstanceStatus {
+	status := *vmi.Status.DeepCopy()
+	if final(status.Phase) {
+		return status
+	}
+	if pod == nil {
+		if status.NodeName != "" {
+			enter(&status, virtv1.Failed, now)
+			status.Reason = ReasonPodGone
+		}
+		setProvisioning(&status, waiting, now)
+		return status
+	}
+	if node := pod.Spec.NodeName; node != "" && status.NodeName == "" {
+		enter(&status, virtv1.Scheduling, now)
+		status.NodeName = node
+		status.ActivePods = map[types.UID]string{pod.UID: node}
+		qos := pod.Status.QOSClass
+		status.QOSClass = &qos
+		status.RuntimeUser = uint64(machine.QEMUUser)
+		status.LauncherContainerImageVersion = o.LauncherImage
+		overhead := machine.MemoryOverhead(&vmi.Spec, machine.Options{Emulation: o.emulation(), Ratio: o.Config.AdditionalGuestMemoryOverheadRatio})
+		guest := machine.GuestMemory(&vmi.Spec)
+		status.Memory = &virtv1.MemoryStatus{GuestAtBoot: clone(guest), GuestRequested: clone(guest), MemoryOverhead: &overhead}
+	}
+	if phase, reason, ended := outcome(pod); ended {
+		enter(&status, phase, now)
+		status.Reason = reason
+		waiting = wait{}
+	} else if before(status.Phase, virtv1.Scheduled) {
+		if waiting == (wait{}) {
+			waiting = podWait(pod)
+		}
+		if waiting.reason == ReasonUnschedulable {
+			enter(&status, virtv1.Scheduling, now)
+			setCondition(&status, podScheduled, corev1.ConditionFalse, ReasonUnschedulable, waiting.message, now)
+		}
+	}
+	if status.NodeName != "" {
+		status.Conditions = slices.DeleteFunc(status.Conditions, func(c virtv1.VirtualMachineInstanceCondition) bool { return c.Type == podScheduled })
+	}
+	setProvisioning(&status, waiting, now)
+	return status
+}
+
+func clone(q resource.Quantity) *resource.Quantity { c := q.DeepCopy(); return &c }
+
+// podWait says what holds a pod up: no node fits, or a container cannot start.
+func podWait(pod *corev1.Pod) wait {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
+			return wait{ReasonUnschedulable, c.Message}
+		}
+	}
+	for _, c := range pod.Status.ContainerStatuses {
+		// ContainerCreating is the ordinary way, not a reason to worry anyone.
+		if w := c.State.Waiting; w != nil && w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" && w.Reason != "" {
+			return wait{w.Reason, fmt.Sprintf("container %s of pod %s: %s", c.Name, pod.Name, w.Message)}
+		}
+	}
+	return wait{}
+}
+
+// outcome says how a pod whose containers have all ended leaves its instance.
+func outcome(pod *corev1.Pod) (virtv1.VirtualMachineInstancePhase, string, bool) {
+	switch pod.Status.Phase {
+	case corev1.PodSucceeded:
+		return virtv1.Succeeded, report(pod).Reason, true
+	case corev1.PodFailed:
+		reason := report(pod).Reason
+		if reason == "" {
+			reason = pod.Status.Reason
+		}
+		if reason == "" {
+			reason = ReasonGuestEnded
+		}
+		return virtv1.Failed, reason, true
+	}
+	return "", "", false
+}
+
+func report(pod *corev1.Pod) terminationReport {
+	var r terminationReport
+	for _, c := range pod.Status.ContainerStatuses {
+		if c.Name == machine.ComputeContainer && c.State.Terminated != nil {
+			if json.Unmarshal([]byte(c.State.Terminated.Message), &r) != nil {
+				r.Reason = c.State.Terminated.Reason
+			}
+		}
+	}
+	return r
+}
+
+func final(p virtv1.VirtualMachineInstancePhase) bool {
+	return p == virtv1.Succeeded || p == virtv1.Failed
+}
+
+var order = []virtv1.VirtualMachineInstancePhase{virtv1.VmPhaseUnset, virtv1.Pending, virtv1.Scheduling, virtv1.Scheduled, virtv1.Running, virtv1.Succeeded, virtv1.Failed}
+
+// before says whether phase a comes before b. An unknown phase comes before none.
+func before(a, b virtv1.VirtualMachineInstancePhase) bool {
+	i := slices.Index(order, a)
+	return i >= 0 && i < slices.Index(order, b)
+}
+
+// enter moves to a later phase and stamps it; an earlier or the same phase changes nothing.
+func enter(status *virtv1.VirtualMachineInstanceStatus, phase virtv1.VirtualMachineInstancePhase, now metav1.Time) {
+	if !before(status.Phase, phase) {
+		return
+	}
+	status.Phase = phase
+	status.PhaseTransitionTimestamps = append(status.PhaseTransitionTimestamps, virtv1.VirtualMachineInstancePhaseTransitionTimestamp{Phase: phase, PhaseTransitionTimestamp: now})
+}
+
+func setProvisioning(status *virtv1.VirtualMachineInstanceStatus, waiting wait, now metav1.Time) {
+	if waiting == (wait{}) {
+		status.Conditions = slices.DeleteFunc(status.Conditions, func(c virtv1.VirtualMachineInstanceCondition) bool {
+			return c.Type == virtv1.VirtualMachineInstanceProvisioning
+		})
+		return
+	}
+	setCondition(status, virtv1.VirtualMachineInstanceProvisioning, corev1.ConditionTrue, waiting.reason, waiting.message, now)
+}
+
+func setCondition(status *virtv1.VirtualMachineInstanceStatus, t virtv1.VirtualMachineInstanceConditionType, s corev1.ConditionStatus, reason, message string, now metav1.Time) {
+	i := slices.IndexFunc(status.Conditions, func(c virtv1.VirtualMachineInstanceCondition) bool { return c.Type == t })
+	if i < 0 {
+		status.Conditions = append(status.Conditions, virtv1.VirtualMachineInstanceCondition{Type: t, LastTransitionTime: now})
+		i = len(status.Conditions) - 1
+	}
+	c := &status.Conditions[i]
+	if c.Status != s {
+		c.LastTransitionTime = now
+	}
+	c.Status, c.Reason, c.Message = s, reason, message
+}
+
+func sameStatus(a, b *virtv1.VirtualMachineInstanceStatus) bool {
+	return apiequality.Semantic.DeepEqual(a, b)
+}
