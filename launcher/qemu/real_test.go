@@ -110,7 +110,8 @@ func prepare(t *testing.T, dir string, m *Machine) {
 			t.Skipf("no KVM here: %v", err)
 		}
 		f.Close()
-		m.CPU.Model = "qemu64" // "host" asks some nested hosts for registers that they do not have
+		// Nested hosts lack registers that "host" and Hyper-V's features want.
+		m.CPU = CPU{Model: "qemu64", Sockets: 1, Cores: 1, Threads: 1}
 	}
 	run := func(args ...string) {
 		if out, err := exec.Command("qemu-img", args...).CombinedOutput(); err != nil {

@@ -1,0 +1,84 @@
+package supervise
+
+import "time"
+
+// Operations that the launcher asks for.
+const (
+	opStatus = "status"
+	opSpawn  = "spawn"
+	opSignal = "signal"
+	opFinish = "finish"
+)
+
+// request goes from the launcher to the first process.
+type request struct {
+	ID      uint64   `json:"id"`
+	Op      string   `json:"op"`
+	Spawn   *Spawn   `json:"spawn,omitempty"`
+	Signal  int      `json:"signal,omitempty"`
+	Outcome *Outcome `json:"outcome,omitempty"`
+}
+
+// reply answers a request, or with id 0 tells of a change.
+type reply struct {
+	ID     uint64 `json:"id"`
+	Error  string `json:"error,omitempty"`
+	Status Status `json:"status"`
+}
+
+// Spawn says how QEMU is started.
+type Spawn struct {
+	Path string   `json:"path"`
+	Args []string `json:"args"`
+	Env  []string `json:"env,omitempty"`
+	// GraceSeconds is how long the guest may take to power down once the pod is told to end. Should the launcher not
+	// be there then, the first process waits that long before it ends QEMU.
+	GraceSeconds int64 `json:"graceSeconds"`
+}
+
+// Status is all that the first process knows.
+type Status struct {
+	// QEMU is nil until it was started.
+	QEMU *Process `json:"qemu,omitempty"`
+	// TerminateBy is set once the pod was told to end: the moment at which QEMU will be killed.
+	TerminateBy *time.Time `json:"terminateBy,omitempty"`
+	// Restarts counts how often the launcher was started again.
+	Restarts int `json:"restarts"`
+}
+
+// Process is QEMU.
+type Process struct {
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"`
+	// Exit is nil while it runs.
+	Exit *Exit `json:"exit,omitempty"`
+}
+
+// Exit tells how QEMU ended.
+type Exit struct {
+	Code   int `json:"code"`
+	Signal int `json:"signal,omitempty"`
+	// Stderr is the end of what it had to say.
+	Stderr string `json:"stderr,omitempty"`
+	// Killed says that the first process ended it because the pod's time was up.
+	Killed bool `json:"killed,omitempty"`
+}
+
+// Outcome is what the launcher makes of the end of QEMU; it goes to the pod's termination message.
+type Outcome struct {
+	// Expected says that the guest powered down or was killed on request; the pod then succeeds.
+	Expected bool   `json:"expected"`
+	Reason   string `json:"reason,omitempty"`
+	Message  string `json:"message,omitempty"`
+}
+
+// Termination is the pod's termination message.
+type Termination struct {
+	Reason   string `json:"reason"`
+	Message  string `json:"message,omitempty"`
+	ExitCode int    `json:"exitCode"`
+	Signal   int    `json:"signal,omitempty"`
+	Stderr   string `json:"stderr,omitempty"`
+	// Restarts counts how often the launcher was started again.
+	Restarts int `json:"restarts,omitempty"`
+}
