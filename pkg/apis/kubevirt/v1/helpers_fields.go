@@ -1,0 +1,31 @@
+package v1
+
+// Field selectors beside metadata.name and metadata.namespace.
+const (
+	// VirtualMachineInstancePhaseField selects instances by where they stand.
+	VirtualMachineInstancePhaseField = "status.phase"
+	// VirtualMachineInstanceNodeField selects the instances of one node; the server keeps an index on it (decision 9).
+	VirtualMachineInstanceNodeField = "status.nodeName"
+	// VirtualMachineInstanceTargetNodeField selects the instances that migrate to a node.
+	VirtualMachineInstanceTargetNodeField = "status.migrationState.targetNode"
+	// VirtualMachineStatusField selects virtual machines by the word that the table shows.
+	VirtualMachineStatusField = "status.printableStatus"
+	// MigrationInstanceField selects the migrations of one instance.
+	MigrationInstanceField = "spec.vmiName"
+	// MigrationPhaseField selects migrations by where they stand.
+	MigrationPhaseField = "status.phase"
+)
+
+// SelectableFields names the field selectors of each kind.
+func SelectableFields() map[string][]string {
+	meta := func(more ...string) []string { return append([]string{"metadata.name", "metadata.namespace"}, more...) }
+	return map[string][]string{
+		"VirtualMachine": meta(VirtualMachineStatusField),
+		"VirtualMachineInstance": meta(VirtualMachineInstancePhaseField, VirtualMachineInstanceNodeField,
+			VirtualMachineInstanceTargetNodeField),
+		"VirtualMachineInstanceMigration":  meta(MigrationInstanceField, MigrationPhaseField),
+		"VirtualMachineInstanceReplicaSet": meta(),
+		"VirtualMachineInstancePreset":     meta(),
+		"KubeVirt":                         meta(),
+	}
+}

@@ -1,0 +1,81 @@
+// Package rest assembles the API group kubevirt.io from the registries of its kinds. It must hold no policy.
+package rest
+
+import (
+	"sync"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apiserver/pkg/registry/generic"
+	"k8s.io/apiserver/pkg/registry/rest"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/registry/environment"
+	vmstorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/virtualmachine/storage"
+	vmistorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/virtualmachineinstance/storage"
+	"github.com/virtplane/virtplane/pkg/registry/store"
+)
+
+// Stores are the stored kinds of the group, built once and shared by everything that serves them: the group kubevirt.io
+// and the actions in subresources.kubevirt.io. A second store of a kind would be a second cache of all its objects.
+type Stores struct {
+	Environment environment.Environment
+
+	build sync.Once
+	err   error
+
+	VirtualMachines              *store.REST
+	VirtualMachineStatus         *store.StatusREST
+	VirtualMachineInstances      *store.REST
+	VirtualMachineInstanceStatus *store.StatusREST
+}
+
+// NewStores prepares the stores; the first provider that installs its group builds them.
+func NewStores(env environment.Environment) *Stores { return &Stores{Environment: env} }
+
+// Build makes the stores; later calls return the result of the first.
+func (s *Stores) Build(scheme *runtime.Scheme, options generic.RESTOptionsGetter) error {
+	s.build.Do(func() { s.err = s.make(scheme, options) })
+	return s.err
+}
+
+func (s *Stores) make(scheme *runtime.Scheme, options generic.RESTOptionsGetter) (err error) {
+	if s.VirtualMachines, s.VirtualMachineStatus, err = vmstorage.New(scheme, options); err != nil {
+		return err
+	}
+	s.VirtualMachineInstances, s.VirtualMachineInstanceStatus, err = vmistorage.New(scheme, s.Environment, options)
+	return err
+}
+
+// StorageProvider serves the group kubevirt.io.
+type StorageProvider struct {
+	Stores *Stores
+}
+
+// GroupName is the group that the provider serves.
+func (StorageProvider) GroupName() string { return virtv1.GroupName }
+
+// NewRESTStorage assembles the group in both of its versions, which serve the same storage.
+func (p StorageProvider) NewRESTStorage(scheme *runtime.Scheme, parameterCodec runtime.ParameterCodec, codecs serializer.CodecFactory,
+	optsGetter generic.RESTOptionsGetter) (genericapiserver.APIGroupInfo, error) {
+	group := genericapiserver.NewDefaultAPIGroupInfo(virtv1.GroupName, scheme, parameterCodec, codecs)
+	if err := p.Stores.Build(scheme, optsGetter); err != nil {
+		return genericapiserver.APIGroupInfo{}, err
+	}
+	for _, gv := range []schema.GroupVersion{virtv1.SchemeGroupVersion, virtv1.DeprecatedGroupVersion} {
+		group.VersionedResourcesStorageMap[gv.Version] = p.resources()
+	}
+	return group, nil
+}
+
+func (p StorageProvider) resources() map[string]rest.Storage {
+	s := p.Stores
+	return map[string]rest.Storage{
+		"virtualmachines":                s.VirtualMachines,
+		"virtualmachines/status":         s.VirtualMachineStatus,
+		"virtualmachineinstances":        s.VirtualMachineInstances,
+		"virtualmachineinstances/status": s.VirtualMachineInstanceStatus,
+	}
+}

@@ -1,0 +1,132 @@
+// Package virtualmachineinstance is the policy of the resource virtualmachineinstances: defaults at creation, the spec
+// that nobody edits, the status whose parts have one writer each (decision 7), and what can be selected. The package must
+// do no I/O: the store is in the package storage below it.
+package virtualmachineinstance
+
+import (
+	"context"
+	"slices"
+
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/storage/names"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/apis/kubevirt/validation"
+	"github.com/virtplane/virtplane/pkg/registry/environment"
+	"github.com/virtplane/virtplane/pkg/registry/strategy"
+)
+
+// Strategy is the policy of the main endpoint.
+type Strategy struct {
+	runtime.ObjectTyper
+	names.NameGenerator
+	env environment.Environment
+}
+
+var (
+	_ rest.RESTCreateStrategy              = Strategy{}
+	_ rest.RESTUpdateStrategy              = Strategy{}
+	_ rest.GarbageCollectionDeleteStrategy = Strategy{}
+	_ rest.ResetFieldsStrategy             = Strategy{}
+)
+
+// NewStrategy makes the policy; typer tells the kinds of an object.
+func NewStrategy(typer runtime.ObjectTyper, env environment.Environment) Strategy {
+	return Strategy{ObjectTyper: typer, NameGenerator: names.SimpleNameGenerator, env: env}
+}
+
+// NamespaceScoped is true.
+func (Strategy) NamespaceScoped() bool { return true }
+
+// DefaultGarbageCollectionPolicy deletes the launcher pod with its instance.
+func (Strategy) DefaultGarbageCollectionPolicy(context.Context) rest.GarbageCollectionPolicy {
+	return rest.DeleteDependents
+}
+
+// GetResetFields names what the main endpoint ignores.
+func (Strategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
+	return strategy.Reset("status")
+}
+
+// PrepareForCreate enters the first phase, holds the object until its guest is gone, and fills in the defaults that depend
+// on the cluster. Doing it here saves the controllers a write for each instance.
+func (s Strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
+	vmi := obj.(*virtv1.VirtualMachineInstance)
+	vmi.Generation = 1
+	hold(vmi)
+	vmi.Status = virtv1.VirtualMachineInstanceStatus{
+		Phase: virtv1.Pending,
+		PhaseTransitionTimestamps: []virtv1.VirtualMachineInstancePhaseTransitionTimestamp{
+			{Phase: virtv1.Pending, PhaseTransitionTimestamp: metav1.NewTime(s.env.Clock.Now())},
+		},
+	}
+}
+
+// Validate checks a new object.
+func (Strategy) Validate(_ context.Context, obj runtime.Object) field.ErrorList {
+	return validation.ValidateVirtualMachineInstance(obj.(*virtv1.VirtualMachineInstance))
+}
+
+// WarningsOnCreate has none.
+func (Strategy) WarningsOnCreate(context.Context, runtime.Object) []string { return nil }
+
+// Canonicalize changes nothing.
+func (Strategy) Canonicalize(runtime.Object) {}
+
+// AllowCreateOnUpdate is false: an update of an instance that is gone must not start another.
+func (Strategy) AllowCreateOnUpdate(context.Context) bool { return false }
+
+// AllowUnconditionalUpdate is false: two writers of an instance must notice one another.
+func (Strategy) AllowUnconditionalUpdate(context.Context) bool { return false }
+
+// PrepareForUpdate keeps the status, counts changes of the spec, and keeps the finalizer until deletion.
+func (Strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
+	vmi, was := obj.(*virtv1.VirtualMachineInstance), old.(*virtv1.VirtualMachineInstance)
+	vmi.Status = was.Status
+	if !apiequality.Semantic.DeepEqual(vmi.Spec, was.Spec) {
+		vmi.Generation = was.Generation + 1
+	}
+	if vmi.DeletionTimestamp == nil {
+		hold(vmi)
+	}
+}
+
+// ValidateUpdate checks a changed object.
+func (Strategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
+	return validation.ValidateVirtualMachineInstanceUpdate(obj.(*virtv1.VirtualMachineInstance), old.(*virtv1.VirtualMachineInstance))
+}
+
+// WarningsOnUpdate has none.
+func (Strategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
+	return nil
+}
+
+// hold adds the finalizer under which virt-controller waits for the end of the guest.
+func hold(vmi *virtv1.VirtualMachineInstance) {
+	if !slices.Contains(vmi.Finalizers, virtv1.VirtualMachineInstanceFinalizer) {
+		vmi.Finalizers = append(vmi.Finalizers, virtv1.VirtualMachineInstanceFinalizer)
+	}
+}
+
+// SelectableFields gives the values that field selectors compare.
+func SelectableFields(vmi *virtv1.VirtualMachineInstance) fields.Set {
+	target := ""
+	if vmi.Status.MigrationState != nil {
+		target = vmi.Status.MigrationState.TargetNode
+	}
+	return strategy.MetaFields(&vmi.ObjectMeta, fields.Set{
+		virtv1.VirtualMachineInstancePhaseField:      string(vmi.Status.Phase),
+		virtv1.VirtualMachineInstanceNodeField:       vmi.Status.NodeName,
+		virtv1.VirtualMachineInstanceTargetNodeField: target,
+	})
+}
+
+// NodeName is the value that the cache keeps an index on, so that the watch of one node's agent costs only its own
+// instances (decision 9).
+func NodeName(vmi *virtv1.VirtualMachineInstance) string { return vmi.Status.NodeName }

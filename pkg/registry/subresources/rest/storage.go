@@ -1,0 +1,44 @@
+// Package rest assembles the API group subresources.kubevirt.io: the actions and streams of virtual machines under the
+// paths, verbs and answers that stock clients expect. It must hold no action itself: those are shared with kubevirt.io.
+package rest
+
+import (
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apiserver/pkg/registry/generic"
+	"k8s.io/apiserver/pkg/registry/rest"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	kubevirtrest "github.com/virtplane/virtplane/pkg/registry/kubevirt/rest"
+)
+
+// StorageProvider serves the group subresources.kubevirt.io.
+type StorageProvider struct {
+	// Stores are those that the group kubevirt.io serves.
+	Stores *kubevirtrest.Stores
+}
+
+// GroupName is the group that the provider serves.
+func (StorageProvider) GroupName() string { return virtv1.SubresourceGroupVersion.Group }
+
+// NewRESTStorage assembles the group in both of its versions.
+func (p StorageProvider) NewRESTStorage(scheme *runtime.Scheme, parameterCodec runtime.ParameterCodec, codecs serializer.CodecFactory,
+	optsGetter generic.RESTOptionsGetter) (genericapiserver.APIGroupInfo, error) {
+	group := genericapiserver.NewDefaultAPIGroupInfo(p.GroupName(), scheme, parameterCodec, codecs)
+	if err := p.Stores.Build(scheme, optsGetter); err != nil {
+		return genericapiserver.APIGroupInfo{}, err
+	}
+	for _, gv := range []schema.GroupVersion{virtv1.SubresourceGroupVersion, virtv1.DeprecatedSubresourceGroupVersion} {
+		group.VersionedResourcesStorageMap[gv.Version] = p.resources()
+	}
+	return group, nil
+}
+
+func (p StorageProvider) resources() map[string]rest.Storage {
+	return map[string]rest.Storage{
+		"virtualmachines":         parent{kind: "VirtualMachine", singular: "virtualmachine"},
+		"virtualmachineinstances": parent{kind: "VirtualMachineInstance", singular: "virtualmachineinstance"},
+	}
+}
