@@ -1,0 +1,3 @@
+module github.com/virtplane/virtplane/test/cluster/programs/pause
+
+go 1.26.0
