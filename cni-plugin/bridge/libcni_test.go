@@ -5,17 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/containernetworking/cni/libcni"
+	"github.com/containernetworking/cni/pkg/invoke"
 	"github.com/containernetworking/cni/pkg/types"
 	"github.com/containernetworking/plugins/pkg/ns"
 	"github.com/google/go-cmp/cmp"
 )
 
-// runtime drives the built program as a container runtime does.
+// cniRuntime drives the built program as a container runtime does.
 type cniRuntime struct {
 	*libcni.CNIConfig
 	list *libcni.NetworkConfigList
@@ -35,7 +37,9 @@ func (n *node) runtime(changes conf) *cniRuntime {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	return &cniRuntime{libcni.NewCNIConfigWithCacheDir([]string{programs}, n.t.TempDir(), nil), list}
+	// The library makes its executor on first use, which is not safe for concurrent callers.
+	executor := &invoke.DefaultExec{RawExec: &invoke.RawExec{Stderr: os.Stderr}}
+	return &cniRuntime{libcni.NewCNIConfigWithCacheDir([]string{programs}, n.t.TempDir(), executor), list}
 }
 
 func runtimeConf(id string, where ns.NetNS) *libcni.RuntimeConf {

@@ -34,7 +34,7 @@ type Owner struct {
 	IfName      string
 }
 
-// Table holds the state of masquerading in the network namespace in which it was opened.
+// Masquerader holds the state of masquerading in the network namespace in which it was opened.
 type Masquerader struct {
 	nft knftables.Interface
 }
