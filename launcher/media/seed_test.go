@@ -1,0 +1,187 @@
+package media
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/diskfs/go-diskfs/backend/file"
+	"github.com/diskfs/go-diskfs/filesystem/iso9660"
+	"github.com/google/go-cmp/cmp"
+)
+
+var seeds = map[string]struct {
+	seed  Seed
+	label string
+	want  map[string]string
+}{
+	"NoCloud": {
+		Seed{Kind: NoCloud, InstanceID: "vm.default", Hostname: "vm", UUID: "u", UserData: []byte("#cloud-config\n")},
+		"cidata",
+		map[string]string{"meta-data": `{"instance-id":"vm.default","local-hostname":"vm"}`, "user-data": "#cloud-config\n"},
+	},
+	"NoCloud with network": {
+		Seed{Kind: NoCloud, InstanceID: "vm.default", UserData: []byte("#!/bin/sh\n"), NetworkData: []byte("version: 2\n")},
+		"cidata",
+		map[string]string{"meta-data": `{"instance-id":"vm.default"}`, "user-data": "#!/bin/sh\n", "network-config": "version: 2\n"},
+	},
+	"ConfigDrive": {
+		Seed{Kind: ConfigDrive, InstanceID: "vm.default", Hostname: "vm", UUID: "6a1a24a1", UserData: []byte("x"), NetworkData: []byte("{}")},
+		"config-2",
+		map[string]string{
+			"openstack/latest/meta_data.json":    `{"instance_id":"vm.default","local-hostname":"vm","hostname":"vm","uuid":"6a1a24a1"}`,
+			"openstack/latest/user_data":         "x",
+			"openstack/latest/network_data.json": "{}",
+		},
+	},
+}
+
+func TestWriteSeed(t *testing.T) {
+	for name, tc := range seeds {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path, work := filepath.Join(dir, "seed.iso"), filepath.Join(dir, "work")
+			if err := os.Mkdir(work, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			// A second writing takes the place of the first.
+			for range 2 {
+				if err := WriteSeed(path, work, tc.seed); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got, label := readISO(t, path)
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Error(diff)
+			}
+			if label != tc.label {
+				t.Errorf("label %q, want %q", label, tc.label)
+			}
+			for _, d := range []string{work, dir} {
+				left, err := os.ReadDir(d)
+				if err != nil || len(left) != map[string]int{work: 0, dir: 2}[d] {
+					t.Errorf("left in %s: %v, %v", d, left, err)
+				}
+			}
+			if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("mode %v, %v", info.Mode(), err)
+			}
+		})
+	}
+}
+
+// readISO reads a disk back through go-diskfs.
+func readISO(t testing.TB, path string) (map[string]string, string) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	iso, err := iso9660.Read(file.New(f, true), info.Size(), 0, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	var walk func(dir string)
+	walk = func(dir string) {
+		entries, err := iso.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			p := strings.TrimPrefix(dir+"/"+e.Name(), "./")
+			if e.IsDir() {
+				walk(p)
+				continue
+			}
+			r, err := iso.OpenFile(p, os.O_RDONLY)
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw, err := io.ReadAll(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out[p] = string(raw)
+		}
+	}
+	walk(".")
+	return out, strings.TrimRight(iso.Label(), " \x00")
+}
+
+// The kernel is the reader that counts.
+func TestLinuxMountsSeed(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("mounting needs root")
+	}
+	for name, tc := range seeds {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "seed.iso")
+			if err := WriteSeed(path, "", tc.seed); err != nil {
+				t.Fatal(err)
+			}
+			// The mount lives in a mount namespace of its own and so ends with the shell.
+			script := `mount -o loop,ro "$1" /mnt && cd /mnt && find . -type f | while read f; do printf '%s=' "$f"; cat "$f"; printf '\0'; done`
+			out, err := exec.Command("unshare", "-m", "sh", "-c", script, "sh", path).Output()
+			if err != nil {
+				t.Skipf("this machine mounts no loop devices: %v", err)
+			}
+			got := map[string]string{}
+			for _, part := range bytes.Split(bytes.TrimSuffix(out, []byte{0}), []byte{0}) {
+				k, v, _ := strings.Cut(string(part), "=")
+				got[strings.TrimPrefix(k, "./")] = v
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Error(diff)
+			}
+			if label, err := exec.Command("blkid", "-p", "-o", "value", "-s", "LABEL", path).Output(); err == nil && strings.TrimSpace(string(label)) != tc.label {
+				t.Errorf("blkid sees label %q, want %q", label, tc.label)
+			}
+		})
+	}
+}
+
+func TestWriteSeedRefuses(t *testing.T) {
+	dir := t.TempDir()
+	for _, tc := range []struct {
+		name, path string
+		seed       Seed
+		want       string
+	}{
+		{"kind", dir + "/a", Seed{Kind: "Ignition", InstanceID: "i"}, `seed of unknown kind "Ignition"`},
+		{"instance id", dir + "/a", Seed{Kind: NoCloud}, "seed without instance id"},
+		{"folder", dir + "/no/a", Seed{Kind: NoCloud, InstanceID: "i"}, "making media: open " + dir + "/no/a.new: no such file or directory"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if err := WriteSeed(tc.path, dir, tc.seed); err == nil || err.Error() != tc.want {
+				t.Errorf("got %v, want %s", err, tc.want)
+			}
+		})
+	}
+}
+
+// FuzzSeed writes whatever users put into their data and reads it back.
+func FuzzSeed(f *testing.F) {
+	f.Add("vm", []byte("#cloud-config\n"), []byte("version: 2"))
+	f.Add("\"\\\x00", []byte{}, bytes.Repeat([]byte("n"), 5000))
+	f.Fuzz(func(t *testing.T, host string, user, network []byte) {
+		path := filepath.Join(t.TempDir(), "s")
+		if err := WriteSeed(path, "", Seed{Kind: NoCloud, InstanceID: "i", Hostname: host, UserData: user, NetworkData: network}); err != nil {
+			t.Fatal(err)
+		}
+		got, _ := readISO(t, path)
+		if got["user-data"] != string(user) || got["network-config"] != string(network) {
+			t.Errorf("read %q back", got)
+		}
+	})
+}
