@@ -28,7 +28,9 @@ func ensureBridge(conf *Config) (*netlink.Bridge, error) {
 			on := true
 			fresh.VlanFiltering = &on
 		}
-		if err := netlink.LinkAdd(fresh); err != nil && !errors.Is(err, os.ErrExist) {
+		if err := netlink.LinkAdd(fresh); errors.Is(err, unix.EOPNOTSUPP) && conf.VLAN > 0 {
+			return nil, noVLANFiltering(conf.Bridge, conf.VLAN, err)
+		} else if err != nil && !errors.Is(err, os.ErrExist) {
 			return nil, fmt.Errorf("making bridge %q: %w", conf.Bridge, err)
 		}
 		br, err = findBridge(conf.Bridge)
@@ -79,9 +81,16 @@ func needVLANFiltering(br *netlink.Bridge, vlan int) error {
 		return err
 	}
 	if again.VlanFiltering == nil || !*again.VlanFiltering {
-		return fmt.Errorf("vlan: %d was asked for, but bridge %q cannot filter VLANs; the kernel needs CONFIG_BRIDGE_VLAN_FILTERING (%w)", vlan, br.Name, errors.Join(setErr, errors.New("vlan_filtering stays 0")))
+		if setErr == nil {
+			setErr = errors.New("vlan_filtering stays 0")
+		}
+		return noVLANFiltering(br.Name, vlan, setErr)
 	}
 	return nil
+}
+
+func noVLANFiltering(name string, vlan int, err error) error {
+	return fmt.Errorf("vlan: %d was asked for, but bridge %q cannot filter VLANs; the kernel needs CONFIG_BRIDGE_VLAN_FILTERING: %w", vlan, name, err)
 }
 
 // attachPort makes the host's end of the pod's link a port of the bridge.
