@@ -29,6 +29,8 @@ import (
 type Cluster struct {
 	// Dir is the folder with everything of the cluster.
 	Dir plan.Dir
+	// Program is the cluster command; it also runs inside of the machines.
+	Program string
 	// Checkout is the root of the source tree.
 	Checkout string
 	// Cache has the foreign programs.
@@ -58,8 +60,13 @@ func New(dir string, out io.Writer) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
 	return &Cluster{
 		Dir:      plan.Dir(dir),
+		Program:  program,
 		Checkout: checkout,
 		Cache:    build.Cache{Dir: cache, Programs: filepath.Join(checkout, "test", "cluster", "programs")},
 		Print:    &progress.Printer{Out: out},

@@ -162,18 +162,17 @@ func (u *upRun) run(ctx context.Context) error {
 
 func (u *upRun) port() int { return u.listener.Addr().(*net.TCPAddr).Port }
 
-// buildOwn builds this command, which runs inside of the machines, and the plugin of the pod network.
+// buildOwn puts this command, which runs inside of the machines, and the plugin of the pod network into the
+// cluster's folder.
 func (u *upRun) buildOwn(ctx context.Context) (string, error) {
-	for _, b := range [][2]string{
-		{u.Dir.Bin(), "./test/cluster/cmd/cluster"},
-		{u.Dir.CNIBin(), "./cmd/bridge-cni"},
-	} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", b[0]+"/", b[1])
-		cmd.Dir = u.Checkout
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("building %s: %w: %s", b[1], err, strings.TrimSpace(string(out)))
-		}
+	if err := copyProgram(u.Program, filepath.Join(u.Dir.Bin(), "cluster")); err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", filepath.Join(u.Dir.CNIBin(), node.Bridge), "./cmd/"+node.Bridge)
+	cmd.Dir = u.Checkout
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building %s: %w: %s", node.Bridge, err, strings.TrimSpace(string(out)))
 	}
 	var err error
 	u.archives, err = u.ownImages(u.programs)
@@ -247,7 +246,6 @@ func (u *upRun) settings(n plan.Node) (node.Settings, error) {
 		Node:           n,
 		Cgroup:         u.Dir.MachineCgroup(n.Name),
 		ReservedMemory: total - total/int64(len(u.nodes)),
-		Bridge:         "bridge",
 	}, nil
 }
 

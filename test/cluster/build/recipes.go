@@ -58,7 +58,6 @@ var Modules = []Module{
 		Name: "cni-plugins",
 		From: "github.com/containernetworking/plugins",
 		Programs: []Program{
-			{"bridge", "github.com/containernetworking/plugins/plugins/main/bridge"},
 			{"host-local", "github.com/containernetworking/plugins/plugins/ipam/host-local"},
 			{"loopback", "github.com/containernetworking/plugins/plugins/main/loopback"},
 			{"portmap", "github.com/containernetworking/plugins/plugins/meta/portmap"},

@@ -31,6 +31,7 @@ func kubeletConfiguration(s Settings) object {
 		"failCgroupV1":             false,
 		"failSwapOn":               false,
 		"maxPods":                  200,
+		"volumePluginDir":          "/var/lib/kubelet/volumeplugins",
 		"podLogsDir":               "/var/log/pods",
 		"systemReserved":           object{"memory": fmt.Sprintf("%dMi", s.ReservedMemory>>20)},
 		// Images were loaded and cannot be had again from outside: a disk that others fill must not make the
@@ -79,7 +80,7 @@ func networkConfiguration(s Settings) object {
 		"name":       "pods",
 		"plugins": []object{
 			{
-				"type":        s.Bridge,
+				"type":        Bridge,
 				"bridge":      "cni0",
 				"isGateway":   true,
 				"hairpinMode": true,

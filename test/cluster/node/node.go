@@ -21,6 +21,8 @@ const (
 	Socket = "/run/containerd/containerd.sock"
 	// StoreDir is where volumes of the node's disk and data of stores go.
 	StoreDir = "/var/lib/virtplane"
+	// Bridge is the plugin that makes the pod network, the project's own.
+	Bridge = "bridge-cni"
 	// CNIBin is where pod network plugins are looked for; an installer may add to it.
 	CNIBin = "/opt/cni/bin"
 
@@ -42,8 +44,6 @@ type Settings struct {
 	// ReservedMemory is what the node must not give to pods, in bytes: its machine shares the host's memory
 	// with others.
 	ReservedMemory int64
-	// Bridge is the type of the plugin that makes the pod network.
-	Bridge string
 }
 
 // WriteFiles fills the machine's root directory.
