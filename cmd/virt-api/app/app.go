@@ -1,0 +1,61 @@
+// Package app is the command line of virt-api: flags, wiring and the life of the process, nothing else.
+package app
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+	utilfeature "k8s.io/apiserver/pkg/util/feature"
+	"k8s.io/component-base/logs"
+	logsapi "k8s.io/component-base/logs/api/v1"
+	"k8s.io/component-base/version/verflag"
+
+	"github.com/virtplane/virtplane/pkg/apiserver/options"
+)
+
+// NewCommand makes the command; ctx ends with the first signal.
+func NewCommand(ctx context.Context) *cobra.Command {
+	o := options.New()
+	l := logsapi.NewLoggingConfiguration()
+	cmd := &cobra.Command{
+		Use:   "virt-api",
+		Short: "Serve virtual machines as Kubernetes objects",
+		Long: `virt-api serves the API groups kubevirt.io and subresources.kubevirt.io behind a kube-apiserver (API aggregation).
+It keeps its objects in a store of its own: members run by "virt-api store", a folder given with --embedded-etcd, or an etcd
+given with --etcd-servers.`,
+		SilenceUsage: true,
+		Args:         cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			verflag.PrintAndExitIfRequested()
+			if err := logsapi.ValidateAndApply(l, utilfeature.DefaultFeatureGate); err != nil {
+				return err
+			}
+			return run(ctx, o)
+		},
+	}
+	fs := cmd.Flags()
+	o.AddFlags(fs)
+	logsapi.AddFlags(l, fs)
+	utilfeature.DefaultMutableFeatureGate.AddFlag(fs)
+	verflag.AddFlags(fs)
+	logs.InitLogs()
+	return cmd
+}
+
+func run(ctx context.Context, o *options.Options) error {
+	if err := o.Complete(); err != nil {
+		return err
+	}
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	config, err := o.Config(ctx)
+	if err != nil {
+		return err
+	}
+	server, err := config.Complete().New(ctx)
+	if err != nil {
+		return err
+	}
+	return server.Run(ctx)
+}

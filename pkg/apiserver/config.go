@@ -1,0 +1,54 @@
+// Package apiserver assembles the aggregated API server: groups, storage, authentication, authorization, admission, and the
+// life of the process around them.
+//
+// It holds no policy of a kind: that is in the registries.
+package apiserver
+
+import (
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/virtplane/virtplane/pkg/store"
+)
+
+// Config is everything that a server is made of.
+type Config struct {
+	Generic *genericapiserver.RecommendedConfig
+	Extra   Extra
+}
+
+// Extra is what our server has beside a generic one.
+type Extra struct {
+	// Host is a client of the cluster that this server is part of.
+	Host kubernetes.Interface
+	// Namespace is where the components run, Service the Service in front of this server.
+	Namespace, Service string
+	Store              Store
+	Guard              *store.Guard
+}
+
+// Store is the opened store.
+type Store struct {
+	Client *clientv3.Client
+	Prefix string
+	// InProcess is true when the client calls a member in this process.
+	InProcess  bool
+	Compaction time.Duration
+	// Err tells why a member in this process ended. It is nil for a store elsewhere.
+	Err <-chan error
+	// Close ends what was opened.
+	Close func()
+}
+
+type completedConfig struct {
+	Generic genericapiserver.CompletedConfig
+	Extra   *Extra
+}
+
+// CompletedConfig can be made by Config.Complete alone.
+type CompletedConfig struct {
+	*completedConfig
+}

@@ -1,0 +1,96 @@
+package options
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apiserver/pkg/admission"
+	openapinamer "k8s.io/apiserver/pkg/endpoints/openapi"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	genericfilters "k8s.io/apiserver/pkg/server/filters"
+	utilcompatibility "k8s.io/apiserver/pkg/util/compatibility"
+	utilfeature "k8s.io/apiserver/pkg/util/feature"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/virtplane/virtplane/pkg/apiserver"
+	"github.com/virtplane/virtplane/pkg/apiserver/scheme"
+	"github.com/virtplane/virtplane/pkg/apiserver/storage"
+	"github.com/virtplane/virtplane/pkg/generated/openapi"
+	"github.com/virtplane/virtplane/pkg/store"
+)
+
+// longRunning are the subresources that carry streams. The front proxy knows only some of the names, but upgraded
+// connections of the others survive it.
+var longRunning = sets.NewString("console", "vnc", "portforward", "usbredir", "vsock", "log", "attach", "exec", "proxy")
+
+// Config makes the configuration of a server.
+func (o *Options) Config(ctx context.Context) (*apiserver.Config, error) {
+	if err := o.Recommended.SecureServing.MaybeDefaultWithSelfSignedCerts("localhost",
+		[]string{o.Service + "." + o.Namespace + ".svc"}, []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}); err != nil {
+		return nil, fmt.Errorf("making a first certificate: %w", err)
+	}
+	o.Recommended.ExtraAdmissionInitializers = func(*genericapiserver.RecommendedConfig) ([]admission.PluginInitializer, error) {
+		return []admission.PluginInitializer{newQuotaInitializer()}, nil
+	}
+
+	generic := genericapiserver.NewRecommendedConfig(scheme.Codecs)
+	namer := openapinamer.NewDefinitionNamer(scheme.Scheme)
+	generic.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(openapi.GetOpenAPIDefinitions, namer)
+	generic.OpenAPIConfig.Info.Title = "Virtplane"
+	generic.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(openapi.GetOpenAPIDefinitions, namer)
+	generic.OpenAPIV3Config.Info.Title = "Virtplane"
+	// Policies and feature gates go by the version of the libraries, which is Kubernetes' own.
+	generic.EffectiveVersion = utilcompatibility.DefaultComponentGlobalsRegistry.EffectiveVersionFor("kube")
+	generic.FeatureGate = utilfeature.DefaultFeatureGate
+	generic.LongRunningFunc = genericfilters.BasicLongRunningRequestCheck(sets.NewString("watch", "proxy"), longRunning)
+	generic.ShutdownDelayDuration = o.ShutdownDelay
+	generic.ShutdownSendRetryAfter = true
+
+	if err := o.Recommended.ApplyTo(generic); err != nil {
+		return nil, fmt.Errorf("applying options: %w", err)
+	}
+	generic.ClientConfig.QPS, generic.ClientConfig.Burst = 50, 100
+	host, err := kubernetes.NewForConfig(generic.ClientConfig)
+	if err != nil {
+		return nil, err
+	}
+
+	opened, err := o.Store.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &apiserver.Config{
+		Generic: generic,
+		Extra: apiserver.Extra{
+			Host:      host,
+			Namespace: o.Namespace,
+			Service:   o.Service,
+			Store:     opened,
+			Guard:     store.NewGuard(opened.Client.KV, o.Store.Prefix, storage.SchemaVersion, store.NewConfigMapAnchor(host, o.Namespace)),
+		},
+	}, nil
+}
+
+// open starts the embedded store, or makes a client of the one at --etcd-servers.
+func (o *StoreOptions) open(ctx context.Context) (apiserver.Store, error) {
+	s := apiserver.Store{Prefix: o.Prefix, Compaction: o.Compaction}
+	if o.Embedded == "" {
+		client, err := store.Dial(o.Servers, o.TLS)
+		if err != nil {
+			return s, err
+		}
+		s.Client, s.Close = client, func() { closeClient(client) }
+		return s, nil
+	}
+	member, err := store.StartMember(ctx, store.MemberConfig{Dir: o.Embedded, QuotaBytes: o.QuotaBytes})
+	if err != nil {
+		return s, err
+	}
+	s.Client, s.InProcess, s.Close, s.Err = member.Client(), true, member.Close, member.Err()
+	return s, nil
+}
+
+func closeClient(c *clientv3.Client) { _ = c.Close() }
