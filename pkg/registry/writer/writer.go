@@ -51,9 +51,15 @@ func (n Namespace) From(ctx context.Context) Writer {
 	if !ok || namespace != string(n) {
 		return User
 	}
-	switch w := Writer(account); w {
-	case Controller, Handler, API:
+	if w, ok := accounts[account]; ok {
 		return w
 	}
 	return User
+}
+
+// accounts are the service accounts of the components (names of the reference, row P1-SEC-10).
+var accounts = map[string]Writer{
+	"kubevirt-controller": Controller,
+	"kubevirt-handler":    Handler,
+	"kubevirt-apiserver":  API,
 }

@@ -1,0 +1,135 @@
+package vm
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/test/spec"
+)
+
+func with(vmi *virtv1.VirtualMachineInstance, t virtv1.VirtualMachineInstanceConditionType, s corev1.ConditionStatus, reason string) *virtv1.VirtualMachineInstance {
+	vmi.Status.Conditions = append(vmi.Status.Conditions, virtv1.VirtualMachineInstanceCondition{Type: t, Status: s, Reason: reason, Message: "because"})
+	return vmi
+}
+
+func TestPrintableStatus(t *testing.T) {
+	always := virtv1.RunStrategyAlways
+	for _, tc := range []struct {
+		name    string
+		vmi     *virtv1.VirtualMachineInstance
+		deleted bool
+		failed  *virtv1.VirtualMachineStartFailure
+		want    string
+	}{
+		{name: "about to start", want: "Starting"},
+		{name: "deleted", deleted: true, vmi: inst(virtv1.Running, 0), want: "Terminating"},
+		{name: "scheduling", vmi: inst(virtv1.Scheduling, 0), want: "Starting"},
+		{name: "running", vmi: inst(virtv1.Running, 0), want: "Running"},
+		{name: "paused", vmi: with(inst(virtv1.Running, 0), virtv1.VirtualMachineInstancePaused, corev1.ConditionTrue, "PausedByUser"), want: "Paused"},
+		{name: "stopping", vmi: deleting(inst(virtv1.Running, 0)), want: "Stopping"},
+		{name: "no node", vmi: with(inst(virtv1.Pending, 0), virtv1.VirtualMachineInstanceProvisioning, corev1.ConditionTrue, "Unschedulable"), want: "ErrorUnschedulable"},
+		{name: "image missing", vmi: with(inst(virtv1.Scheduling, 0), virtv1.VirtualMachineInstanceProvisioning, corev1.ConditionTrue, "ErrImagePull"), want: "ErrImagePull"},
+		{name: "image missing for long", vmi: with(inst(virtv1.Scheduling, 0), virtv1.VirtualMachineInstanceProvisioning, corev1.ConditionTrue, "ImagePullBackOff"), want: "ImagePullBackOff"},
+		{name: "claim missing", vmi: with(inst(virtv1.Pending, 0), virtv1.VirtualMachineInstanceProvisioning, corev1.ConditionTrue, "PersistentVolumeClaimNotFound"), want: "ErrorPvcNotFound"},
+		{name: "failing again and again", failed: &virtv1.VirtualMachineStartFailure{ConsecutiveFailCount: ptr.To(int32(2)), RetryAfterTimestamp: ptr.To(metav1.NewTime(noon.Add(time.Minute)))}, want: "CrashLoopBackOff"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			vm := &virtv1.VirtualMachine{Spec: virtv1.VirtualMachineSpec{RunStrategy: always}}
+			vm.Status.StartFailure = tc.failed
+			if tc.deleted {
+				vm.DeletionTimestamp = ptr.To(metav1.NewTime(noon))
+			}
+			got := summarize(vm, tc.vmi, decide(vm, tc.vmi, noon), failure{}, metav1.NewTime(noon))
+			if string(got.PrintableStatus) != tc.want {
+				t.Errorf("got %s, want %s", got.PrintableStatus, tc.want)
+			}
+		})
+	}
+	spec.Covers(t, "P2-STATE-09")
+}
+
+func TestHaltedMachineIsStopped(t *testing.T) {
+	vm := &virtv1.VirtualMachine{ObjectMeta: metav1.ObjectMeta{Generation: 3}}
+	got := summarize(vm, nil, decide(vm, nil, noon), failure{}, metav1.NewTime(noon))
+	want := virtv1.VirtualMachineStatus{ObservedGeneration: 3, DesiredGeneration: 3, RunStrategy: "Halted", PrintableStatus: "Stopped",
+		Conditions: []virtv1.VirtualMachineCondition{{Type: "Ready", Status: "False", Reason: "VMINotExists", Message: "VMI does not exist", LastTransitionTime: metav1.NewTime(noon)}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("status (-want +got):\n%s", diff)
+	}
+}
+
+func TestConditionsAreStableAndCopied(t *testing.T) {
+	vm := &virtv1.VirtualMachine{Spec: virtv1.VirtualMachineSpec{RunStrategy: virtv1.RunStrategyAlways}}
+	vmi := with(with(inst(virtv1.Running, 0), virtv1.VirtualMachineInstanceReady, corev1.ConditionTrue, ""), "LiveMigratable", corev1.ConditionFalse, "DisksNotLiveMigratable")
+	first := summarize(vm, vmi, decide(vm, vmi, noon), failure{}, metav1.NewTime(noon))
+	if !first.Ready || !first.Created {
+		t.Fatalf("ready %v created %v", first.Ready, first.Created)
+	}
+	vm.Status = first
+	second := summarize(vm, vmi, decide(vm, vmi, noon), failure{}, metav1.NewTime(noon.Add(time.Hour)))
+	if diff := cmp.Diff(first, second); diff != "" {
+		t.Errorf("the status changed though nothing happened (-first +second):\n%s", diff)
+	}
+	var types []string
+	for _, c := range second.Conditions {
+		types = append(types, string(c.Type))
+	}
+	if diff := cmp.Diff([]string{"Ready", "LiveMigratable"}, types); diff != "" {
+		t.Errorf("condition types (-want +got):\n%s", diff)
+	}
+}
+
+func TestEditedTemplateNeedsRestart(t *testing.T) {
+	vm := &virtv1.VirtualMachine{ObjectMeta: metav1.ObjectMeta{Name: "a", UID: "vm"}, Spec: virtv1.VirtualMachineSpec{RunStrategy: virtv1.RunStrategyAlways,
+		Template: &virtv1.VirtualMachineInstanceTemplateSpec{}}}
+	vmi, err := instance(vm, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vmi.Status.Phase = virtv1.Running
+	required := func() bool {
+		for _, c := range summarize(vm, vmi, decide(vm, vmi, noon), failure{}, metav1.NewTime(noon)).Conditions {
+			if c.Type == virtv1.VirtualMachineRestartRequired {
+				return c.Status == corev1.ConditionTrue
+			}
+		}
+		return false
+	}
+	if required() {
+		t.Error("an untouched template asks for a restart")
+	}
+	vm.Spec.RunStrategy = virtv1.RunStrategyManual
+	if required() {
+		t.Error("a new run strategy asks for a restart")
+	}
+	vm.Spec.Template.Spec.Domain.CPU = &virtv1.CPU{Cores: 2}
+	if !required() {
+		t.Error("an edited template does not ask for a restart")
+	}
+	spec.Covers(t, "P2-X-09")
+}
+
+func TestInstanceCarriesTemplate(t *testing.T) {
+	vm := &virtv1.VirtualMachine{ObjectMeta: metav1.ObjectMeta{Name: "a", Namespace: "n", UID: "vm", Generation: 7}, Spec: virtv1.VirtualMachineSpec{
+		Template: &virtv1.VirtualMachineInstanceTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"special": "key"}, Annotations: map[string]string{"x": "y"}}}}}
+	vmi, err := instance(vm, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if vmi.Labels["special"] != "key" || vmi.Annotations["x"] != "y" || vmi.Annotations["kubevirt.io/vm-generation"] != "7" {
+		t.Errorf("labels %v annotations %v", vmi.Labels, vmi.Annotations)
+	}
+	if ref := metav1.GetControllerOf(vmi); ref == nil || ref.Kind != "VirtualMachine" || ref.UID != "vm" || ref.APIVersion != "kubevirt.io/v1" {
+		t.Errorf("owner %v", ref)
+	}
+	if vmi.Spec.StartStrategy == nil || *vmi.Spec.StartStrategy != "Paused" {
+		t.Errorf("start strategy %v", vmi.Spec.StartStrategy)
+	}
+	spec.Covers(t, "P2-VMI-18", "P2-VMI-02")
+}
