@@ -17,5 +17,5 @@ packages=$(sed 's/#.*//' "$here/base-packages.txt" | tr -s ' \n' ',,' | sed 's/^
 mmdebstrap --quiet --variant=extract --architectures=amd64 --include="$packages" \
 	--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
 	--aptopt='APT::Install-Recommends "false"' \
-	--extract-hook="$here/base-customize.sh \"\$1\" $out/packages.txt" \
+	--extract-hook="bash $here/base-customize.sh \"\$1\" $out/packages.txt" \
 	bookworm "$out/layer.tar" "$sources"

@@ -1,0 +1,161 @@
+package guest
+
+import (
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/virtplane/virtplane/hack/images"
+	"github.com/virtplane/virtplane/test/image"
+)
+
+// The names of what can be built.
+const (
+	// Tiny is a Linux of a few MiB that runs from memory and boots in about two seconds of emulation.
+	Tiny = "tiny"
+	// TinyGeneric is Tiny with Debian's generic kernel, which boots several seconds slower but drives
+	// emulated hardware: SATA, e1000e, USB, the i6300esb watchdog.
+	TinyGeneric = "tiny-generic"
+	// Debian is a Debian 12 with cloud-init, qemu-guest-agent and sshd.
+	Debian = "debian"
+	// Base is the root file system under the images of virt-launcher and virt-handler.
+	Base = "base"
+)
+
+// Files of a result, as arguments of Result.File. A result has those that make sense for it.
+const (
+	DiskRaw   = "disk.raw"
+	DiskQCOW2 = "disk.qcow2"
+	Kernel    = "vmlinuz"
+	Initrd    = "initrd"
+	Layer     = "layer.tar"
+	Packages  = "packages.txt"
+)
+
+// registry is the local cluster's.
+const registry = "registry.virtplane.local:5000/virtplane/"
+
+// format is part of each key: raise it when the Go side of a build changes what comes out.
+const format = "1"
+
+// qemu is the user and group that QEMU runs as; it must be able to read what an image holds.
+const qemu = 107
+
+//go:embed all:tiny all:debian
+var guestFiles embed.FS
+
+// recipe says how one thing is made.
+type recipe struct {
+	name string
+	// files are the inputs; script is the one to run, with args.
+	files  fs.FS
+	script string
+	// args may hold the placeholders sourcesArg and outArg.
+	args []string
+	// assemble turns what the script left in the result's folder into the files that stay there.
+	assemble func(ctx context.Context, dir string) error
+	images   []packed
+}
+
+const (
+	sourcesArg = "{sources}"
+	outArg     = "{out}"
+)
+
+// packed is a container image made from files of the result.
+type packed struct {
+	name  string            // of the archive and the repository
+	files map[string]string // path in the image: file of the result
+}
+
+var recipes = []recipe{
+	tiny(Tiny, "linux-image-cloud-amd64", packed{
+		name:  "guest-tiny-kernel",
+		files: map[string]string{"/boot/vmlinuz": Kernel, "/boot/initrd": Initrd},
+	}),
+	tiny(TinyGeneric, "linux-image-amd64"),
+	{
+		name: Base, files: images.Files, script: "base.sh", args: []string{sourcesArg, outArg},
+	},
+	{
+		name: Debian, files: sub("debian"), script: "build.sh", args: []string{sourcesArg, outArg},
+		assemble: assembleDebian,
+		images:   []packed{{name: "guest-debian", files: map[string]string{"/disk/debian.qcow2": DiskQCOW2}}},
+	},
+}
+
+func tiny(name, kernel string, more ...packed) recipe {
+	disk := packed{name: "guest-" + name, files: map[string]string{"/disk/" + name + ".raw": DiskRaw}}
+	return recipe{
+		name: name, files: sub("tiny"), script: "build.sh", args: []string{kernel, outArg},
+		assemble: assembleTiny,
+		images:   append([]packed{disk}, more...),
+	}
+}
+
+func sub(dir string) fs.FS {
+	files, err := fs.Sub(guestFiles, dir)
+	if err != nil {
+		panic(err) // only for a name that is no path
+	}
+	return files
+}
+
+// Names are the names that Build takes, in the order in which it builds all of them.
+func Names() []string {
+	var names []string
+	for _, r := range recipes {
+		names = append(names, r.name)
+	}
+	return names
+}
+
+func lookUp(name string) (recipe, error) {
+	i := slices.IndexFunc(recipes, func(r recipe) bool { return r.name == name })
+	if i < 0 {
+		return recipe{}, fmt.Errorf("unknown guest %q: must be one of %s", name, strings.Join(Names(), ", "))
+	}
+	return recipes[i], nil
+}
+
+// key is a hash of all that goes into the result, except the versions of Debian's packages: a new kernel does not
+// rebuild a guest by itself.
+func (r recipe) key() (string, error) {
+	h := sha256.New()
+	fmt.Fprintf(h, "format %s\nname %s\nscript %s %q\n", format, r.name, r.script, r.args)
+	for _, p := range r.images {
+		fmt.Fprintf(h, "image %s %v\n", p.name, p.files) // fmt sorts maps
+	}
+	err := fs.WalkDir(r.files, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(r.files, path)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(h, "file %s %d\n%s", path, len(data), data)
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("reading the recipe of %s: %w", r.name, err)
+	}
+	return hex.EncodeToString(h.Sum(nil))[:16], nil
+}
+
+// spec is the description of the image whose files are in dir.
+func (p packed) spec(dir string) image.Spec {
+	s := image.Spec{Ref: registry + p.name + ":devel", Architecture: "amd64"}
+	for path, file := range p.files {
+		s.Files = append(s.Files, image.File{
+			Path: path, Source: filepath.Join(dir, file), Mode: 0o440, UID: qemu, GID: qemu,
+		})
+	}
+	return s
+}
