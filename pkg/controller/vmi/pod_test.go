@@ -1,0 +1,114 @@
+package vmi
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/yaml"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/test/spec"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func guest(memory string) virtv1.VirtualMachineInstance {
+	q := resource.MustParse(memory)
+	return virtv1.VirtualMachineInstance{
+		ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "ns", UID: "0d2f9c1e", Labels: map[string]string{"special": "key"}},
+		Spec: virtv1.VirtualMachineInstanceSpec{Domain: virtv1.DomainSpec{
+			Memory:  &virtv1.Memory{Guest: &q},
+			Devices: virtv1.Devices{AutoattachGraphicsDevice: ptr.To(false)},
+		}},
+	}
+}
+
+func emulation(on bool) RenderOptions {
+	return RenderOptions{LauncherImage: "launcher:1", Config: virtv1.KubeVirtConfiguration{DeveloperConfiguration: &virtv1.DeveloperConfiguration{UseEmulation: &on}}}
+}
+
+func TestPodGolden(t *testing.T) {
+	small := guest("128Mi")
+	full := guest("1Gi")
+	full.Name = "db.example"
+	full.Spec.Hostname, full.Spec.Subdomain = "db", "pool"
+	full.Spec.TerminationGracePeriodSeconds = ptr.To(int64(180))
+	full.Spec.NodeSelector = map[string]string{"zone": "a"}
+	full.Spec.PriorityClassName, full.Spec.SchedulerName = "high", "mine"
+	full.Spec.Tolerations = []corev1.Toleration{{Key: "key", Operator: "Equal", Value: "virtualization", Effect: "NoSchedule"}}
+	full.Spec.Domain.CPU = &virtv1.CPU{Sockets: 2, Cores: 2, Threads: 1}
+	full.Spec.Domain.Resources.Requests = corev1.ResourceList{"memory": resource.MustParse("1Gi"), "cpu": resource.MustParse("2")}
+	full.Spec.Domain.Resources.Limits = corev1.ResourceList{"memory": resource.MustParse("2Gi")}
+	full.Spec.Domain.Devices.AutoattachGraphicsDevice = nil
+	full.Spec.Domain.Devices.Interfaces = []virtv1.Interface{{Name: "default", Masquerade: &virtv1.InterfaceMasquerade{}}}
+	full.Spec.Domain.Firmware = &virtv1.Firmware{KernelBoot: &virtv1.KernelBoot{Container: &virtv1.KernelBootContainer{Image: "kernel:1", KernelPath: "/boot/vmlinuz"}}}
+	full.Spec.Volumes = []virtv1.Volume{
+		{Name: "root.disk", ContainerDisk: &virtv1.ContainerDiskSource{Image: "disk:1", ImagePullPolicy: "Always", ImagePullSecret: "pull"}},
+		{Name: "data", PersistentVolumeClaim: &virtv1.PersistentVolumeClaimVolumeSource{ClaimName: "data"}},
+		{Name: "raw", PersistentVolumeClaim: &virtv1.PersistentVolumeClaimVolumeSource{ClaimName: "raw"}},
+		{Name: "dv", DataVolume: &virtv1.DataVolumeSource{Name: "imported"}},
+		{Name: "scratch", EmptyDisk: &virtv1.EmptyDiskSource{Capacity: resource.MustParse("1Gi")}},
+		{Name: "init", CloudInitNoCloud: &virtv1.CloudInitNoCloudSource{SecretRef: &corev1.LocalObjectReference{Name: "user"}, NetworkDataSecretRef: &corev1.LocalObjectReference{Name: "net"}}},
+	}
+	kvm := emulation(false)
+	kvm.BlockClaims = map[string]bool{"raw": true}
+	for _, tc := range []struct {
+		name string
+		vmi  virtv1.VirtualMachineInstance
+		o    RenderOptions
+	}{{"small-emulated", small, emulation(true)}, {"full-kvm", full, kvm}} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := yaml.Marshal(Pod(&tc.vmi, 0, tc.o))
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden := filepath.Join("testdata", tc.name+".yaml")
+			if *update {
+				if err := os.WriteFile(golden, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), string(got)); diff != "" {
+				t.Errorf("pod differs from %s (-want +got), write anew with go test -update:\n%s", golden, diff)
+			}
+		})
+	}
+	spec.Covers(t, "P2-VMI-18")
+}
+
+func TestDevices(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		emulated bool
+		model    string
+		nic      bool
+		want     []corev1.ResourceName
+	}{
+		{"emulated without a network", true, "", false, nil},
+		{"emulated", true, "", true, []corev1.ResourceName{"devices.kubevirt.io/tun"}},
+		{"kvm without a network", false, "", false, []corev1.ResourceName{"devices.kubevirt.io/kvm"}},
+		{"kvm with virtio", false, "virtio", true, []corev1.ResourceName{"devices.kubevirt.io/tun", "devices.kubevirt.io/kvm", "devices.kubevirt.io/vhost-net"}},
+		{"kvm with e1000e", false, "e1000e", true, []corev1.ResourceName{"devices.kubevirt.io/tun", "devices.kubevirt.io/kvm"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			vmi := guest("64Mi")
+			if tc.nic {
+				vmi.Spec.Domain.Devices.Interfaces = []virtv1.Interface{{Name: "default", Model: tc.model}}
+			}
+			if diff := cmp.Diff(tc.want, devices(&vmi.Spec, emulation(tc.emulated))); diff != "" {
+				t.Errorf("devices (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,309 @@
+package vmi
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/events"
+	testclock "k8s.io/utils/clock/testing"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/test/spec"
+)
+
+type fixedConfiguration virtv1.KubeVirtConfiguration
+
+func (f fixedConfiguration) Configuration(context.Context) (virtv1.KubeVirtConfiguration, error) {
+	return virtv1.KubeVirtConfiguration(f), nil
+}
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+type world struct {
+	t      *testing.T
+	client client.Client
+	r      *Reconciler
+	writes int
+}
+
+func newWorld(t *testing.T, objects ...client.Object) *world {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, virtv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := &world{t: t}
+	w.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(&virtv1.VirtualMachineInstance{}).
+		WithIndex(&corev1.Pod{}, podByInstance, func(o client.Object) []string {
+			if ref := metav1.GetControllerOf(o); ref != nil {
+				return []string{string(ref.UID)}
+			}
+			return nil
+		}).
+		WithInterceptorFuncs(interceptor.Funcs{
+			SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
+				if _, ours := o.(*virtv1.VirtualMachineInstance); ours {
+					w.writes++
+				}
+				return c.SubResource(sub).Update(ctx, o, opts...)
+			},
+			Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
+				if o.GetUID() == "" {
+					o.SetUID("pod-uid")
+				}
+				return c.Create(ctx, o, opts...)
+			},
+		}).Build()
+	w.r = &Reconciler{Client: w.client, Live: w.client, Recorder: events.NewFakeRecorder(20), Clock: testclock.NewFakePassiveClock(noon),
+		Configuration: fixedConfiguration(emulation(true).Config), LauncherImage: "launcher:1"}
+	return w
+}
+
+func (w *world) reconcile() {
+	w.t.Helper()
+	if _, err := w.r.Reconcile(w.t.Context(), ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "ns", Name: "web"}}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) vmi() *virtv1.VirtualMachineInstance {
+	w.t.Helper()
+	var vmi virtv1.VirtualMachineInstance
+	if err := w.client.Get(w.t.Context(), types.NamespacedName{Namespace: "ns", Name: "web"}, &vmi); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		w.t.Fatal(err)
+	}
+	return &vmi
+}
+
+func (w *world) pod() *corev1.Pod {
+	w.t.Helper()
+	var pods corev1.PodList
+	if err := w.client.List(w.t.Context(), &pods); err != nil {
+		w.t.Fatal(err)
+	}
+	switch len(pods.Items) {
+	case 0:
+		return nil
+	case 1:
+		return &pods.Items[0]
+	}
+	w.t.Fatalf("%d pods", len(pods.Items))
+	return nil
+}
+
+func (w *world) updatePod(change func(*corev1.Pod)) {
+	w.t.Helper()
+	pod := w.pod()
+	change(pod)
+	changed := pod.Status
+	if err := w.client.Update(w.t.Context(), pod); err != nil {
+		w.t.Fatal(err)
+	}
+	if pod.DeletionTimestamp != nil && len(pod.Finalizers) == 0 {
+		return
+	}
+	pod.Status = changed
+	if err := w.client.Status().Update(w.t.Context(), pod); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func pending() *virtv1.VirtualMachineInstance {
+	vmi := guest("128Mi")
+	vmi.Finalizers = []string{virtv1.VirtualMachineInstanceFinalizer}
+	vmi.Status.Phase = virtv1.Pending
+	return &vmi
+}
+
+func TestFromPendingToScheduledInOneWrite(t *testing.T) {
+	w := newWorld(t, pending())
+	w.reconcile()
+	if w.pod() == nil {
+		t.Fatal("no pod")
+	}
+	w.reconcile() // nothing has happened since
+	if w.writes != 0 {
+		t.Fatalf("%d status writes before the pod was bound", w.writes)
+	}
+	w.updatePod(func(p *corev1.Pod) { p.Spec.NodeName = "node-1" })
+	w.reconcile()
+	w.reconcile()
+	vmi := w.vmi()
+	if vmi.Status.Phase != virtv1.Scheduling || vmi.Status.NodeName != "node-1" || vmi.Status.ActivePods["pod-uid"] != "node-1" {
+		t.Errorf("phase %s node %s active %v", vmi.Status.Phase, vmi.Status.NodeName, vmi.Status.ActivePods)
+	}
+	if w.writes != 1 {
+		t.Errorf("%d status writes, want 1", w.writes)
+	}
+	if vmi.Status.Memory == nil || vmi.Status.Memory.MemoryOverhead.IsZero() {
+		t.Errorf("memory %v", vmi.Status.Memory)
+	}
+	spec.Covers(t, "P1-ARCH-40")
+}
+
+func TestWaitingIsExplained(t *testing.T) {
+	for _, tc := range []struct {
+		name       string
+		pod        func(*corev1.Pod)
+		reason     string
+		message    string
+		wantsPhase virtv1.VirtualMachineInstancePhase
+	}{
+		{"no node", func(p *corev1.Pod) {
+			p.Status.Conditions = []corev1.PodCondition{{Type: "PodScheduled", Status: "False", Reason: "Unschedulable", Message: "0/2 nodes are available: 2 Insufficient devices.kubevirt.io/kvm."}}
+		}, "Unschedulable", "Insufficient devices.kubevirt.io/kvm", virtv1.Scheduling},
+		{"no image", func(p *corev1.Pod) {
+			p.Spec.NodeName = "node-1"
+			p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "compute", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "not found"}}}}
+		}, "ErrImagePull", "not found", virtv1.Scheduling},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t, pending())
+			w.reconcile()
+			w.updatePod(tc.pod)
+			w.reconcile()
+			vmi := w.vmi()
+			c := provisioning(&vmi.Status)
+			if c == nil || c.Reason != tc.reason || !strings.Contains(c.Message, tc.message) {
+				t.Fatalf("condition %+v", c)
+			}
+			if vmi.Status.Phase != tc.wantsPhase {
+				t.Errorf("phase %s", vmi.Status.Phase)
+			}
+			w.updatePod(func(p *corev1.Pod) { p.Spec.NodeName, p.Status = "node-1", corev1.PodStatus{} })
+			w.reconcile()
+			if c := provisioning(&w.vmi().Status); c != nil {
+				t.Errorf("condition stays though nothing waits: %+v", c)
+			}
+		})
+	}
+}
+
+func TestMissingClaimWaitsAndStartsWhenItComes(t *testing.T) {
+	vmi := pending()
+	vmi.Spec.Volumes = []virtv1.Volume{{Name: "data", PersistentVolumeClaim: &virtv1.PersistentVolumeClaimVolumeSource{ClaimName: "data"}}}
+	w := newWorld(t, vmi)
+	w.reconcile()
+	if w.pod() != nil {
+		t.Fatal("a pod although its claim is missing")
+	}
+	if c := provisioning(&w.vmi().Status); c == nil || c.Reason != "PersistentVolumeClaimNotFound" || c.Message != "PersistentVolumeClaim data does not exist: create it, and the machine starts" {
+		t.Fatalf("condition %+v", c)
+	}
+	if err := w.client.Create(t.Context(), &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "data"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.reconcile()
+	if w.pod() == nil || provisioning(&w.vmi().Status) != nil {
+		t.Error("not started although the claim is there")
+	}
+}
+
+func TestEnds(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		pod    func(*corev1.Pod)
+		phase  virtv1.VirtualMachineInstancePhase
+		reason string
+	}{
+		{"orderly", func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }, virtv1.Succeeded, ""},
+		{"crash", func(p *corev1.Pod) {
+			p.Status.Phase = corev1.PodFailed
+			p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "compute", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Message: `{"reason":"GuestCrashed"}`}}}}
+		}, virtv1.Failed, "GuestCrashed"},
+		{"evicted", func(p *corev1.Pod) { p.Status.Phase, p.Status.Reason = corev1.PodFailed, "Evicted" }, virtv1.Failed, "Evicted"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t, pending())
+			w.reconcile()
+			w.updatePod(func(p *corev1.Pod) { p.Spec.NodeName = "node-1" })
+			w.reconcile()
+			w.updatePod(tc.pod)
+			w.reconcile()
+			if s := w.vmi().Status; s.Phase != tc.phase || s.Reason != tc.reason {
+				t.Errorf("phase %s reason %q", s.Phase, s.Reason)
+			}
+		})
+	}
+	t.Run("pod gone", func(t *testing.T) {
+		w := newWorld(t, pending())
+		w.reconcile()
+		w.updatePod(func(p *corev1.Pod) { p.Spec.NodeName = "node-1" })
+		w.reconcile()
+		if err := w.client.Delete(t.Context(), w.pod()); err != nil {
+			t.Fatal(err)
+		}
+		w.reconcile()
+		if s := w.vmi().Status; s.Phase != virtv1.Failed || s.Reason != "PodGone" {
+			t.Errorf("phase %s reason %q", s.Phase, s.Reason)
+		}
+		if w.pod() != nil {
+			t.Error("a second pod for one instance")
+		}
+		spec.Covers(t, "P1-RUN-07")
+	})
+}
+
+func TestDeletionWaitsForThePod(t *testing.T) {
+	w := newWorld(t, pending())
+	w.reconcile()
+	w.updatePod(func(p *corev1.Pod) { p.Finalizers = []string{"test/stays"}; p.Spec.NodeName = "node-1" })
+	w.reconcile()
+	if err := w.client.Delete(t.Context(), w.vmi()); err != nil {
+		t.Fatal(err)
+	}
+	w.reconcile()
+	if w.vmi() == nil {
+		t.Fatal("instance gone while its pod exists")
+	}
+	if w.pod().DeletionTimestamp == nil {
+		t.Fatal("pod not deleted")
+	}
+	w.updatePod(func(p *corev1.Pod) { p.Finalizers = nil })
+	w.reconcile()
+	if w.vmi() != nil {
+		t.Error("instance stays although its pod is gone")
+	}
+	spec.Covers(t, "P2-VMI-07")
+}
+
+func TestForeignPodOfTheSameName(t *testing.T) {
+	vmi := pending()
+	stranger := Pod(vmi, 0, emulation(true))
+	stranger.OwnerReferences = nil
+	w := newWorld(t, vmi, stranger)
+	w.reconcile()
+	if c := provisioning(&w.vmi().Status); c == nil || c.Reason != "FailedCreate" {
+		t.Errorf("condition %+v", c)
+	}
+}
+
+func TestObserveNeverMovesBack(t *testing.T) {
+	vmi := pending()
+	vmi.Status.Phase, vmi.Status.NodeName = virtv1.Running, "node-1"
+	pod := Pod(vmi, 0, emulation(true))
+	pod.Spec.NodeName = "node-1"
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "compute", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}}}
+	got := observe(vmi, pod, wait{}, metav1.NewTime(noon), emulation(true))
+	if diff := cmp.Diff(vmi.Status, got); diff != "" {
+		t.Errorf("a running instance changed (-was +is):\n%s", diff)
+	}
+}
