@@ -155,6 +155,9 @@ func machineNames(nodes int) []string {
 	return names
 }
 
+// lockTimeout is longer than a first up, which builds Kubernetes.
+const lockTimeout = 45 * time.Minute
+
 // lock makes up and down wait for each other. The file lies outside of the folder that down removes.
 func (c *Cluster) lock(ctx context.Context) (func(), error) {
 	dir := filepath.Join(c.Cache.Dir, "locks")
@@ -165,6 +168,8 @@ func (c *Cluster) lock(ctx context.Context) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
+	defer cancel()
 	said := false
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/virtplane/virtplane/test/cluster/machine"
 	"github.com/virtplane/virtplane/test/cluster/plan"
@@ -14,44 +15,57 @@ import (
 // host gets no link of the cluster at all.
 const nodesBridge = "nodes"
 
+// connectTimeout bounds all of the few milliseconds' work of connect.
+const connectTimeout = 30 * time.Second
+
 // connect gives the machines their links, addresses and routes.
 func connect(ctx context.Context, control machine.Record, nodes []plan.Node, records []machine.Record) error {
-	mask := plan.NodeCIDR[strings.IndexByte(plan.NodeCIDR, '/'):]
-	commands := []netCommand{
-		{control, "ip link set lo up"},
-		{control, "ip link add " + nodesBridge + " type bridge"},
-		{control, "ip addr add " + plan.ControlPlaneIP + mask + " dev " + nodesBridge},
-		{control, "ip link set " + nodesBridge + " up"},
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	byName := map[string]machine.Record{plan.ControlPlane: control}
+	pids := make(map[string]int)
+	for _, r := range records {
+		byName[r.Name], pids[r.Name] = r, r.PID
 	}
-	for i, n := range nodes {
-		r := records[i]
-		commands = append(commands,
-			netCommand{control, "ip link add " + n.Name + " type veth peer name eth0 netns " + strconv.Itoa(r.PID)},
-			netCommand{control, "ip link set " + n.Name + " master " + nodesBridge + " up"},
-			// Aggregated API servers are called on their pods' addresses.
-			netCommand{control, "ip route add " + n.PodCIDR + " via " + n.IP},
-			netCommand{r, "ip link set lo up"},
-			netCommand{r, "ip addr add " + n.IP + mask + " dev eth0"},
-			netCommand{r, "ip link set eth0 up"},
-			// Nothing is beyond it; but programs look for the route to find the node's address.
-			netCommand{r, "ip route add default via " + plan.ControlPlaneIP},
-			netCommand{r, "sysctl -q -w net.ipv4.ip_forward=1"},
-		)
-		for j, other := range nodes {
-			if i != j {
-				commands = append(commands, netCommand{r, "ip route add " + other.PodCIDR + " via " + other.IP})
-			}
-		}
-	}
-	for _, c := range commands {
-		if out, err := machine.NetCommand(ctx, c.in, strings.Fields(c.line)...).CombinedOutput(); err != nil {
-			return fmt.Errorf("connecting machine %s: %s: %w: %s", c.in.Name, c.line, err, strings.TrimSpace(string(out)))
+	for _, c := range networkCommands(nodes, pids) {
+		out, err := machine.NetCommand(ctx, byName[c.machine], strings.Fields(c.line)...).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("connecting machine %s: %s: %w: %s", c.machine, c.line, err, strings.TrimSpace(string(out)))
 		}
 	}
 	return nil
 }
 
-type netCommand struct {
-	in   machine.Record
-	line string
+// netCommand is a command in the network namespace of a machine.
+type netCommand struct{ machine, line string }
+
+// networkCommands lists what connects the machines; pids are the host's numbers of the nodes' process 1.
+func networkCommands(nodes []plan.Node, pids map[string]int) []netCommand {
+	mask := plan.NodeCIDR[strings.IndexByte(plan.NodeCIDR, '/'):]
+	commands := []netCommand{
+		{plan.ControlPlane, "ip link set lo up"},
+		{plan.ControlPlane, "ip link add " + nodesBridge + " type bridge"},
+		{plan.ControlPlane, "ip addr add " + plan.ControlPlaneIP + mask + " dev " + nodesBridge},
+		{plan.ControlPlane, "ip link set " + nodesBridge + " up"},
+	}
+	for i, n := range nodes {
+		commands = append(commands,
+			netCommand{plan.ControlPlane, "ip link add " + n.Name + " type veth peer name eth0 netns " + strconv.Itoa(pids[n.Name])},
+			netCommand{plan.ControlPlane, "ip link set " + n.Name + " master " + nodesBridge + " up"},
+			// Aggregated API servers are called on their pods' addresses.
+			netCommand{plan.ControlPlane, "ip route add " + n.PodCIDR + " via " + n.IP},
+			netCommand{n.Name, "ip link set lo up"},
+			netCommand{n.Name, "ip addr add " + n.IP + mask + " dev eth0"},
+			netCommand{n.Name, "ip link set eth0 up"},
+			// Nothing is beyond it; but programs look for the route to find the node's address.
+			netCommand{n.Name, "ip route add default via " + plan.ControlPlaneIP},
+			netCommand{n.Name, "sysctl -q -w net.ipv4.ip_forward=1"},
+		)
+		for j, other := range nodes {
+			if i != j {
+				commands = append(commands, netCommand{n.Name, "ip route add " + other.PodCIDR + " via " + other.IP})
+			}
+		}
+	}
+	return commands
 }

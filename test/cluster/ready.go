@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -58,8 +59,11 @@ func poll(ctx context.Context, timeout time.Duration, what string, check func(co
 func (u *upRun) waitService(ctx context.Context, r machine.Record, service, target string, timeout time.Duration) error {
 	cmd := machine.Command(ctx, r, "cluster", "wait-for", target, timeout.String())
 	if out, err := cmd.CombinedOutput(); err != nil {
+		if !r.Alive() {
+			return &progress.LogError{Err: fmt.Errorf("machine %s has ended", r.Name), Log: u.Dir.Log(r.Name, "machine")}
+		}
 		return &progress.LogError{
-			Err: fmt.Errorf("waiting for %s on %s: %s", service, r.Name, lastLine(string(out))),
+			Err: fmt.Errorf("waiting for %s on %s: %w: %s", service, r.Name, err, lastLine(string(out))),
 			Log: u.Dir.Log(r.Name, service),
 		}
 	}
@@ -154,6 +158,20 @@ func (u *upRun) waitNodes(ctx context.Context) (string, error) {
 		})
 		if err != nil {
 			return "", &progress.LogError{Err: err, Log: u.Dir.Log(n.Name, "kubelet")}
+		}
+	}
+	return u.storeNote()
+}
+
+// storeNote says so when the nodes could not make their disks.
+func (u *upRun) storeNote() (string, error) {
+	for _, r := range u.records {
+		mounts, err := os.ReadFile(fmt.Sprintf("/proc/%d/mounts", r.PID))
+		if err != nil {
+			return "", err
+		}
+		if !strings.Contains(string(mounts), " "+node.StoreDir+" ") {
+			return fmt.Sprintf("%s is a plain folder without reflinks, see %s", node.StoreDir, u.Dir.Log(r.Name, "machine")), nil
 		}
 	}
 	return "", nil

@@ -40,7 +40,7 @@ func (c *Cluster) Up(ctx context.Context, o UpOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := preflight(); err != nil {
+	if err := c.preflight(); err != nil {
 		return err
 	}
 	unlock, err := c.lock(ctx)
@@ -99,7 +99,7 @@ var needed = map[string]string{
 	"go": "", "ip": "iproute2", "mount": "mount", "nft": "nftables", "nsenter": "util-linux", "runc": "runc", "sysctl": "procps",
 }
 
-func preflight() error {
+func (c *Cluster) preflight() error {
 	if os.Geteuid() != 0 {
 		return errors.New("the cluster makes namespaces and mounts: run it as root")
 	}
@@ -113,6 +113,18 @@ func preflight() error {
 	if len(missing) > 0 {
 		return fmt.Errorf("programs are missing: %s: run `hack/deps.sh`, or apt-get install %s",
 			strings.Join(missing, ", "), strings.TrimSpace(strings.Join(packages, " ")))
+	}
+	return checkFileSystem(filepath.Dir(string(c.Dir)))
+}
+
+// checkFileSystem refuses a file system on which containerd could not stack the layers of images.
+func checkFileSystem(dir string) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return fmt.Errorf("folder of the cluster: %s: %w", dir, err)
+	}
+	if st.Type == unix.OVERLAYFS_SUPER_MAGIC {
+		return fmt.Errorf("%s lies on an overlay file system, which images cannot be unpacked to: use --dir with a folder on a disk, or mount a volume there", dir)
 	}
 	return nil
 }

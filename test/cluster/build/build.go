@@ -84,7 +84,14 @@ func (c Cache) Build(ctx context.Context, m Module, log io.Writer) (Result, erro
 		return r, nil
 	}
 	r.Built = true
-	tmp, err := os.MkdirTemp(filepath.Dir(r.Dir), "."+m.Name+"-")
+	// What builds that were killed have left: the lock says that none is at work on it.
+	pattern := filepath.Join(filepath.Dir(r.Dir), "."+filepath.Base(r.Dir)+".*")
+	if left, err := filepath.Glob(pattern); err == nil {
+		for _, l := range left {
+			_ = os.RemoveAll(l)
+		}
+	}
+	tmp, err := os.MkdirTemp(filepath.Dir(r.Dir), filepath.Base(pattern))
 	if err != nil {
 		return r, err
 	}
@@ -201,7 +208,6 @@ func (c Cache) goBuild(ctx context.Context, m Module, version, out string, packa
 	cmd.Dir = c.folder(m)
 	cmd.Env = append(os.Environ(), environment()...)
 	var tail bytes.Buffer
-	cmd.Stdout = log
 	cmd.Stderr = io.MultiWriter(log, &tail)
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%w: %s", err, lastLines(tail.String(), 5))

@@ -167,7 +167,6 @@ func apiserverArgs() []string {
 		"--requestheader-uid-headers=X-Remote-Uid",
 		"--requestheader-group-headers=X-Remote-Group",
 		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
-		"--profiling=false",
 	}
 }
 
@@ -189,7 +188,6 @@ func controllerManagerArgs() []string {
 		"--allocate-node-cidrs=false",
 		"--service-cluster-ip-range=" + plan.ServiceCIDR,
 		"--cluster-cidr=" + plan.PodCIDR,
-		"--profiling=false",
 	}
 }
 
@@ -201,6 +199,5 @@ func schedulerArgs() []string {
 		"--authorization-kubeconfig=" + kubeconfig("/", "kube-scheduler"),
 		"--bind-address=127.0.0.1",
 		"--leader-elect=false",
-		"--profiling=false",
 	}
 }
