@@ -31,8 +31,8 @@ type RenderOptions struct {
 	LauncherImage string
 	// Config is the cluster's configuration.
 	Config virtv1.KubeVirtConfiguration
-	// BlockClaims names the claims of this instance whose volume mode is Block.
-	BlockClaims map[string]bool
+	// Claims are the claims of this instance, by name.
+	Claims map[string]*corev1.PersistentVolumeClaim
 }
 
 func (o RenderOptions) emulation() bool {

@@ -58,7 +58,7 @@ func TestPodGolden(t *testing.T) {
 		{Name: "init", CloudInitNoCloud: &virtv1.CloudInitNoCloudSource{SecretRef: &corev1.LocalObjectReference{Name: "user"}, NetworkDataSecretRef: &corev1.LocalObjectReference{Name: "net"}}},
 	}
 	kvm := emulation(false)
-	kvm.BlockClaims = map[string]bool{"raw": true}
+	kvm.Claims = map[string]*corev1.PersistentVolumeClaim{"raw": {Spec: corev1.PersistentVolumeClaimSpec{VolumeMode: ptr.To(corev1.PersistentVolumeBlock)}}}
 	for _, tc := range []struct {
 		name string
 		vmi  virtv1.VirtualMachineInstance

@@ -104,9 +104,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	render := RenderOptions{LauncherImage: r.LauncherImage, Config: config}
 	pod := current(&vmi, pods.Items)
 	var waiting wait
-	if pod == nil && vmi.Status.NodeName == "" && !final(vmi.Status.Phase) {
-		if pod, waiting, err = r.ensurePod(ctx, &vmi, render); err != nil {
+	if vmi.Status.NodeName == "" && !final(vmi.Status.Phase) {
+		if render.Claims, waiting, err = r.claimsOf(ctx, &vmi); err != nil {
 			return ctrl.Result{}, err
+		}
+		if pod == nil && waiting == (wait{}) {
+			if pod, waiting, err = r.ensurePod(ctx, &vmi, render); err != nil {
+				return ctrl.Result{}, err
+			}
 		}
 	}
 	return ctrl.Result{}, r.writeStatus(ctx, &vmi, pod, waiting, render)
@@ -122,16 +127,11 @@ func current(vmi *virtv1.VirtualMachineInstance, pods []corev1.Pod) *corev1.Pod 
 	return nil
 }
 
-// ensurePod creates the launcher pod once its claims exist. A pod that exists already under the name is adopted when it
+// ensurePod creates the launcher pod. A pod that exists already under the name is adopted when it
 // is this instance's, since the cache may not have shown it yet (decision 21).
 func (r *Reconciler) ensurePod(ctx context.Context, vmi *virtv1.VirtualMachineInstance, render RenderOptions) (*corev1.Pod, wait, error) {
-	blocks, waiting, err := r.checkClaims(ctx, vmi)
-	if err != nil || waiting != (wait{}) {
-		return nil, waiting, err
-	}
-	render.BlockClaims = blocks
 	pod := Pod(vmi, 0, render)
-	err = r.Client.Create(ctx, pod)
+	err := r.Client.Create(ctx, pod)
 	switch {
 	case err == nil:
 		r.Recorder.Eventf(vmi, pod, corev1.EventTypeNormal, "SuccessfulCreate", "CreatePod", "Created virtual machine pod %s", pod.Name)
@@ -158,10 +158,10 @@ func (r *Reconciler) ensurePod(ctx context.Context, vmi *virtv1.VirtualMachineIn
 	}
 }
 
-// checkClaims says which claims are block devices and whether one is missing or lost. A claim that is not bound yet is
-// no reason to wait: with WaitForFirstConsumer it is the pod that makes it bind.
-func (r *Reconciler) checkClaims(ctx context.Context, vmi *virtv1.VirtualMachineInstance) (map[string]bool, wait, error) {
-	blocks := map[string]bool{}
+// claimsOf gets the claims of an instance and says whether one is missing or lost. A claim that is not bound yet is no
+// reason to wait: with WaitForFirstConsumer it is the pod that makes it bind.
+func (r *Reconciler) claimsOf(ctx context.Context, vmi *virtv1.VirtualMachineInstance) (map[string]*corev1.PersistentVolumeClaim, wait, error) {
+	out := map[string]*corev1.PersistentVolumeClaim{}
 	for _, name := range claims(vmi) {
 		var claim corev1.PersistentVolumeClaim
 		err := r.Client.Get(ctx, types.NamespacedName{Namespace: vmi.Namespace, Name: name}, &claim)
@@ -174,11 +174,9 @@ func (r *Reconciler) checkClaims(ctx context.Context, vmi *virtv1.VirtualMachine
 		if claim.Status.Phase == corev1.ClaimLost {
 			return nil, wait{ReasonClaimLost, fmt.Sprintf("PersistentVolumeClaim %s has lost its volume", name)}, nil
 		}
-		if mode := claim.Spec.VolumeMode; mode != nil && *mode == corev1.PersistentVolumeBlock {
-			blocks[name] = true
-		}
+		out[name] = &claim
 	}
-	return blocks, wait{}, nil
+	return out, wait{}, nil
 }
 
 func claims(vmi *virtv1.VirtualMachineInstance) []string {

@@ -65,6 +65,11 @@ func observe(vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, waiting wait, 
 		overhead := machine.MemoryOverhead(&vmi.Spec, machine.Options{Emulation: o.emulation(), Ratio: o.Config.AdditionalGuestMemoryOverheadRatio})
 		guest := machine.GuestMemory(&vmi.Spec)
 		status.Memory = &virtv1.MemoryStatus{GuestAtBoot: clone(guest), GuestRequested: clone(guest), MemoryOverhead: &overhead}
+		for _, v := range vmi.Spec.Volumes {
+			if claim, ok := o.Claims[claimOf(v)]; ok {
+				status.VolumeStatus = append(status.VolumeStatus, virtv1.VolumeStatus{Name: v.Name, PersistentVolumeClaimInfo: claimInfo(claim)})
+			}
+		}
 	}
 	if phase, reason, ended := outcome(pod); ended {
 		enter(&status, phase, now)
@@ -85,6 +90,17 @@ func observe(vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, waiting wait, 
 	setProvisioning(&status, waiting, now)
 	return status
 }
+
+// claimInfo is what virt-handler needs to know of a claim to make a disk image in it.
+func claimInfo(claim *corev1.PersistentVolumeClaim) *virtv1.PersistentVolumeClaimInfo {
+	return &virtv1.PersistentVolumeClaimInfo{
+		ClaimName: claim.Name, AccessModes: claim.Spec.AccessModes, VolumeMode: claim.Spec.VolumeMode,
+		Capacity: claim.Status.Capacity, Requests: claim.Spec.Resources.Requests, FilesystemOverhead: filesystemOverhead,
+	}
+}
+
+// filesystemOverhead is the share of a claim that its file system keeps for itself; disk images leave it free.
+const filesystemOverhead = "0.06"
 
 func clone(q resource.Quantity) *resource.Quantity { c := q.DeepCopy(); return &c }
 

@@ -38,7 +38,7 @@ func newVolumes(vmi *virtv1.VirtualMachineInstance, o RenderOptions) podVolumes 
 			v.image(name, machine.ContainerDiskPath(volume.Name), d.Image, d.ImagePullPolicy, d.ImagePullSecret)
 		case claimOf(volume) != "":
 			claim := corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claimOf(volume), ReadOnly: claimReadOnly(volume)}}
-			if o.BlockClaims[claimOf(volume)] {
+			if isBlock(o.Claims[claimOf(volume)]) {
 				v.volumes = append(v.volumes, corev1.Volume{Name: name, VolumeSource: claim})
 				v.devices = append(v.devices, corev1.VolumeDevice{Name: name, DevicePath: machine.ClaimDevice(volume.Name)})
 			} else {
@@ -74,6 +74,10 @@ func (v *podVolumes) cloudInit(i int, volume string, userData, networkData *core
 	if networkData != nil {
 		v.add(fmt.Sprintf("networkdata-%d", i), machine.NetworkDataPath(volume), true, corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: networkData.Name}})
 	}
+}
+
+func isBlock(claim *corev1.PersistentVolumeClaim) bool {
+	return claim != nil && claim.Spec.VolumeMode != nil && *claim.Spec.VolumeMode == corev1.PersistentVolumeBlock
 }
 
 // claimOf is the claim that backs a volume, or empty. The claim of a DataVolume bears its name.
