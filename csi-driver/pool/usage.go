@@ -1,0 +1,169 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// A measurement is good for this long, and for this many times of what it took: counting a volume of a million files takes at most that share of a processor.
+	measureAtLeast = 30 * time.Second
+	measureShare   = 20
+)
+
+// Capacity is what a pool has and can promise, in bytes.
+type Capacity struct {
+	Total int64
+	// Free is what the file system has left, promised or not.
+	Free int64
+	// Available is what new volumes can still be promised.
+	Available int64
+	// Promised is the sum of all volumes' sizes.
+	Promised int64
+	Volumes  int
+}
+
+type measurement struct {
+	Usage
+	expires time.Time
+	err     error
+	// done is closed when the running measurement has ended; nil when none runs.
+	done chan struct{}
+}
+
+// Capacity asks the file system of a pool.
+func (p *Pools) Capacity(ctx context.Context, name string) (Capacity, error) {
+	one, err := p.pool(ctx, name)
+	if err != nil {
+		return Capacity{}, err
+	}
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	return one.capacityLocked(p.overcommitPercent)
+}
+
+// capacityLocked takes off what volumes were promised and do not fill yet. What they fill is known from their last measurement; an unmeasured one counts as empty, which is on the safe side. With overcommitment, promises
+// weigh less than what they promise.
+func (p *Pool) capacityLocked(overcommitPercent int64) (Capacity, error) {
+	if p.root == nil {
+		return Capacity{}, fmt.Errorf("%w: pool %q is closed", ErrUnusable, p.Name)
+	}
+	stat, err := p.statfs()
+	if err != nil {
+		return Capacity{}, err
+	}
+	capacity := Capacity{Total: int64(stat.Blocks) * stat.Bsize, Free: int64(stat.Bavail) * stat.Bsize, Volumes: len(p.volumes)}
+	var unfilled float64
+	for id, r := range p.volumes {
+		capacity.Promised += r.Size
+		filled := int64(0)
+		if m := p.usage[id]; m != nil {
+			filled = m.Bytes
+		}
+		unfilled += float64(max(0, r.Size-filled))
+	}
+	factor := float64(overcommitPercent) / 100
+	capacity.Available = max(0, int64((float64(capacity.Free)-unfilled/factor)*factor))
+	return capacity, nil
+}
+
+func (p *Pool) statfs() (unix.Statfs_t, error) {
+	var stat unix.Statfs_t
+	dir, err := p.root.Open(".")
+	if err == nil {
+		err = unix.Fstatfs(int(dir.Fd()), &stat)
+		_ = dir.Close()
+	}
+	if err != nil {
+		return stat, fmt.Errorf("%w: pool %q: asking its file system: %w", ErrUnusable, p.Name, err)
+	}
+	return stat, nil
+}
+
+// Inodes returns how many inodes a pool's file system has, and how many of them are free. File systems without a limit say 0.
+func (p *Pools) Inodes(ctx context.Context, name string) (total, free int64, err error) {
+	one, err := p.pool(ctx, name)
+	if err != nil {
+		return 0, 0, err
+	}
+	stat, err := one.statfs()
+	return int64(stat.Files), int64(stat.Ffree), err
+}
+
+// SharesFileSystem says whether a pool lies on the same file system as a path of the node.
+func (p *Pools) SharesFileSystem(ctx context.Context, name, path string) (bool, error) {
+	one, err := p.pool(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	var mine, other unix.Stat_t
+	if err := unix.Stat(one.Path, &mine); err != nil {
+		return false, fmt.Errorf("looking at pool %q: %w", one.Name, err)
+	}
+	if err := unix.Stat(path, &other); err != nil {
+		return false, fmt.Errorf("looking at %s: %w", path, err)
+	}
+	return mine.Dev == other.Dev, nil
+}
+
+// Usage returns what a volume takes from its pool, measured not long ago. A measurement that is under way goes on when ctx ends; the next caller gets its result.
+func (p *Pools) Usage(ctx context.Context, id string) (Usage, error) {
+	one, _, err := p.find(ctx, id)
+	if err != nil {
+		return Usage{}, err
+	}
+	done := one.measure(ctx, id)
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return Usage{}, fmt.Errorf("waiting for the measurement of volume %q: %w", id, ctx.Err())
+	}
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	m := one.usage[id]
+	if m == nil {
+		return Usage{}, fmt.Errorf("%w: %q", ErrNotFound, id)
+	}
+	if m.err != nil {
+		return Usage{}, fmt.Errorf("measuring volume %q: %w", id, m.err)
+	}
+	return m.Usage, nil
+}
+
+var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// measure starts a measurement unless one runs or the last one is good enough, and returns what tells its end.
+func (p *Pool) measure(ctx context.Context, id string) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := p.usage[id]
+	if m == nil {
+		m = &measurement{}
+		p.usage[id] = m
+	}
+	if m.done != nil {
+		return m.done
+	}
+	if time.Now().Before(m.expires) {
+		return closed
+	}
+	done, root := make(chan struct{}), p.root
+	m.done = done
+	go func() {
+		start := time.Now()
+		usage, err := p.backend.Measure(context.WithoutCancel(ctx), root, dirVolumes+"/"+id)
+		end := time.Now()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if err == nil {
+			m.Usage = usage
+		}
+		m.err, m.done = err, nil
+		m.expires = end.Add(max(measureAtLeast, measureShare*end.Sub(start)))
+		close(done)
+	}()
+	return done
+}
