@@ -32,7 +32,7 @@ build: ## Build all programs into bin/
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$(VERSION)" -o bin/ ./cmd/...
 
-images: ## Build the images of our programs and of the guests
+images: deps ## Build the images of our programs and of the guests
 	@go run ./test/guest/cmd/guests build all
 	@go run ./test/image/cmd/images build
 
@@ -42,7 +42,7 @@ generate: ## Write all generated code anew
 ##### Run
 
 .PHONY: cluster-up cluster-down install demo
-cluster-up: ## Start a real Kubernetes on this machine (NODES=2)
+cluster-up: deps ## Start a real Kubernetes on this machine (NODES=2)
 	@$(cluster) up --nodes $(NODES)
 
 cluster-down: ## Stop it and remove what it made
@@ -51,25 +51,25 @@ cluster-down: ## Stop it and remove what it made
 install: images ## Install this checkout into the local cluster and wait for it
 	@hack/install.sh
 
-demo: ## From nothing to the login prompt of a Linux guest
+demo: deps ## From nothing to the login prompt of a Linux guest
 	@go run ./test/demo
 
 ##### Test
 
 .PHONY: test test-unit test-integration test-e2e fuzz spec-report
-test: ## Run all tests; the last line counts them
+test: deps ## Run all tests; the last line counts them
 	@go run ./test/run all
 
-test-unit: ## Run the tests that need no cluster (FOCUS=regexp)
+test-unit: deps ## Run the tests that need no cluster (FOCUS=regexp)
 	@go run ./test/run -focus '$(FOCUS)' unit
 
-test-integration: ## Run the tests with real API servers (FOCUS=regexp)
+test-integration: deps ## Run the tests with real API servers (FOCUS=regexp)
 	@go run ./test/run -focus '$(FOCUS)' integration
 
-test-e2e: ## Run the tests on the local cluster with real guests (FOCUS=regexp)
+test-e2e: deps ## Run the tests on the local cluster with real guests (FOCUS=regexp)
 	@go run ./test/run -focus '$(FOCUS)' e2e
 
-fuzz: ## Run each fuzz test for a while (FOR=30s, FOCUS=regexp)
+fuzz: deps ## Run each fuzz test for a while (FOR=30s, FOCUS=regexp)
 	@go run ./test/run -for $(FOR) -focus '$(FOCUS)' fuzz
 
 spec-report: ## Count the requirement rows by state and check the claims (RECORD=file of a run)

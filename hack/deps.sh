@@ -11,7 +11,7 @@ packages=(
 	# disks and file systems
 	qemu-utils xfsprogs e2fsprogs dosfstools mtools genisoimage xz-utils zstd
 	# guests and the base of the images that carry QEMU
-	mmdebstrap busybox-static cpio debian-archive-keyring qemu-system-x86 ovmf seabios ipxe-qemu swtpm swtpm-tools
+	mmdebstrap busybox-static cpio lz4 debian-archive-keyring qemu-system-x86 ovmf seabios ipxe-qemu swtpm swtpm-tools
 	# tests: alert rules, the guest's clients
 	curl ca-certificates openssh-client
 )
@@ -22,16 +22,20 @@ for p in "${packages[@]}"; do
 	grep -qxF "$p" <<<"$installed" || missing+=("$p")
 done
 
-if [ ${#missing[@]} -gt 0 ]; then
+# Building the guests downloads packages by name, so package lists must be there too.
+lists=yes
+apt-cache show linux-image-cloud-amd64 >/dev/null 2>&1 || lists=
+
+if [ ${#missing[@]} -gt 0 ] || [ -z "$lists" ]; then
 	if [ "$(id -u)" != 0 ]; then
-		echo "deps: missing packages: ${missing[*]}; run this as root" >&2
+		echo "deps: missing packages or package lists: ${missing[*]:-lists}; run this as root" >&2
 		exit 1
 	fi
-	echo "deps: installing ${missing[*]}"
+	echo "deps: installing ${missing[*]:-package lists}"
 	export DEBIAN_FRONTEND=noninteractive
 	log=$(mktemp)
 	trap 'rm -f "$log"' EXIT
-	{ apt-get update -q && apt-get install -q -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null ||
+	{ apt-get update -q && if [ ${#missing[@]} -gt 0 ]; then apt-get install -q -y --no-install-recommends "${missing[@]}"; fi; } >"$log" 2>&1 </dev/null ||
 		{ tail -n 30 "$log" >&2; echo "deps: apt-get failed, see above" >&2; exit 1; }
 fi
 

@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string, out io.Writer) (bool, error) {
 		flags.PrintDefaults()
 	}
 	flags.StringVar(&o.focus, "focus", "", "run only the tests that match this regular expression, as go test -run takes it")
-	flags.DurationVar(&o.fuzzFor, "for", 2*time.Second, "how long each fuzz test runs in the stage fuzz")
+	flags.DurationVar(&o.fuzzFor, "for", time.Second, "how long each fuzz test runs in the stage fuzz")
 	if err := flags.Parse(args); err != nil {
 		return false, err
 	}
