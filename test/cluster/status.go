@@ -90,11 +90,20 @@ func (c *Cluster) record(machineName string) (machine.Record, error) {
 	return records[machineName], nil
 }
 
-// Kill sends SIGKILL to a service of a machine, as a crash would end it. The machine starts it again.
+// wholeMachine is what Kill calls all of a machine.
+const wholeMachine = "machine"
+
+// Kill sends SIGKILL to a service of a machine, as a crash would end it; the machine starts it again. The service
+// "machine" stands for process 1: with it all of the machine ends at once, as in a loss of power, and stays off.
 func (c *Cluster) Kill(machineName, service string) error {
 	r, err := c.record(machineName)
 	if err != nil {
 		return err
+	}
+	if service == wholeMachine {
+		ctx, cancel := context.WithTimeout(context.Background(), downTimeout)
+		defer cancel()
+		return machine.Stop(ctx, r)
 	}
 	services, err := machine.Services(r)
 	if err != nil {

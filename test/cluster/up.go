@@ -311,6 +311,11 @@ func (u *upRun) startMachines(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
+	for _, p := range processes {
+		if err := p.WaitReady(); err != nil {
+			return "", &progress.LogError{Err: err, Log: u.Dir.Log(p.Name, "machine")}
+		}
+	}
 	return "", nil
 }
 

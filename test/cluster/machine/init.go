@@ -36,23 +36,36 @@ func Init(args []string) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("machine", spec.Name)
-	if err := unix.Sethostname([]byte(spec.Name)); err != nil {
-		return fmt.Errorf("setting host name: %w", err)
-	}
-	if err := cgroup.Join(cgroup.Mounts, spec.Cgroup); err != nil {
+	ready := os.NewFile(readyFD, "ready")
+	if err := prepare(&spec, log); err != nil {
+		_, _ = io.WriteString(ready, err.Error())
 		return err
-	}
-	if err := enterRoot(&spec, log); err != nil {
-		return fmt.Errorf("making the root directory: %w", err)
 	}
 	var listener *os.File
 	if slices.Contains(args, listenerArg) {
 		unix.CloseOnExec(listenerFD)
 		listener = os.NewFile(listenerFD, "listener")
 	}
+	if _, err := io.WriteString(ready, readyAnswer); err != nil {
+		return fmt.Errorf("telling that the machine is ready: %w", err)
+	}
+	ready.Close()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	s := &supervisor{spec: &spec, log: log, listener: listener}
 	s.run(ctx)
 	return errors.New("machine was told to stop")
+}
+
+func prepare(spec *Spec, log *slog.Logger) error {
+	if err := unix.Sethostname([]byte(spec.Name)); err != nil {
+		return fmt.Errorf("setting host name: %w", err)
+	}
+	if err := cgroup.Join(cgroup.Mounts, spec.Cgroup); err != nil {
+		return err
+	}
+	if err := enterRoot(spec, log); err != nil {
+		return fmt.Errorf("making the root directory: %w", err)
+	}
+	return nil
 }

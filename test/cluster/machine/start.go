@@ -2,10 +2,13 @@ package machine
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"syscall"
+	"time"
 )
 
 // InitArgs is the command line, after the program's name, that must lead to Init.
@@ -14,16 +17,24 @@ var InitArgs = []string{"machine-init"}
 // listenerArg says that there is a listening socket: a look at the descriptor could find one of the Go runtime.
 const listenerArg = "--listener"
 
+// readyAnswer is what process 1 says when it is ready; anything else is why it is not.
+const readyAnswer = "ready"
+
 // Files that process 1 is started with.
 const (
 	specFD     = 3
-	listenerFD = 4
+	readyFD    = 4
+	listenerFD = 5
 )
+
+// readyTimeout bounds the making of a root directory and of a disk.
+const readyTimeout = time.Minute
 
 // Process is a machine that was started and still waits for its spec.
 type Process struct {
 	Record
-	spec *os.File
+	spec  *os.File
+	ready *os.File
 }
 
 // Options are what Start needs.
@@ -47,9 +58,15 @@ func Start(o Options) (*Process, error) {
 		return nil, err
 	}
 	defer read.Close()
+	ready, readyWrite, err := os.Pipe()
+	if err != nil {
+		write.Close()
+		return nil, err
+	}
+	defer readyWrite.Close()
 	log, err := os.OpenFile(o.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, write.Close(), ready.Close())
 	}
 	defer log.Close()
 	cmd := exec.Command(o.Program, InitArgs...)
@@ -58,7 +75,7 @@ func Start(o Options) (*Process, error) {
 		cmd.Args = append(cmd.Args, listenerArg)
 	}
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.ExtraFiles = []*os.File{read}
+	cmd.ExtraFiles = []*os.File{read, readyWrite}
 	if o.Listener != nil {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, o.Listener)
 	}
@@ -70,16 +87,16 @@ func Start(o Options) (*Process, error) {
 			syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
 	}
 	if err := cmd.Start(); err != nil {
-		write.Close()
+		_ = errors.Join(write.Close(), ready.Close())
 		return nil, fmt.Errorf("starting machine %s: %w: it needs root", o.Name, err)
 	}
 	go func() { _ = cmd.Wait() }() // so that it is no zombie if it ends before the caller does
-	p := &Process{spec: write}
+	p := &Process{spec: write, ready: ready}
 	if p.Record, err = newRecord(o.Name, cmd.Process.Pid); err == nil {
 		err = p.Record.write(o.RecordFile)
 	}
 	if err != nil {
-		write.Close() // process 1 ends
+		_ = errors.Join(write.Close(), ready.Close()) // process 1 ends
 		return nil, fmt.Errorf("recording machine %s: %w", o.Name, err)
 	}
 	return p, nil
@@ -95,6 +112,25 @@ func (p *Process) Configure(s Spec) error {
 		return fmt.Errorf("configuring machine %s: %w", p.Name, err)
 	}
 	return nil
+}
+
+// WaitReady waits until the machine has its root directory and starts services. Only then may Command be used.
+func (p *Process) WaitReady() error {
+	defer p.ready.Close()
+	if err := p.ready.SetReadDeadline(time.Now().Add(readyTimeout)); err != nil {
+		return err
+	}
+	answer, err := io.ReadAll(p.ready)
+	if err != nil {
+		return fmt.Errorf("waiting for machine %s to make its root directory: %w", p.Name, err)
+	}
+	switch string(answer) {
+	case readyAnswer:
+		return nil
+	case "":
+		return fmt.Errorf("machine %s ended at its start", p.Name)
+	}
+	return fmt.Errorf("machine %s: %s", p.Name, answer)
 }
 
 func environment() []string {

@@ -47,7 +47,7 @@ func userCommands(open opener) []*cobra.Command {
 			func(ctx context.Context, c *cluster.Cluster, args []string) error {
 				return c.Exec(ctx, args[0], args[1:], os.Stdin, os.Stdout)
 			}),
-		action("kill MACHINE SERVICE", "Send SIGKILL to a service, such as kubelet of node-1; it is started again", cobra.ExactArgs(2),
+		action("kill MACHINE SERVICE", "Send SIGKILL to a service, such as kubelet of node-1, which is started again; \"machine\" ends all of it for good", cobra.ExactArgs(2),
 			func(_ context.Context, c *cluster.Cluster, args []string) error { return c.Kill(args[0], args[1]) }),
 	}
 }
