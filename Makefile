@@ -33,7 +33,6 @@ build: ## Build all programs into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$(VERSION)" -o bin/ ./cmd/...
 
 images: deps ## Build the images of our programs and of the guests
-	@go run ./test/guest/cmd/guests build all
 	@go run ./test/image/cmd/images build
 
 generate: ## Write all generated code anew
@@ -48,7 +47,7 @@ cluster-up: deps ## Start a real Kubernetes on this machine (NODES=2)
 cluster-down: ## Stop it and remove what it made
 	@$(cluster) down
 
-install: images ## Install this checkout into the local cluster and wait for it
+install: ## Install this checkout into the local cluster and wait for it
 	@hack/install.sh
 
 demo: deps ## From nothing to the login prompt of a Linux guest

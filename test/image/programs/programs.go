@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/virtplane/virtplane/test/cluster/progress"
 	"github.com/virtplane/virtplane/test/image"
 )
 
@@ -53,7 +54,7 @@ type Options struct {
 	Cache     string // folder for programs and archives
 	BaseLayer string // uncompressed tar, needed by programs with a base
 	Version   string // stamped into the programs
-	Log       io.Writer
+	Print     *progress.Printer
 }
 
 // Build brings the archives of these programs up to date and returns their paths in the same order.
@@ -67,7 +68,8 @@ func Build(ctx context.Context, o Options, programs []Program) ([]string, error)
 	}
 	defer unlock()
 	bin := filepath.Join(o.Cache, "bin")
-	if err := compile(ctx, o, bin, programs); err != nil {
+	err = o.Print.Step("programs compiled", func() (string, error) { return "", compile(ctx, o, bin, programs) })
+	if err != nil {
 		return nil, err
 	}
 	var archives []string
@@ -125,7 +127,7 @@ func pack(o Options, program string, p Program) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintf(o.Log, " • %s@%s\n", spec.Ref, digest)
+	o.Print.Line("• %s@%s", spec.Ref, digest)
 	return archive, removeOthers(archive, p.Name)
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/virtplane/virtplane/test/cluster/progress"
 	"github.com/virtplane/virtplane/test/image"
 )
 
@@ -23,7 +24,7 @@ func checkout(t *testing.T) Options {
 	}
 	layer := filepath.Join(root, "layer.tar")
 	write(t, layer, tarOf(t, "one"))
-	return Options{Root: root, Cache: filepath.Join(root, "cache"), BaseLayer: layer, Version: "v0", Log: io.Discard}
+	return Options{Root: root, Cache: filepath.Join(root, "cache"), BaseLayer: layer, Version: "v0", Print: &progress.Printer{Out: io.Discard}}
 }
 
 // tarOf is a root file system that holds one file.

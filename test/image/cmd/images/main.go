@@ -1,8 +1,9 @@
-// Command images builds the images of the project's programs and loads them into the local cluster. It prints
-// the path of each archive; see package programs.
+// Command images builds the images of the project's programs and of the guests, each only when something of
+// it has changed, and loads them into the local cluster. It prints the paths of the archives.
 //
-//	go run ./test/image/cmd/images -base LAYER.tar build [PROGRAM...]
-//	go run ./test/image/cmd/images -base LAYER.tar load [PROGRAM...]
+//	go run ./test/image/cmd/images build
+//	go run ./test/image/cmd/images load
+//	go run ./test/image/cmd/images load virt-launcher debian
 package main
 
 import (
@@ -15,8 +16,11 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 
+	"github.com/virtplane/virtplane/test/cluster/progress"
+	"github.com/virtplane/virtplane/test/guest"
 	"github.com/virtplane/virtplane/test/image/programs"
 	"github.com/virtplane/virtplane/test/spec"
 )
@@ -33,15 +37,14 @@ func main() {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("images", flag.ContinueOnError)
-	base := flags.String("base", "", "uncompressed tar of the root file system under the images that run QEMU")
 	version := flags.String("version", os.Getenv("VERSION"), "version stamped into the programs")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() == 0 || flags.Arg(0) != "build" && flags.Arg(0) != "load" {
-		return errors.New("usage: images [flags] build|load [PROGRAM...]")
+		return errors.New("usage: images [flags] build|load [PROGRAM|GUEST...]")
 	}
-	chosen, err := programs.Select(flags.Args()[1:])
+	guests, ours, err := split(flags.Args()[1:])
 	if err != nil {
 		return err
 	}
@@ -49,13 +52,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return fmt.Errorf("finding the cache folder: %w: set XDG_CACHE_HOME", err)
-	}
-	archives, err := programs.Build(ctx, programs.Options{
-		Root: root, Cache: filepath.Join(cache, "virtplane", "images"), BaseLayer: *base, Version: *version, Log: os.Stderr,
-	}, chosen)
+	archives, err := build(ctx, root, *version, guests, ours)
 	if err != nil {
 		return err
 	}
@@ -72,4 +69,65 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("loading the images: %w", err)
 	}
 	return nil
+}
+
+// split sorts names into guests and programs; no name means all.
+func split(names []string) (guests []string, ours []programs.Program, err error) {
+	if len(names) == 0 {
+		guests = slices.DeleteFunc(guest.Names(), func(n string) bool { return n == guest.Base })
+		return guests, programs.All, nil
+	}
+	var rest []string
+	for _, n := range names {
+		if n != guest.Base && slices.Contains(guest.Names(), n) {
+			guests = append(guests, n)
+		} else {
+			rest = append(rest, n)
+		}
+	}
+	if len(rest) > 0 {
+		ours, err = programs.Select(rest)
+	}
+	return guests, ours, err
+}
+
+// build returns the archives of the guests and of our programs.
+func build(ctx context.Context, root, version string, guests []string, ours []programs.Program) ([]string, error) {
+	printer := &progress.Printer{Out: os.Stderr}
+	builder, err := guest.New(printer)
+	if err != nil {
+		return nil, err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, fmt.Errorf("finding the cache folder: %w: set XDG_CACHE_HOME", err)
+	}
+	o := programs.Options{
+		Root: root, Cache: filepath.Join(cache, "virtplane", "program-images"), Version: version, Print: printer,
+	}
+	if slices.ContainsFunc(ours, func(p programs.Program) bool { return p.Base }) {
+		base, err := builder.Build(ctx, guest.Base)
+		if err != nil {
+			return nil, err
+		}
+		o.BaseLayer = base[0].File(guest.Layer)
+	}
+	var archives []string
+	if len(ours) > 0 {
+		if archives, err = programs.Build(ctx, o, ours); err != nil {
+			return nil, err
+		}
+	}
+	if len(guests) > 0 {
+		results, err := builder.Build(ctx, guests...)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range results {
+			for _, i := range r.Images {
+				archives = append(archives, i.Archive)
+			}
+		}
+	}
+	return archives, nil
 }
