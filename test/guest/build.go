@@ -85,6 +85,10 @@ func (b *Builder) Cached(name string) (Result, bool, error) {
 	if err != nil {
 		return Result{}, false, err
 	}
+	return b.cached(r)
+}
+
+func (b *Builder) cached(r recipe) (Result, bool, error) {
 	result, err := b.result(r)
 	if err != nil {
 		return Result{}, false, err
@@ -115,7 +119,7 @@ func (b *Builder) result(r recipe) (Result, error) {
 func resultPrefix(name string) string { return "guest." + name + "." }
 
 func (b *Builder) one(ctx context.Context, r recipe) (Result, error) {
-	if result, ok, err := b.Cached(r.name); ok || err != nil {
+	if result, ok, err := b.cached(r); ok || err != nil {
 		if ok {
 			b.Print.Line("✓ %s (found)", r.name)
 		}
@@ -132,7 +136,7 @@ func (b *Builder) one(ctx context.Context, r recipe) (Result, error) {
 	}
 	defer unlock()
 	// Another process may have built it while this one waited.
-	result, ok, err := b.Cached(r.name)
+	result, ok, err := b.cached(r)
 	if ok || err != nil {
 		return result, err
 	}
