@@ -36,6 +36,12 @@ func (r *runner) cluster(ctx context.Context) (down func(), err error) {
 	return down, r.command(ctx, "make", "install")
 }
 
+// foreignPrograms builds Kubernetes and the like if this machine has not yet: minutes
+// that must not count against a test's time limit.
+func (r *runner) foreignPrograms(ctx context.Context) error {
+	return r.command(ctx, "go", "run", "./test/cluster/cmd/cluster", "build")
+}
+
 // answers says whether a cluster of this checkout is up.
 func (r *runner) answers(ctx context.Context, kubeconfig string) bool {
 	if _, err := os.Stat(kubeconfig); err != nil {

@@ -69,9 +69,13 @@ func (r *runner) goTests(ctx context.Context, name string) (results, error) {
 		each = false
 		args = append(args, "-timeout=15m")
 	case "integration":
-		args = append(args, "-timeout=30m")
+		// One package at a time, here and below: each starts or uses whole clusters, and time limits in
+		// them are meant for a machine that does one thing.
+		args = append(args, "-timeout=30m", "-p=1")
+		if err := r.foreignPrograms(ctx); err != nil {
+			return results{}, err
+		}
 	case "e2e":
-		// One package at a time: they share one cluster and two cores.
 		args = append(args, "-timeout=60m", "-p=1")
 		down, err := r.cluster(ctx)
 		if down != nil {
