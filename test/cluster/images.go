@@ -4,17 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/virtplane/virtplane/test/cluster/build"
 	"github.com/virtplane/virtplane/test/cluster/machine"
@@ -85,66 +79,6 @@ func (c *Cluster) load(ctx context.Context, records map[string]machine.Record, a
 func lastLine(s string) string {
 	lines := strings.Split(strings.TrimSpace(s), "\n")
 	return lines[len(lines)-1]
-}
-
-// push sends an archive to the cluster's registry and returns the image's name.
-func push(ctx context.Context, control machine.Record, archive string) (string, error) {
-	a, err := image.Open(archive)
-	if err != nil {
-		return "", err
-	}
-	defer a.Close()
-	tag, err := name.NewTag(a.Ref(), name.Insecure)
-	if err != nil {
-		return "", fmt.Errorf("%s: image has no usable name: %w", archive, err)
-	}
-	if tag.RegistryStr() != plan.Registry {
-		return "", fmt.Errorf("%s: image %s is not named after the cluster's registry, %s", archive, a.Ref(), plan.Registry)
-	}
-	img, err := a.Image()
-	if err != nil {
-		return "", err
-	}
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return dialThrough(ctx, control, fmt.Sprintf("127.0.0.1:%d", plan.RegistryPort))
-	}}
-	defer transport.CloseIdleConnections()
-	if err := remote.Write(tag, img, remote.WithContext(ctx), remote.WithTransport(transport), remote.WithJobs(1)); err != nil {
-		return "", fmt.Errorf("pushing %s: %w", a.Ref(), err)
-	}
-	return a.Ref(), nil
-}
-
-// dialThrough connects to an address as the machine sees it: a copy of this program in the machine's network
-// carries the bytes over its standard streams. So the host needs neither a route nor an open port.
-func dialThrough(ctx context.Context, r machine.Record, address string) (net.Conn, error) {
-	near, far := net.Pipe()
-	cmd := machine.Command(context.WithoutCancel(ctx), r, "cluster", "dial", address)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = far, far, os.Stderr
-	if err := cmd.Start(); err != nil {
-		near.Close()
-		return nil, err
-	}
-	go func() {
-		_ = cmd.Wait()
-		far.Close()
-	}()
-	return near, nil
-}
-
-// Dial is the other end of dialThrough.
-func Dial(address string, in io.Reader, out io.Writer) error {
-	conn, err := net.DialTimeout("tcp", address, 10*time.Second)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	go func() {
-		_, _ = io.Copy(conn, in)
-		_ = conn.(*net.TCPConn).CloseWrite()
-	}()
-	_, err = io.Copy(out, conn)
-	return err
 }
 
 // ownImages builds the images that the cluster itself runs and returns their archives.

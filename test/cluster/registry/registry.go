@@ -31,15 +31,15 @@ const maxManifest = 4 << 20
 
 // New gives a handler that keeps blobs and manifests below dir.
 func New(dir string, logs io.Writer) (http.Handler, error) {
-	blobs := filepath.Join(dir, "blobs")
+	store := blobs{dir: filepath.Join(dir, "blobs")}
 	manifests := filepath.Join(dir, "manifests")
-	for _, d := range []string{blobs, manifests} {
+	for _, d := range []string{store.dir, manifests} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			return nil, err
 		}
 	}
 	inner := registry.New(
-		registry.WithBlobHandler(registry.NewDiskBlobHandler(blobs)),
+		registry.WithBlobHandler(store),
 		registry.Logger(log.New(logs, "", log.LstdFlags)),
 	)
 	if err := replay(inner, manifests); err != nil {

@@ -2,11 +2,13 @@ package registry
 
 import (
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
@@ -74,4 +76,43 @@ func TestRefusedManifestIsForgotten(t *testing.T) {
 		t.Fatalf("nonsense was accepted with %d", w.Code)
 	}
 	serve(t, dir) // fails if the refused one is played back
+}
+
+func TestWholeUpload(t *testing.T) {
+	s := serve(t, t.TempDir())
+	content := "content of a layer"
+	h, size, err := v1.SHA256(strings.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	upload := func(body string) int {
+		t.Helper()
+		resp, err := http.Post(s.URL+"/v2/app/blobs/uploads/?digest="+h.String(), "application/octet-stream", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	head := func() *http.Response {
+		t.Helper()
+		resp, err := http.Head(s.URL + "/v2/app/blobs/" + h.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp
+	}
+	if code := upload("something of another digest"); code < 400 {
+		t.Errorf("a wrong blob was accepted with %d", code)
+	}
+	if code := head().StatusCode; code != http.StatusNotFound {
+		t.Errorf("before the upload: %d", code)
+	}
+	if code := upload(content); code != http.StatusCreated {
+		t.Errorf("upload: %d", code)
+	}
+	if resp := head(); resp.StatusCode != http.StatusOK || resp.ContentLength != size {
+		t.Errorf("after the upload: %d, %d bytes", resp.StatusCode, resp.ContentLength)
+	}
 }
