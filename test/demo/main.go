@@ -113,9 +113,6 @@ func login(ctx context.Context) (string, error) {
 	}{io.TeeReader(out, os.Stdout), in})
 	ctx, cancel := context.WithTimeoutCause(ctx, loginLimit, errors.New("no login in time"))
 	defer cancel()
-	if _, err := console.Expect(ctx, `(?m)^`+machineName+` login: `); err != nil {
-		return "", err
-	}
 	if err := console.Login(ctx, machineName, user, password); err != nil {
 		return "", err
 	}

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -304,5 +303,19 @@ func (c *Cluster) LauncherPod(t testing.TB, vmi *virtv1.VirtualMachineInstance) 
 	return &pods.Items[0]
 }
 
-// Closer closes c when the test ends.
-func Closer(t testing.TB, c io.Closer) { t.Cleanup(func() { _ = c.Close() }) }
+// Shell waits until the root shell of a tiny guest answers.
+func Shell(t testing.TB, console *serial.Console) {
+	t.Helper()
+	deadline := time.Now().Add(BootLimit)
+	for {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		_, err := console.Run(ctx, "true")
+		cancel()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no shell on the console: %v", err)
+		}
+	}
+}

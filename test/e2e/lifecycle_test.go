@@ -1,0 +1,187 @@
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/test/e2e/harness"
+	"github.com/virtplane/virtplane/test/spec"
+	"github.com/virtplane/virtplane/test/wire"
+)
+
+// act calls an action the way virtctl does and wants a code.
+func act(t *testing.T, c *harness.Cluster, ns, resource, name, action, body string, want int) wire.Response {
+	t.Helper()
+	resp, err := c.Wire.Do(t.Context(), http.MethodPut, wire.Subresource("v1", ns, resource, name, action), body)
+	if err != nil {
+		t.Fatalf("%s %s: %v", action, name, err)
+	}
+	if resp.Code != want {
+		t.Fatalf("%s %s: code %d, want %d: %s", action, name, resp.Code, want, resp.Body)
+	}
+	return resp
+}
+
+func printable(status virtv1.VirtualMachinePrintableStatus) func(*virtv1.VirtualMachine) bool {
+	return func(vm *virtv1.VirtualMachine) bool { return vm != nil && vm.Status.PrintableStatus == status }
+}
+
+// TestLifecycle takes one machine through everything that a user does to it from day to day.
+func TestLifecycle(t *testing.T) {
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	c.Apply(t, ns, harness.Instance{GracePeriod: 30, Labels: map[string]string{"special": "key"}}.VM("web", "Halted"))
+
+	t.Run("halted machine has no instance", func(t *testing.T) {
+		c.WaitVM(t, ns, "web", "Stopped", time.Minute, printable("Stopped"))
+		if out := c.Kubectl(t, "", "-n", ns, "get", "vmis", "-o", "name"); strings.TrimSpace(out) != "" {
+			t.Errorf("instances: %s", out)
+		}
+		spec.Covers(t, "P1-RUN-05", "P2-X-05", "P2-VMI-09")
+	})
+	var first *virtv1.VirtualMachineInstance
+	t.Run("start", func(t *testing.T) {
+		act(t, c, ns, "virtualmachines", "web", "start", "", http.StatusAccepted)
+		first = c.WaitVMI(t, ns, "web", "running", harness.BootLimit, harness.Running)
+		c.WaitVM(t, ns, "web", "Running", time.Minute, func(vm *virtv1.VirtualMachine) bool {
+			return printable("Running")(vm) && vm.Status.Ready && vm.Status.Created
+		})
+		resp := act(t, c, ns, "virtualmachines", "web", "start", "", http.StatusConflict)
+		if !strings.Contains(resp.Status.Message, "VM is already running") {
+			t.Errorf("message %q", resp.Status.Message)
+		}
+		spec.Covers(t, "P1-VCTL-05", "P2-VMI-16", "P1-VMCREATE-23")
+	})
+	t.Run("launcher pod", func(t *testing.T) {
+		pod := c.LauncherPod(t, first)
+		if pod.Labels["kubevirt.io"] != "virt-launcher" || pod.Labels["special"] != "key" || !strings.HasPrefix(pod.Name, "virt-launcher-web-") {
+			t.Errorf("pod %s labels %v", pod.Name, pod.Labels)
+		}
+		if out := c.Exec(t, ns, pod.Name, "compute", "top", "-b", "-n1"); !strings.Contains(out, "qemu") {
+			t.Errorf("top shows no qemu:\n%s", out)
+		}
+		if got := first.Labels["kubevirt.io/nodeName"]; got != first.Status.NodeName || got != pod.Spec.NodeName {
+			t.Errorf("node: label %q, status %q, pod %q", got, first.Status.NodeName, pod.Spec.NodeName)
+		}
+		spec.Covers(t, "P2-VMI-18", "P5-OBS-20", "P5-OBS-26", "P1-ARCH-40", "P1-ARCH-42")
+	})
+	t.Run("pause and unpause", func(t *testing.T) {
+		console := c.Console(t, ns, "web")
+		harness.Shell(t, console)
+		act(t, c, ns, "virtualmachineinstances", "web", "pause", "", http.StatusOK)
+		c.WaitVM(t, ns, "web", "Paused", time.Minute, printable("Paused"))
+		act(t, c, ns, "virtualmachineinstances", "web", "pause", "", http.StatusConflict)
+		act(t, c, ns, "virtualmachineinstances", "web", "unpause", "", http.StatusOK)
+		c.WaitVM(t, ns, "web", "Running", time.Minute, printable("Running"))
+		if got := harness.Run(t, console, "echo alive"); got != "alive" {
+			t.Errorf("the guest says %q", got)
+		}
+		spec.Covers(t, "P2-STATE-09", "P2-STATE-10", "P1-VCTL-09", "P1-VCTL-10")
+	})
+	t.Run("an edit waits for the restart", func(t *testing.T) {
+		c.Kubectl(t, "", "-n", ns, "patch", "vm", "web", "--type=merge", "-p", `{"spec":{"template":{"spec":{"domain":{"cpu":{"cores":2}}}}}}`)
+		c.WaitVM(t, ns, "web", "in need of a restart", time.Minute, func(vm *virtv1.VirtualMachine) bool {
+			for _, cond := range vm.Status.Conditions {
+				if cond.Type == virtv1.VirtualMachineRestartRequired && cond.Status == "True" {
+					return true
+				}
+			}
+			return false
+		})
+		console := c.Console(t, ns, "web")
+		harness.Shell(t, console)
+		if got := harness.Run(t, console, "nproc"); got != "1" {
+			t.Errorf("the running guest has %s CPUs", got)
+		}
+	})
+	t.Run("restart", func(t *testing.T) {
+		act(t, c, ns, "virtualmachines", "web", "restart", "", http.StatusAccepted)
+		second := c.WaitVMI(t, ns, "web", "running anew", harness.BootLimit, func(vmi *virtv1.VirtualMachineInstance) bool {
+			return harness.Running(vmi) && vmi.UID != first.UID
+		})
+		console := c.Console(t, ns, "web")
+		harness.Shell(t, console)
+		if got := harness.Run(t, console, "nproc"); got != "2" {
+			t.Errorf("after the restart the guest has %s CPUs", got)
+		}
+		first = second
+		spec.Covers(t, "P2-STATE-06", "P2-STATE-14", "P1-VCTL-12", "P1-VMCREATE-19")
+	})
+	t.Run("guest powers off and another takes its place", func(t *testing.T) {
+		// The earlier start has set the run strategy to Always.
+		console := c.Console(t, ns, "web")
+		harness.Shell(t, console)
+		if err := console.Send("poweroff"); err != nil {
+			t.Fatal(err)
+		}
+		first = c.WaitVMI(t, ns, "web", "running anew", harness.BootLimit, func(vmi *virtv1.VirtualMachineInstance) bool {
+			return harness.Running(vmi) && vmi.UID != first.UID
+		})
+		spec.Covers(t, "P1-RUN-02")
+	})
+	t.Run("stop", func(t *testing.T) {
+		act(t, c, ns, "virtualmachines", "web", "stop", "", http.StatusAccepted)
+		c.WaitVMI(t, ns, "web", "gone", 90*time.Second, harness.Gone)
+		c.WaitVM(t, ns, "web", "Stopped", time.Minute, printable("Stopped"))
+		spec.Covers(t, "P2-STATE-08", "P1-VCTL-07")
+	})
+	t.Run("delete takes the instance along", func(t *testing.T) {
+		act(t, c, ns, "virtualmachines", "web", "start", `{"paused":true}`, http.StatusAccepted)
+		c.WaitVM(t, ns, "web", "Paused", harness.BootLimit, printable("Paused"))
+		c.Kubectl(t, "", "-n", ns, "delete", "vm", "web", "--timeout=90s")
+		if out := c.Kubectl(t, "", "-n", ns, "get", "vmi,pods", "-o", "name"); strings.TrimSpace(out) != "" {
+			t.Errorf("left behind: %s", out)
+		}
+		spec.Covers(t, "P2-VMI-06", "P1-VMDEL-03", "P1-VCTL-06")
+	})
+}
+
+// TestRunStrategies shows what each strategy makes of a guest that ends in order and of one that is killed.
+func TestRunStrategies(t *testing.T) {
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	for name, strategy := range map[string]string{"rerun": "RerunOnFailure", "manual": "Manual"} {
+		c.Apply(t, ns, harness.Instance{GracePeriod: 0}.VM(name, strategy))
+	}
+	t.Run("rerun on failure", func(t *testing.T) {
+		first := c.WaitVMI(t, ns, "rerun", "running", harness.BootLimit, harness.Running)
+		pod := c.LauncherPod(t, first)
+		c.Exec(t, ns, pod.Name, "compute", "bash", "-c", "kill -9 $(pidof qemu-system-x86_64)")
+		second := c.WaitVMI(t, ns, "rerun", "running anew after its QEMU was killed", harness.BootLimit, func(vmi *virtv1.VirtualMachineInstance) bool {
+			return harness.Running(vmi) && vmi.UID != first.UID
+		})
+		console := c.Console(t, ns, "rerun")
+		harness.Shell(t, console)
+		if err := console.Send("poweroff"); err != nil {
+			t.Fatal(err)
+		}
+		ended := c.WaitVMI(t, ns, "rerun", "ended in order", time.Minute, func(vmi *virtv1.VirtualMachineInstance) bool {
+			return vmi != nil && vmi.Status.Phase == virtv1.Succeeded
+		})
+		if ended.UID != second.UID {
+			t.Errorf("another instance ended")
+		}
+		c.WaitVM(t, ns, "rerun", "Stopped", time.Minute, printable("Stopped"))
+		spec.Covers(t, "P1-RUN-03")
+	})
+	t.Run("manual", func(t *testing.T) {
+		c.WaitVM(t, ns, "manual", "Stopped", time.Minute, printable("Stopped"))
+		act(t, c, ns, "virtualmachines", "manual", "start", "", http.StatusAccepted)
+		c.WaitVMI(t, ns, "manual", "running", harness.BootLimit, harness.Running)
+		console := c.Console(t, ns, "manual")
+		harness.Shell(t, console)
+		if err := console.Send("poweroff"); err != nil {
+			t.Fatal(err)
+		}
+		c.WaitVMI(t, ns, "manual", "gone", time.Minute, harness.Gone)
+		c.WaitVM(t, ns, "manual", "Stopped", time.Minute, printable("Stopped"))
+		act(t, c, ns, "virtualmachines", "manual", "start", "", http.StatusAccepted)
+		c.WaitVMI(t, ns, "manual", "running", harness.BootLimit, harness.Running)
+		act(t, c, ns, "virtualmachines", "manual", "stop", `{"gracePeriod":0}`, http.StatusAccepted)
+		c.WaitVMI(t, ns, "manual", "gone", time.Minute, harness.Gone)
+		spec.Covers(t, "P1-RUN-04", "P1-VCTL-08")
+	})
+}
