@@ -16,5 +16,18 @@ import (
 // Public to allow building arbitrary schemes.
 // All generated defaulters are covering - they call all nested defaulters.
 func RegisterDefaults(scheme *runtime.Scheme) error {
+	scheme.AddTypeDefaultingFunc(&VirtualMachineInstance{}, func(obj interface{}) { SetObjectDefaults_VirtualMachineInstance(obj.(*VirtualMachineInstance)) })
+	scheme.AddTypeDefaultingFunc(&VirtualMachineInstanceList{}, func(obj interface{}) { SetObjectDefaults_VirtualMachineInstanceList(obj.(*VirtualMachineInstanceList)) })
 	return nil
+}
+
+func SetObjectDefaults_VirtualMachineInstance(in *VirtualMachineInstance) {
+	SetDefaults_VirtualMachineInstance(in)
+}
+
+func SetObjectDefaults_VirtualMachineInstanceList(in *VirtualMachineInstanceList) {
+	for i := range in.Items {
+		a := &in.Items[i]
+		SetObjectDefaults_VirtualMachineInstance(a)
+	}
 }

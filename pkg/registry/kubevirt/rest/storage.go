@@ -42,7 +42,7 @@ func (s *Stores) Build(scheme *runtime.Scheme, options generic.RESTOptionsGetter
 }
 
 func (s *Stores) make(scheme *runtime.Scheme, options generic.RESTOptionsGetter) (err error) {
-	if s.VirtualMachines, s.VirtualMachineStatus, err = vmstorage.New(scheme, options); err != nil {
+	if s.VirtualMachines, s.VirtualMachineStatus, err = vmstorage.New(scheme, s.Environment, options); err != nil {
 		return err
 	}
 	s.VirtualMachineInstances, s.VirtualMachineInstanceStatus, err = vmistorage.New(scheme, s.Environment, options)

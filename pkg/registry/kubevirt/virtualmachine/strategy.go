@@ -17,6 +17,7 @@ import (
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/apis/kubevirt/validation"
+	"github.com/virtplane/virtplane/pkg/registry/environment"
 	"github.com/virtplane/virtplane/pkg/registry/strategy"
 )
 
@@ -24,6 +25,7 @@ import (
 type Strategy struct {
 	runtime.ObjectTyper
 	names.NameGenerator
+	env environment.Environment
 }
 
 var (
@@ -34,8 +36,8 @@ var (
 )
 
 // NewStrategy makes the policy; typer tells the kinds of an object.
-func NewStrategy(typer runtime.ObjectTyper) Strategy {
-	return Strategy{ObjectTyper: typer, NameGenerator: names.SimpleNameGenerator}
+func NewStrategy(typer runtime.ObjectTyper, env environment.Environment) Strategy {
+	return Strategy{ObjectTyper: typer, NameGenerator: names.SimpleNameGenerator, env: env}
 }
 
 // NamespaceScoped is true.
@@ -60,13 +62,13 @@ func (Strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
 }
 
 // Validate checks a new object.
-func (Strategy) Validate(_ context.Context, obj runtime.Object) field.ErrorList {
-	return validation.ValidateVirtualMachine(obj.(*virtv1.VirtualMachine))
+func (s Strategy) Validate(ctx context.Context, obj runtime.Object) field.ErrorList {
+	return validation.ValidateVirtualMachine(obj.(*virtv1.VirtualMachine), s.templates(ctx))
 }
 
 // WarningsOnCreate tells what was read into a manifest that leaves it out.
-func (Strategy) WarningsOnCreate(_ context.Context, obj runtime.Object) []string {
-	return validation.VirtualMachineWarnings(obj.(*virtv1.VirtualMachine))
+func (s Strategy) WarningsOnCreate(ctx context.Context, obj runtime.Object) []string {
+	return append(strategy.Deprecated(ctx), validation.VirtualMachineWarnings(obj.(*virtv1.VirtualMachine), s.templates(ctx))...)
 }
 
 // Canonicalize changes nothing.
@@ -91,17 +93,25 @@ func (Strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 }
 
 // ValidateUpdate checks a changed object.
-func (Strategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
-	return validation.ValidateVirtualMachineUpdate(obj.(*virtv1.VirtualMachine), old.(*virtv1.VirtualMachine))
+func (s Strategy) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
+	return validation.ValidateVirtualMachineUpdate(obj.(*virtv1.VirtualMachine), old.(*virtv1.VirtualMachine), s.templates(ctx))
 }
 
 // WarningsOnUpdate repeats the warnings of a create when the spec changes.
-func (Strategy) WarningsOnUpdate(_ context.Context, obj, old runtime.Object) []string {
+func (s Strategy) WarningsOnUpdate(ctx context.Context, obj, old runtime.Object) []string {
 	vm, was := obj.(*virtv1.VirtualMachine), old.(*virtv1.VirtualMachine)
 	if vm.Generation == was.Generation {
-		return nil
+		return strategy.Deprecated(ctx)
 	}
-	return validation.VirtualMachineWarnings(vm)
+	return append(strategy.Deprecated(ctx), validation.VirtualMachineWarnings(vm, s.templates(ctx))...)
+}
+
+// templates are the options for what stands in a template: what is reserved for components has no place there, whoever
+// writes it.
+func (s Strategy) templates(ctx context.Context) validation.Options {
+	options := s.env.Validation(ctx)
+	options.Trusted = false
+	return options
 }
 
 // hold adds the finalizer under which the controller stops the instance before the machine goes. A client that replaces

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/apis/kubevirt/validation"
 	"github.com/virtplane/virtplane/pkg/registry/strategy"
 )
 
@@ -28,17 +29,18 @@ func (StatusStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
 
 // PrepareForUpdate lets only the status through, gives back to its owner what the writer does not own, and derives what
 // follows from the status.
-func (s StatusStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
+func (s StatusStrategy) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
 	vmi, was := obj.(*virtv1.VirtualMachineInstance), old.(*virtv1.VirtualMachineInstance)
 	vmi.Spec = was.Spec
 	strategy.KeepMetadata(&vmi.ObjectMeta, &was.ObjectMeta)
+	restore(&vmi.Status, &was.Status, s.env.Namespace.From(ctx))
 	mirrorNodeName(vmi)
 	stampPhase(vmi, was, metav1.NewTime(s.env.Clock.Now()))
 }
 
 // ValidateUpdate checks the status.
-func (StatusStrategy) ValidateUpdate(context.Context, runtime.Object, runtime.Object) field.ErrorList {
-	return nil
+func (StatusStrategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
+	return validation.ValidateVirtualMachineInstanceStatusUpdate(obj.(*virtv1.VirtualMachineInstance), old.(*virtv1.VirtualMachineInstance))
 }
 
 // mirrorNodeName keeps the label by which users select the instances of a node in step with the status.

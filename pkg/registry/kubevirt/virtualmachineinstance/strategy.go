@@ -66,15 +66,18 @@ func (s Strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
 			{Phase: virtv1.Pending, PhaseTransitionTimestamp: metav1.NewTime(s.env.Clock.Now())},
 		},
 	}
+	setDefaults(vmi, s.env)
 }
 
 // Validate checks a new object.
-func (Strategy) Validate(_ context.Context, obj runtime.Object) field.ErrorList {
-	return validation.ValidateVirtualMachineInstance(obj.(*virtv1.VirtualMachineInstance))
+func (s Strategy) Validate(ctx context.Context, obj runtime.Object) field.ErrorList {
+	return validation.ValidateVirtualMachineInstance(obj.(*virtv1.VirtualMachineInstance), s.env.Validation(ctx))
 }
 
-// WarningsOnCreate has none.
-func (Strategy) WarningsOnCreate(context.Context, runtime.Object) []string { return nil }
+// WarningsOnCreate warns of the deprecated version.
+func (Strategy) WarningsOnCreate(ctx context.Context, _ runtime.Object) []string {
+	return strategy.Deprecated(ctx)
+}
 
 // Canonicalize changes nothing.
 func (Strategy) Canonicalize(runtime.Object) {}
@@ -85,10 +88,11 @@ func (Strategy) AllowCreateOnUpdate(context.Context) bool { return false }
 // AllowUnconditionalUpdate is false: two writers of an instance must notice one another.
 func (Strategy) AllowUnconditionalUpdate(context.Context) bool { return false }
 
-// PrepareForUpdate keeps the status, counts changes of the spec, and keeps the finalizer until deletion.
+// PrepareForUpdate keeps the status and what mirrors it, counts changes of the spec, and keeps the finalizer until deletion.
 func (Strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	vmi, was := obj.(*virtv1.VirtualMachineInstance), old.(*virtv1.VirtualMachineInstance)
 	vmi.Status = was.Status
+	mirrorNodeName(vmi)
 	if !apiequality.Semantic.DeepEqual(vmi.Spec, was.Spec) {
 		vmi.Generation = was.Generation + 1
 	}
@@ -98,13 +102,13 @@ func (Strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 }
 
 // ValidateUpdate checks a changed object.
-func (Strategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
-	return validation.ValidateVirtualMachineInstanceUpdate(obj.(*virtv1.VirtualMachineInstance), old.(*virtv1.VirtualMachineInstance))
+func (s Strategy) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
+	return validation.ValidateVirtualMachineInstanceUpdate(obj.(*virtv1.VirtualMachineInstance), old.(*virtv1.VirtualMachineInstance), s.env.Validation(ctx))
 }
 
-// WarningsOnUpdate has none.
-func (Strategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
-	return nil
+// WarningsOnUpdate warns of the deprecated version.
+func (Strategy) WarningsOnUpdate(ctx context.Context, _, _ runtime.Object) []string {
+	return strategy.Deprecated(ctx)
 }
 
 // hold adds the finalizer under which virt-controller waits for the end of the guest.

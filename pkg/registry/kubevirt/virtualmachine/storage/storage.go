@@ -6,13 +6,14 @@ import (
 	"k8s.io/apiserver/pkg/registry/generic"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/registry/environment"
 	"github.com/virtplane/virtplane/pkg/registry/kubevirt/virtualmachine"
 	"github.com/virtplane/virtplane/pkg/registry/store"
 )
 
 // New makes the storage of the objects and of their status.
-func New(typer runtime.ObjectTyper, options generic.RESTOptionsGetter) (*store.REST, *store.StatusREST, error) {
-	policy := virtualmachine.NewStrategy(typer)
+func New(typer runtime.ObjectTyper, env environment.Environment, options generic.RESTOptionsGetter) (*store.REST, *store.StatusREST, error) {
+	policy := virtualmachine.NewStrategy(typer, env)
 	return store.Build(store.Kind[*virtv1.VirtualMachine]{
 		Plural: "virtualmachines", Singular: "virtualmachine", ShortNames: []string{"vm", "vms"},
 		New:     func() runtime.Object { return &virtv1.VirtualMachine{} },

@@ -1,0 +1,176 @@
+package validation
+
+import (
+	"regexp"
+
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+)
+
+// Rules of disks.
+var (
+	RuleDiskName        = rule("disk-name", "disks and volumes are named by lower-case letters, digits, hyphens and periods, at most 253 (row P1-VMCREATE-11)")
+	RuleDiskDuplicate   = rule("disk-duplicate", "each disk has a name of its own")
+	RuleDiskVolume      = rule("disk-volume", "each disk has a volume of its name, but for an empty CD-ROM drive")
+	RuleDiskTarget      = rule("disk-target", "a disk is a disk, a LUN or a CD-ROM")
+	RuleDiskBus         = rule("disk-bus", "the bus is one that such a disk can sit on")
+	RuleDiskReadonly    = rule("disk-readonly", "hard disks on SATA cannot be read-only")
+	RuleDiskLUN         = rule("disk-lun", "a LUN is backed by a claim or a data volume")
+	RuleDiskMetrics     = rule("disk-downward-metrics", "downward metrics are a disk on virtio")
+	RuleDiskPCIAddress  = rule("disk-pci-address", "PCI addresses are well formed and only for virtio")
+	RuleDiskSerial      = rule("disk-serial", "serial numbers of disks are at most 256 plain characters")
+	RuleDiskCache       = rule("disk-cache", "cache is none, writethrough or writeback")
+	RuleDiskIO          = rule("disk-io", "io is native or threads")
+	RuleDiskErrorPolicy = rule("disk-error-policy", "errorPolicy is stop, ignore, report or enospace")
+	RuleDiskIOThread    = rule("disk-io-thread", "a dedicated I/O thread needs virtio")
+	RuleDiskTray        = rule("disk-tray", "the tray of a CD-ROM is open or closed")
+	RuleDiskBlockSize   = rule("disk-block-size", "custom block sizes are powers of two from 512 to 2097152, logical not above physical")
+	RuleBootOrder       = rule("boot-order", "boot orders are 1 or more")
+	RuleBootOrderUnique = rule("boot-order-unique", "no two disks or interfaces have the same boot order")
+
+	pciAddress = regexp.MustCompile(`^[0-9a-fA-F]{4}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]$`)
+)
+
+const (
+	minBlockSize = 512
+	maxBlockSize = 2 << 20
+)
+
+// defaultBus is the bus of a disk that names none.
+const defaultBus = "sata"
+
+func (r *report) disks(spec *virtv1.VirtualMachineInstanceSpec, p *field.Path) {
+	volumes := map[string]*virtv1.Volume{}
+	for i := range spec.Volumes {
+		volumes[spec.Volumes[i].Name] = &spec.Volumes[i]
+	}
+	seen := map[string]bool{}
+	for i := range spec.Domain.Devices.Disks {
+		d, p := &spec.Domain.Devices.Disks[i], p.Index(i)
+		r.diskName(d.Name, p.Child("name"))
+		if seen[d.Name] {
+			r.duplicate(RuleDiskDuplicate, p.Child("name"), d.Name)
+		}
+		seen[d.Name] = true
+		volume := volumes[d.Name]
+		if volume == nil && d.Cdrom == nil {
+			r.invalid(RuleDiskVolume, p.Child("name"), d.Name, "must be the name of a volume in spec.volumes: add the volume or remove the disk")
+		}
+		if volume != nil && d.Lun != nil && volume.PersistentVolumeClaim == nil && volume.DataVolume == nil {
+			r.forbidden(RuleDiskLUN, p.Child("lun"), "can only be mapped to a DataVolume or PersistentVolumeClaim volume")
+		}
+		if volume != nil && volume.DownwardMetrics != nil && (d.Lun != nil || d.Cdrom != nil || d.Disk != nil && d.Disk.Bus != "" && d.Disk.Bus != "virtio") {
+			r.forbidden(RuleDiskMetrics, p, "a downwardMetrics volume must be a `disk` on bus virtio")
+		}
+		r.disk(d, p)
+	}
+}
+
+func (r *report) diskName(name string, p *field.Path) {
+	if name == "" {
+		r.required(RuleDiskName, p, "must be set")
+		return
+	}
+	for _, msg := range utilvalidation.IsDNS1123Subdomain(name) {
+		r.invalid(RuleDiskName, p, name, "%s", msg)
+	}
+}
+
+func (r *report) disk(d *virtv1.Disk, p *field.Path) {
+	if count(d.Disk != nil, d.Lun != nil, d.Cdrom != nil) > 1 {
+		r.forbidden(RuleDiskTarget, p, "can only have a single target type defined: `disk`, `lun` or `cdrom`")
+	}
+	bus, busPath, allowed := "", p.Child("disk", "bus"), []string{"virtio", "sata", "scsi", "usb"}
+	switch {
+	case d.Disk != nil:
+		bus = d.Disk.Bus
+	case d.Lun != nil:
+		bus, busPath = d.Lun.Bus, p.Child("lun", "bus")
+	case d.Cdrom != nil:
+		bus, busPath, allowed = d.Cdrom.Bus, p.Child("cdrom", "bus"), []string{"sata", "scsi", "usb"}
+	}
+	oneOf(r, RuleDiskBus, busPath, bus, allowed...)
+	if bus == "" {
+		bus = defaultBus
+	}
+	if d.Disk != nil && isTrue(d.Disk.Readonly) && bus == "sata" {
+		r.forbidden(RuleDiskReadonly, p.Child("disk", "readonly"), "sata hard-disks do not support read-only: set the bus to virtio, scsi or usb, or make it a `cdrom`")
+	}
+	if isTrue(d.DedicatedIOThread) && bus != "virtio" {
+		r.forbidden(RuleDiskIOThread, p.Child("dedicatedIOThread"), "IOThreads are not supported for disks on a %s bus: set the bus to virtio", bus)
+	}
+	if d.Disk != nil && d.Disk.PCIAddress != "" {
+		if bus != "virtio" {
+			r.forbidden(RuleDiskPCIAddress, p.Child("disk", "pciAddress"), "setting a PCI address is only possible with bus type virtio")
+		}
+		r.pciAddress(RuleDiskPCIAddress, d.Disk.PCIAddress, p.Child("disk", "pciAddress"))
+	}
+	if d.Cdrom != nil {
+		oneOf(r, RuleDiskTray, p.Child("cdrom", "tray"), d.Cdrom.Tray, "open", "closed")
+	}
+	if d.Serial != "" && (len(d.Serial) > maxText || !serialText.MatchString(d.Serial)) {
+		r.invalid(RuleDiskSerial, p.Child("serial"), d.Serial, "must be at most %d of the characters [A-Za-z0-9_.+-]", maxText)
+	}
+	oneOf(r, RuleDiskCache, p.Child("cache"), d.Cache, "none", "writethrough", "writeback")
+	oneOf(r, RuleDiskIO, p.Child("io"), d.IO, "native", "threads")
+	oneOf(r, RuleDiskErrorPolicy, p.Child("errorPolicy"), d.ErrorPolicy, "stop", "ignore", "report", "enospace")
+	r.blockSize(d.BlockSize, p.Child("blockSize"))
+}
+
+func (r *report) pciAddress(rule *Rule, address string, p *field.Path) {
+	if !pciAddress.MatchString(address) {
+		r.invalid(rule, p, address, "must be a PCI address such as 0000:81:00.1")
+	}
+}
+
+func (r *report) blockSize(b *virtv1.BlockSize, p *field.Path) {
+	if b == nil || b.Custom == nil {
+		return
+	}
+	if b.MatchVolume != nil && enabled(b.MatchVolume.Enabled) {
+		r.forbidden(RuleDiskBlockSize, p.Child("matchVolume"), "Block size matching can't be enabled together with a custom value")
+		return
+	}
+	size := func(v *int32) int32 {
+		if v == nil {
+			return 0
+		}
+		return *v
+	}
+	p = p.Child("custom")
+	logical, physical := size(b.Custom.Logical), size(b.Custom.Physical)
+	if logical > physical {
+		r.invalid(RuleDiskBlockSize, p.Child("logical"), logical, "must be the same or less than the physical size of %d", physical)
+		return
+	}
+	for _, n := range []named[int32]{{"logical", logical}, {"physical", physical}} {
+		if n.value < minBlockSize || n.value > maxBlockSize || n.value&(n.value-1) != 0 {
+			r.invalid(RuleDiskBlockSize, p.Child(n.name), n.value, "must be a power of 2 from %d to %d", minBlockSize, maxBlockSize)
+		}
+	}
+}
+
+// bootOrder checks the order of boot devices, which disks and interfaces share. Devices without one come last.
+func (r *report) bootOrder(spec *virtv1.VirtualMachineInstanceSpec, p *field.Path) {
+	seen := map[int32]bool{}
+	check := func(order *int32, p *field.Path) {
+		if order == nil {
+			return
+		}
+		switch {
+		case *order < 1:
+			r.invalid(RuleBootOrder, p.Child("bootOrder"), *order, "must have a boot order > 0, if supplied")
+		case seen[*order]:
+			r.invalid(RuleBootOrderUnique, p.Child("bootOrder"), *order, "Boot order already set for a different device")
+		}
+		seen[*order] = true
+	}
+	for i := range spec.Domain.Devices.Disks {
+		check(spec.Domain.Devices.Disks[i].BootOrder, p.Child("disks").Index(i))
+	}
+	for i := range spec.Domain.Devices.Interfaces {
+		check(spec.Domain.Devices.Interfaces[i].BootOrder, p.Child("interfaces").Index(i))
+	}
+}
