@@ -52,6 +52,7 @@ func TestNetworkCommands(t *testing.T) {
 		"node-1: ip link set eth0 up",
 		"node-1: ip route add default via 172.20.0.1",
 		"node-1: sysctl -q -w net.ipv4.ip_forward=1",
+		"node-1: sysctl -q -w net.bridge.bridge-nf-call-iptables=1",
 		"node-1: ip route add 10.244.2.0/24 via 172.20.0.12",
 		"control-plane: ip link add node-2 type veth peer name eth0 netns 42",
 		"control-plane: ip link set node-2 master nodes up",
@@ -61,6 +62,7 @@ func TestNetworkCommands(t *testing.T) {
 		"node-2: ip link set eth0 up",
 		"node-2: ip route add default via 172.20.0.1",
 		"node-2: sysctl -q -w net.ipv4.ip_forward=1",
+		"node-2: sysctl -q -w net.bridge.bridge-nf-call-iptables=1",
 		"node-2: ip route add 10.244.1.0/24 via 172.20.0.11",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -3,6 +3,9 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +17,29 @@ import (
 // nodesBridge is the switch between the machines. It stands in the control plane's network namespace, so the
 // host gets no link of the cluster at all.
 const nodesBridge = "nodes"
+
+// bridgeSettings appear with the kernel's br_netfilter.
+const bridgeSettings = "/proc/sys/net/bridge"
+
+// loadBridgeFilter sees to it that the kernel can show bridged packets to the packet filter, as Services need.
+// Loading that module switches it on for the host's own bridges; it is switched off there again, and on for the
+// nodes' bridges by networkCommands.
+func loadBridgeFilter(ctx context.Context) error {
+	if _, err := os.Stat(bridgeSettings); err == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, "modprobe", "br_netfilter").CombinedOutput(); err != nil {
+		return fmt.Errorf("loading the kernel's br_netfilter: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	for _, name := range []string{"bridge-nf-call-iptables", "bridge-nf-call-ip6tables", "bridge-nf-call-arptables"} {
+		if err := os.WriteFile(filepath.Join(bridgeSettings, name), []byte("0"), 0o644); err != nil {
+			return fmt.Errorf("leaving the host's bridges as they were: %w", err)
+		}
+	}
+	return nil
+}
 
 // connectTimeout bounds all of the few milliseconds' work of connect.
 const connectTimeout = 30 * time.Second
@@ -60,6 +86,8 @@ func networkCommands(nodes []plan.Node, pids map[string]int) []netCommand {
 			// Nothing is beyond it; but programs look for the route to find the node's address.
 			netCommand{n.Name, "ip route add default via " + plan.ControlPlaneIP},
 			netCommand{n.Name, "sysctl -q -w net.ipv4.ip_forward=1"},
+			// Answers between two pods of a node must pass the rules of Services, too.
+			netCommand{n.Name, "sysctl -q -w net.bridge.bridge-nf-call-iptables=1"},
 		)
 		for j, other := range nodes {
 			if i != j {

@@ -262,6 +262,9 @@ func (u *upRun) settings(n plan.Node) (node.Settings, error) {
 }
 
 func (u *upRun) startMachines(ctx context.Context) (string, error) {
+	if err := loadBridgeFilter(ctx); err != nil {
+		return "", err
+	}
 	file, err := u.listener.File()
 	if err != nil {
 		return "", err

@@ -58,6 +58,9 @@ func Init(args []string) error {
 }
 
 func prepare(spec *Spec, log *slog.Logger) error {
+	if err := resetProcess(); err != nil {
+		return err
+	}
 	if err := unix.Sethostname([]byte(spec.Name)); err != nil {
 		return fmt.Errorf("setting host name: %w", err)
 	}
@@ -66,6 +69,20 @@ func prepare(spec *Spec, log *slog.Logger) error {
 	}
 	if err := enterRoot(spec, log); err != nil {
 		return fmt.Errorf("making the root directory: %w", err)
+	}
+	return nil
+}
+
+// resetProcess takes off what was inherited from the shell of whoever called up, as a service manager would.
+func resetProcess() error {
+	unix.Umask(0o022)
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return fmt.Errorf("reading the limit of open files: %w", err)
+	}
+	files.Cur = files.Max
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return fmt.Errorf("raising the limit of open files: %w", err)
 	}
 	return nil
 }
