@@ -60,6 +60,7 @@ for applet in $("$root/bin/busybox" --list); do
 	case $applet in busybox | '[['*) continue ;; esac
 	[ -e "$root/sbin/$applet" ] || ln -s /bin/busybox "$root/bin/$applet"
 done
+ln -s /bin/busybox "$root/sbin/modprobe" # the kernel calls it by this name
 find "$root" -exec touch -h -d @0 {} +
 
 mkdir -p "$out"
