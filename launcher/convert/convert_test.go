@@ -1,0 +1,395 @@
+package convert
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/virtplane/virtplane/launcher/qemu"
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func load(t testing.TB, name string) ([]byte, *virtv1.VirtualMachineInstance) {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("testdata", name+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vmi virtv1.VirtualMachineInstance
+	if err := json.Unmarshal(raw, &vmi); err != nil {
+		t.Fatal(err)
+	}
+	return raw, &vmi
+}
+
+var fixtures = []string{"tiny", "typical", "every-volume", "windows-like", "kernel-boot"}
+
+// input prepares each volume of the plan as the node would.
+func input(t testing.TB, vmi *virtv1.VirtualMachineInstance, emulation bool) Input {
+	t.Helper()
+	volumes, err := Volumes(vmi, DefaultPaths())
+	if err != nil {
+		t.Fatal(err)
+	}
+	images := map[string]Image{}
+	for _, v := range volumes {
+		image := Image{Direct: true}
+		switch {
+		case v.ContainerDisk != nil && v.ContainerDisk.ReadOnly:
+			image.Image = qemu.Image{Path: v.ContainerDisk.Root + v.ContainerDisk.Path, Format: qemu.FormatRaw}
+		case v.ContainerDisk != nil:
+			image.Image = qemu.Image{Path: v.ContainerDisk.Overlay, Format: qemu.FormatQcow2, Backing: &qemu.Image{Path: v.ContainerDisk.Root + "/disk/disk.img", Format: qemu.FormatQcow2}}
+		case v.Empty != nil:
+			image.Image = qemu.Image{Path: v.Empty.File, Format: qemu.FormatQcow2}
+		case v.CloudInit != nil:
+			image.Image, image.Direct = qemu.Image{Path: v.CloudInit.File, Format: qemu.FormatRaw}, false
+		case v.Claim.Block:
+			image.Image = qemu.Image{Path: v.Claim.Device, Format: qemu.FormatRaw, Block: true}
+		default:
+			image.Image = qemu.Image{Path: v.Claim.Dir + "/disk.img", Format: qemu.FormatRaw}
+		}
+		images[v.Name] = image
+	}
+	in := Input{
+		VMI: vmi, Emulation: emulation, Images: images, Paths: DefaultPaths(), Now: time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC),
+		UEFICode: "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", UEFIVars: "/var/run/kubevirt-private/vars.fd",
+		Interfaces: map[string]Interface{"default": {Tap: "tap0", MTU: 1400, Vhost: true}, "net1": {Tap: "tap1", Queues: 2, Vhost: true}},
+	}
+	if f := vmi.Spec.Domain.Firmware; f != nil && f.KernelBoot != nil && f.KernelBoot.Container != nil {
+		in.Kernel, in.Initrd = DefaultPaths().KernelBoot+f.KernelBoot.Container.KernelPath, DefaultPaths().KernelBoot+f.KernelBoot.Container.InitrdPath
+	}
+	return in
+}
+
+func TestGolden(t *testing.T) {
+	for _, name := range fixtures {
+		for _, emulation := range []bool{true, false} {
+			full := name + map[bool]string{true: ".tcg", false: ".kvm"}[emulation]
+			t.Run(full, func(t *testing.T) {
+				raw, vmi := load(t, name)
+				if err := CheckFields(raw); err != nil {
+					t.Fatal(err)
+				}
+				volumes, err := Volumes(vmi, DefaultPaths())
+				if err != nil {
+					t.Fatal(err)
+				}
+				r, err := Machine(input(t, vmi, emulation))
+				if err != nil {
+					t.Fatal(err)
+				}
+				args, err := r.Machine.Args()
+				if err != nil {
+					t.Fatal(err)
+				}
+				var b strings.Builder
+				for _, v := range volumes {
+					plan, err := json.Marshal(v)
+					if err != nil {
+						t.Fatal(err)
+					}
+					fmt.Fprintf(&b, "volume %s\n", plan)
+				}
+				fmt.Fprintf(&b, "paused %v, links down %v, host name %s, grace period %s\n", r.Paused, r.LinksDown, Hostname(vmi), GracePeriod(vmi))
+				for _, w := range r.Warnings {
+					fmt.Fprintf(&b, "warning %s\n", w)
+				}
+				b.WriteString(strings.Join(args, "\n") + "\n")
+				compare(t, full+".golden", b.String())
+			})
+		}
+	}
+}
+
+func compare(t *testing.T, name, got string) {
+	t.Helper()
+	golden := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("differs from %s (run: go test ./launcher/convert -update):\n%s", golden, diff)
+	}
+}
+
+// TestRefusals changes the typical VMI by a piece of JSON laid over it and wants the error that names the field.
+func TestRefusals(t *testing.T) {
+	for _, tc := range []struct {
+		name, patch, want string
+		unsupported       bool
+	}{
+		{"architecture", `{"spec":{"architecture":"arm64"}}`, `spec.architecture: "arm64" is not supported, must be amd64`, true},
+		{"unknown field", `{"spec":{"domain":{"fromTheFuture":{"a":[{"b":1}]}}}}`, "spec.domain.fromTheFuture.a[0].b: is not supported", true},
+		{"empty unknown field", `{"spec":{"domain":{"devices":{"tpm":{}}}}}`, "spec.domain.devices.tpm: is not supported", true},
+		{"gpu", `{"spec":{"domain":{"devices":{"gpus":[{"name":"g","deviceName":"nvidia.com/x"}]}}}}`, `spec.domain.devices.gpus[0].deviceName: is not supported; spec.domain.devices.gpus[0].name: is not supported`, true},
+		{"huge pages", `{"spec":{"domain":{"memory":{"hugepages":{"pageSize":"2Mi"}}}}}`, "spec.domain.memory.hugepages.pageSize: is not supported", true},
+		{"dedicated CPUs", `{"spec":{"domain":{"cpu":{"dedicatedCpuPlacement":true}}}}`, "spec.domain.cpu.dedicatedCpuPlacement: is not supported", true},
+		{"sriov", `{"spec":{"domain":{"devices":{"interfaces":[{"name":"default","sriov":{}}]}}}}`, "spec.domain.devices.interfaces[0].sriov: is not supported", true},
+		{"credentials", `{"spec":{"accessCredentials":[{"sshPublicKey":{"source":{"secret":{"secretName":"s"}}}}]}}`, "spec.accessCredentials[0].sshPublicKey.source.secret.secretName: is not supported", true},
+		{"volume kind", `{"spec":{"volumes":[{"name":"containerdisk","hostDisk":{"path":"/x","type":"Disk"}}]}}`, "spec.volumes[0].hostDisk.path: is not supported; spec.volumes[0].hostDisk.type: is not supported", true},
+		{"disk without volume", `{"spec":{"domain":{"devices":{"disks":[{"name":"nobody","disk":{}}]}}}}`, `spec.domain.devices.disks[0].name: there is no volume "nobody"`, false},
+		{"no memory", `{"spec":{"domain":{"memory":null}}}`, "spec.domain.memory.guest: must be at least 1Mi where resources.requests.memory is not set", false},
+		{"feature policy", `{"spec":{"domain":{"cpu":{"features":[{"name":"a","policy":"always"}]}}}}`, `spec.domain.cpu.features[0].policy: "always" must be force, require, optional, disable or forbid`, false},
+		{"no apic", `{"spec":{"domain":{"features":{"apic":{"enabled":false}}}}}`, "spec.domain.features.apic.enabled: a machine without APIC is not supported", true},
+		{"spinlocks", `{"spec":{"domain":{"features":{"hyperv":{"spinlocks":{"spinlocks":12}}}}}}`, "spec.domain.features.hyperv.spinlocks.spinlocks: must be at least 4096", false},
+		{"vendor id", `{"spec":{"domain":{"features":{"hyperv":{"vendorid":{"vendorid":"more than twelve"}}}}}}`, "spec.domain.features.hyperv.vendorid.vendorid: must be no longer than 12 characters", false},
+		{"time zone", `{"spec":{"domain":{"clock":{"timezone":"Mars/Olympus"}}}}`, `spec.domain.clock.timezone: "Mars/Olympus" is no time zone`, false},
+		{"two clocks", `{"spec":{"domain":{"clock":{"timezone":"UTC","utc":{}}}}}`, "spec.domain.clock: utc and timezone exclude one another", false},
+		{"pit policy", `{"spec":{"domain":{"clock":{"timer":{"pit":{"tickPolicy":"catchup"}}}}}}`, `spec.domain.clock.timer.pit.tickPolicy: "catchup" is not supported, must be delay or discard`, true},
+		{"rtc policy", `{"spec":{"domain":{"clock":{"timer":{"rtc":{"tickPolicy":"merge"}}}}}}`, `spec.domain.clock.timer.rtc.tickPolicy: "merge" is not supported, must be delay or catchup`, true},
+		{"rtc track", `{"spec":{"domain":{"clock":{"timer":{"rtc":{"track":"wall"}}}}}}`, `spec.domain.clock.timer.rtc.track: "wall" is not supported, must be guest`, true},
+		{"hpet policy", `{"spec":{"domain":{"clock":{"timer":{"hpet":{"tickPolicy":"merge"}}}}}}`, `spec.domain.clock.timer.hpet.tickPolicy: "merge" is not supported, must be delay`, true},
+		{"no pit", `{"spec":{"domain":{"clock":{"timer":{"pit":{"present":false}}}}}}`, "spec.domain.clock.timer.pit.present: a machine without PIT is not supported", true},
+		{"no rtc", `{"spec":{"domain":{"clock":{"timer":{"rtc":{"present":false}}}}}}`, "spec.domain.clock.timer.rtc.present: a machine without clock is not supported", true},
+		{"two boot loaders", `{"spec":{"domain":{"firmware":{"bootloader":{"bios":{},"efi":{}}}}}}`, "spec.domain.firmware.bootloader: bios and efi exclude one another", false},
+		{"secure boot without smm", `{"spec":{"domain":{"features":{"smm":{"enabled":false}},"firmware":{"bootloader":{"efi":{"secureBoot":true}}}}}}`, "spec.domain.features.smm.enabled: must be true for Secure Boot", false},
+		{"persistent variables", `{"spec":{"domain":{"firmware":{"bootloader":{"efi":{"persistent":true}}}}}}`, "spec.domain.firmware.bootloader.efi.persistent: is not supported", true},
+		{"kernel arguments alone", `{"spec":{"domain":{"firmware":{"kernelBoot":{"kernelArgs":"x"}}}}}`, "spec.domain.firmware.kernelBoot.kernelArgs: needs a container with a kernel", false},
+		{"initrd alone", `{"spec":{"domain":{"firmware":{"kernelBoot":{"container":{"image":"i","initrdPath":"/i"}}}}}}`, "spec.domain.firmware.kernelBoot.container.kernelPath: must be set, an initrd alone is not supported", true},
+		{"reboot policy", `{"spec":{"domain":{"rebootPolicy":"Never"}}}`, `spec.domain.rebootPolicy: "Never" is not supported, must be Reboot or Terminate`, true},
+		{"start strategy", `{"spec":{"startStrategy":"Later"}}`, `spec.startStrategy: "Later" is not supported, must be Paused`, true},
+		{"watchdog", `{"spec":{"domain":{"devices":{"watchdog":{"name":"w"}}}}}`, "spec.domain.devices.watchdog: must have i6300esb", false},
+		{"watchdog action", `{"spec":{"domain":{"devices":{"watchdog":{"name":"w","i6300esb":{"action":"explode"}}}}}}`, `spec.domain: watchdog w: action "explode" must be reset, poweroff or shutdown`, false},
+		{"panic device", `{"spec":{"domain":{"devices":{"panicDevices":[{"model":"hyperv"}]}}}}`, `spec.domain.devices.panicDevices[0].model: "hyperv" is not supported, must be isa or pvpanic`, true},
+		{"input type", `{"spec":{"domain":{"devices":{"inputs":[{"name":"k","type":"keyboard"}]}}}}`, `spec.domain.devices.inputs[0].type: "keyboard" is not supported, must be tablet`, true},
+		{"input bus", `{"spec":{"domain":{"devices":{"inputs":[{"name":"k","type":"tablet","bus":"ps2"}]}}}}`, `spec.domain.devices.inputs[0].bus: "ps2" must be usb or virtio`, false},
+		{"video without display", `{"spec":{"domain":{"devices":{"autoattachGraphicsDevice":false,"video":{"type":"virtio"}}}}}`, "spec.domain.devices.video.type: needs autoattachGraphicsDevice", false},
+		{"two targets", disk(`"disk":{},"cdrom":{}`), "spec.domain.devices.disks[0]: disk, cdrom and lun exclude one another", false},
+		{"open tray", disk(`"cdrom":{"tray":"open"}`), "spec.domain.devices.disks[0].cdrom.tray: an open tray is not supported", true},
+		{"writable CD", disk(`"cdrom":{"readonly":false}`), "spec.domain.devices.disks[0].cdrom.readonly: a CD-ROM that can be written to is not supported", true},
+		{"lun of an image", disk(`"lun":{}`), "spec.domain: disk containerdisk: a LUN must be a block volume", false},
+		{"reservation", disk(`"lun":{"reservation":true}`), "spec.domain.devices.disks[0].lun.reservation: is not supported", true},
+		{"PCI address", disk(`"disk":{"bus":"virtio","pciAddress":"0000:81:01.10"}`), `spec.domain.devices.disks[0].disk.pciAddress: PCI address "0000:81:01.10" must be on bus 0000:00`, false},
+		{"block size", disk(`"disk":{},"blockSize":{"custom":{"logical":513,"physical":4096}}`), "spec.domain.devices.disks[0].blockSize.custom.logical: must be a power of two from 512 to 2097152", false},
+		{"block sizes", disk(`"disk":{},"blockSize":{"custom":{"logical":4096,"physical":512}}`), "spec.domain.devices.disks[0].blockSize.custom.logical: must not be greater than physical", false},
+		{"bus", disk(`"disk":{"bus":"ide"}`), `spec.domain: disk containerdisk: bus "ide" must be virtio, scsi, sata or usb`, false},
+		{"interface without network", `{"spec":{"networks":[]}}`, `spec.domain.devices.interfaces[0].name: there is no network "default"`, false},
+		{"interface without tap", `{"spec":{"domain":{"devices":{"interfaces":[{"name":"other","masquerade":{}}]}},"networks":[{"name":"other","pod":{}}]}}`, `spec.domain.devices.interfaces[0]: the node has no tap device for interface "other"`, false},
+		{"interface state", `{"spec":{"domain":{"devices":{"interfaces":[{"name":"default","masquerade":{},"state":"sideways"}]}}}}`, `spec.domain.devices.interfaces[0].state: "sideways" is not supported, must be up, down or absent`, true},
+		{"empty disk", volume(`"emptyDisk":{"capacity":"0"}`), "spec.volumes[0].emptyDisk.capacity: must be positive", false},
+		{"cloud-init without data", volume(`"cloudInitNoCloud":{}`), "spec.volumes[0].cloudInitNoCloud: must have userData, userDataBase64, secretRef or network data", false},
+		{"cloud-init twice", volume(`"cloudInitNoCloud":{"userData":"x","secretRef":{"name":"s"}}`), "spec.volumes[0].cloudInitNoCloud: userData, its Base64 form and its Secret exclude one another", false},
+		{"corrupt cloud-init", volume(`"cloudInitConfigDrive":{"userDataBase64":"%%"}`), "spec.volumes[0].cloudInitConfigDrive.userDataBase64: is not Base64: illegal base64 data at input byte 0", false},
+		{"two problems", `{"spec":{"architecture":"arm64","domain":{"rebootPolicy":"Never","memory":null}}}`,
+			`spec.architecture: "arm64" is not supported, must be amd64; spec.domain.memory.guest: must be at least 1Mi where resources.requests.memory is not set; spec.domain.rebootPolicy: "Never" is not supported, must be Reboot or Terminate`, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			raw, _ := load(t, "typical")
+			raw = merge(t, raw, tc.patch)
+			err := convertAll(t, raw)
+			got := ""
+			if err != nil {
+				got = err.Error()
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Error(diff)
+			}
+			if OnlyUnsupported(err) != tc.unsupported {
+				t.Errorf("OnlyUnsupported = %v, want %v", !tc.unsupported, tc.unsupported)
+			}
+		})
+	}
+}
+
+func disk(target string) string {
+	return `{"spec":{"domain":{"devices":{"disks":[{"name":"containerdisk",` + target + `}]}},"volumes":[{"name":"containerdisk","containerDisk":{"image":"i"}}]}}`
+}
+
+func volume(source string) string {
+	return `{"spec":{"domain":{"devices":{"disks":[{"name":"v","disk":{}}]}},"volumes":[{"name":"v",` + source + `}]}}`
+}
+
+// merge lays a JSON merge patch over a document.
+func merge(t testing.TB, doc []byte, patch string) []byte {
+	t.Helper()
+	var d, p any
+	if err := json.Unmarshal(doc, &d); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(patch), &p); err != nil {
+		t.Fatalf("%v in %s", err, patch)
+	}
+	out, err := json.Marshal(mergeValue(d, p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func mergeValue(d, p any) any {
+	pm, ok := p.(map[string]any)
+	if !ok {
+		return p
+	}
+	dm, ok := d.(map[string]any)
+	if !ok {
+		dm = map[string]any{}
+	}
+	for k, v := range pm {
+		if v == nil {
+			delete(dm, k)
+			continue
+		}
+		dm[k] = mergeValue(dm[k], v)
+	}
+	return dm
+}
+
+// convertAll goes the launcher's way: fields, volumes, machine.
+func convertAll(t testing.TB, raw []byte) error {
+	t.Helper()
+	if err := CheckFields(raw); err != nil {
+		return err
+	}
+	var vmi virtv1.VirtualMachineInstance
+	if err := json.Unmarshal(raw, &vmi); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Volumes(&vmi, DefaultPaths()); err != nil {
+		return err
+	}
+	_, err := Machine(input(t, &vmi, true))
+	return err
+}
+
+// TestEveryFieldIsDecided walks the API types: a field that was added there must be put on one of the lists here.
+func TestEveryFieldIsDecided(t *testing.T) {
+	var refused []string
+	walkTypes(reflect.TypeFor[virtv1.VirtualMachineInstanceSpec](), "", map[reflect.Type]int{}, &refused)
+	sort.Strings(refused)
+	compare(t, "refused-fields.txt", strings.Join(refused, "\n")+"\n")
+	// And the other way: a name on a list that no field has is a mistake of writing.
+	for _, list := range []map[string]bool{converted, elsewhere} {
+		for w := range list {
+			if !typeHas(reflect.TypeFor[virtv1.VirtualMachineInstanceSpec](), strings.TrimSuffix(w, ".*")) {
+				t.Errorf("list names %s, which the API lacks", w)
+			}
+		}
+	}
+}
+
+func walkTypes(typ reflect.Type, pattern string, depth map[reflect.Type]int, refused *[]string) {
+	if known(pattern) != none {
+		return
+	}
+	for typ.Kind() == reflect.Pointer {
+		typ = typ.Elem()
+	}
+	switch {
+	case typ.Kind() == reflect.Slice:
+		walkTypes(typ.Elem(), pattern+"[]", depth, refused)
+		return
+	case typ.Kind() == reflect.Struct && typ.NumField() > 0 && depth[typ] == 0 && (pattern == "" || within(pattern)):
+		depth[typ]++
+		for i := range typ.NumField() {
+			name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+			walkTypes(typ.Field(i).Type, strings.TrimPrefix(pattern+"."+name, "."), depth, refused)
+		}
+		depth[typ]--
+		return
+	}
+	*refused = append(*refused, pattern)
+}
+
+func typeHas(typ reflect.Type, path string) bool {
+	for _, part := range strings.Split(path, ".") {
+		name, list := strings.CutSuffix(part, "[]")
+		for typ.Kind() == reflect.Pointer {
+			typ = typ.Elem()
+		}
+		if typ.Kind() != reflect.Struct {
+			return false
+		}
+		found := false
+		for i := range typ.NumField() {
+			if n, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ","); n == name {
+				typ, found = typ.Field(i).Type, true
+				break
+			}
+		}
+		if !found || list && typ.Kind() != reflect.Slice {
+			return false
+		}
+		if list {
+			typ = typ.Elem()
+		}
+	}
+	return true
+}
+
+func TestIdentityIsStable(t *testing.T) {
+	_, vmi := load(t, "tiny")
+	if got, want := UUID(vmi), "0"; len(got) != 36 || got == want {
+		t.Errorf("UUID = %s", got)
+	}
+	if UUID(vmi) != UUID(vmi.DeepCopy()) || MAC(vmi, "default") != MAC(vmi.DeepCopy(), "default") || MAC(vmi, "default") == MAC(vmi, "other") {
+		t.Error("identity changes")
+	}
+	other := vmi.DeepCopy()
+	other.Namespace = "elsewhere"
+	if UUID(vmi) == UUID(other) || MAC(vmi, "default") == MAC(other, "default") {
+		t.Error("two machines share an identity")
+	}
+}
+
+func TestParseOverhead(t *testing.T) {
+	for in, want := range map[string]float64{"": 0.06, "0": 0, "0.1": 0.1} {
+		if got, err := ParseOverhead(in); err != nil || got != want {
+			t.Errorf("ParseOverhead(%q) = %v, %v", in, got, err)
+		}
+	}
+	for _, in := range []string{"1", "-0.1", "x", "NaN"} {
+		if _, err := ParseOverhead(in); err == nil {
+			t.Errorf("ParseOverhead(%q) accepted", in)
+		}
+	}
+}
+
+// FuzzConvert lays anything over a VMI: it is refused or gives a machine, and never breaks.
+func FuzzConvert(f *testing.F) {
+	f.Add(`{"spec":{"domain":{"cpu":{"cores":4294967295,"sockets":4294967295}}}}`)
+	f.Add(`{"spec":{"domain":{"devices":{"disks":[{"name":"a,b","disk":{"bus":"virtio"}}]}}}}`)
+	f.Add(`{"spec":{"domain":{"features":{"hyperv":{"vendorid":{"vendorid":"a,b=c"}}}}}}`)
+	f.Fuzz(func(t *testing.T, patch string) {
+		var p any
+		if json.Unmarshal([]byte(patch), &p) != nil {
+			return
+		}
+		base, _ := load(t, "typical")
+		raw := merge(t, base, patch)
+		if CheckFields(raw) != nil {
+			return
+		}
+		var vmi virtv1.VirtualMachineInstance
+		if json.Unmarshal(raw, &vmi) != nil {
+			return
+		}
+		if _, err := Volumes(&vmi, DefaultPaths()); err != nil {
+			return
+		}
+		r, err := Machine(input(t, &vmi, false))
+		if err != nil {
+			return
+		}
+		if _, err := r.Machine.Args(); err != nil && !strings.Contains(err.Error(), "PCI") {
+			t.Errorf("a machine that was accepted has no command line: %v", err)
+		}
+	})
+}
