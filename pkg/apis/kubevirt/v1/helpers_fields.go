@@ -1,5 +1,14 @@
 package v1
 
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
 // Field selectors beside metadata.name and metadata.namespace.
 const (
 	// VirtualMachineInstancePhaseField selects instances by where they stand.
@@ -28,4 +37,25 @@ func SelectableFields() map[string][]string {
 		"VirtualMachineInstancePreset":     meta(),
 		"KubeVirt":                         meta(),
 	}
+}
+
+func init() { localSchemeBuilder.Register(addFieldLabels) }
+
+// addFieldLabels registers the selectors for each version that is served; without that, requests that use them are refused
+// before they reach the storage.
+func addFieldLabels(scheme *runtime.Scheme) error {
+	for kind, selectable := range SelectableFields() {
+		convert := func(label, value string) (string, string, error) {
+			if !slices.Contains(selectable, label) {
+				return "", "", fmt.Errorf("%q is not a field that a %s can be selected by: use %s", label, kind, strings.Join(selectable, ", "))
+			}
+			return label, value, nil
+		}
+		for _, gv := range []schema.GroupVersion{SchemeGroupVersion, DeprecatedGroupVersion} {
+			if err := scheme.AddFieldLabelConversionFunc(gv.WithKind(kind), convert); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -68,7 +68,7 @@ func (s Strategy) Validate(ctx context.Context, obj runtime.Object) field.ErrorL
 
 // WarningsOnCreate tells what was read into a manifest that leaves it out.
 func (s Strategy) WarningsOnCreate(ctx context.Context, obj runtime.Object) []string {
-	return append(strategy.Deprecated(ctx), validation.VirtualMachineWarnings(obj.(*virtv1.VirtualMachine), s.templates(ctx))...)
+	return validation.VirtualMachineWarnings(obj.(*virtv1.VirtualMachine), s.templates(ctx))
 }
 
 // Canonicalize changes nothing.
@@ -101,9 +101,9 @@ func (s Strategy) ValidateUpdate(ctx context.Context, obj, old runtime.Object) f
 func (s Strategy) WarningsOnUpdate(ctx context.Context, obj, old runtime.Object) []string {
 	vm, was := obj.(*virtv1.VirtualMachine), old.(*virtv1.VirtualMachine)
 	if vm.Generation == was.Generation {
-		return strategy.Deprecated(ctx)
+		return nil
 	}
-	return append(strategy.Deprecated(ctx), validation.VirtualMachineWarnings(vm, s.templates(ctx))...)
+	return validation.VirtualMachineWarnings(vm, s.templates(ctx))
 }
 
 // templates are the options for what stands in a template: what is reserved for components has no place there, whoever

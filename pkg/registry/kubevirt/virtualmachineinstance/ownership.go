@@ -75,7 +75,7 @@ var conditions = map[virtv1.VirtualMachineInstanceConditionType]owner{
 	virtv1.VirtualMachineInstanceEvictionRequested:             byController,
 	"DecentralizedLiveMigrationFailure":                        byController,
 	virtv1.VirtualMachineInstanceReady:                         handedOver,
-	virtv1.VirtualMachineInstanceSynchronized:                  handedOver,
+	virtv1.VirtualMachineInstanceSynchronized:                  byBoth,
 	virtv1.VirtualMachineInstancePaused:                        byHandler,
 	virtv1.VirtualMachineInstanceAgentConnected:                byHandler,
 	virtv1.VirtualMachineInstanceUnsupportedAgent:              byHandler,

@@ -74,10 +74,8 @@ func (s Strategy) Validate(ctx context.Context, obj runtime.Object) field.ErrorL
 	return validation.ValidateVirtualMachineInstance(obj.(*virtv1.VirtualMachineInstance), s.env.Validation(ctx))
 }
 
-// WarningsOnCreate warns of the deprecated version.
-func (Strategy) WarningsOnCreate(ctx context.Context, _ runtime.Object) []string {
-	return strategy.Deprecated(ctx)
-}
+// WarningsOnCreate has none.
+func (Strategy) WarningsOnCreate(context.Context, runtime.Object) []string { return nil }
 
 // Canonicalize changes nothing.
 func (Strategy) Canonicalize(runtime.Object) {}
@@ -106,9 +104,9 @@ func (s Strategy) ValidateUpdate(ctx context.Context, obj, old runtime.Object) f
 	return validation.ValidateVirtualMachineInstanceUpdate(obj.(*virtv1.VirtualMachineInstance), old.(*virtv1.VirtualMachineInstance), s.env.Validation(ctx))
 }
 
-// WarningsOnUpdate warns of the deprecated version.
-func (Strategy) WarningsOnUpdate(ctx context.Context, _, _ runtime.Object) []string {
-	return strategy.Deprecated(ctx)
+// WarningsOnUpdate has none.
+func (Strategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
+	return nil
 }
 
 // hold adds the finalizer under which virt-controller waits for the end of the guest.
