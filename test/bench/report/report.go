@@ -1,0 +1,126 @@
+// Package report prints what a benchmark measured as a table with the machine in its head, and writes it to
+// .bench/NAME.json for those that compare runs.
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"text/tabwriter"
+)
+
+// Metric is one measured value, beside that of a peer measured in the same run where there is one.
+type Metric struct {
+	Metric    string   `json:"metric"`
+	Value     float64  `json:"value"`
+	Unit      string   `json:"unit"`
+	Peer      string   `json:"peer,omitempty"`
+	PeerValue *float64 `json:"peer_value,omitempty"`
+	Goal      *float64 `json:"goal,omitempty"`
+	// GoalOn says what the goal bounds: "value" or "ratio" (value divided by the peer's).
+	GoalOn         string `json:"goal_on,omitempty"`
+	HigherIsBetter bool   `json:"higher_is_better"`
+}
+
+// Ratio is value divided by the peer's value.
+func (m Metric) Ratio() (float64, bool) {
+	if m.PeerValue == nil || *m.PeerValue == 0 {
+		return 0, false
+	}
+	return m.Value / *m.PeerValue, true
+}
+
+// Met says whether the goal is met; a metric without a goal meets it.
+func (m Metric) Met() bool {
+	if m.Goal == nil {
+		return true
+	}
+	got := m.Value
+	if m.GoalOn == "ratio" {
+		ratio, ok := m.Ratio()
+		if !ok {
+			return false
+		}
+		got = ratio
+	}
+	if m.HigherIsBetter {
+		return got >= *m.Goal
+	}
+	return got <= *m.Goal
+}
+
+// Write prints the table to w and writes dir/.bench/NAME.json.
+func Write(w io.Writer, dir, name string, metrics []Metric) error {
+	fmt.Fprintf(w, "\nbench-%s on %s\n", name, machine())
+	tw := tabwriter.NewWriter(w, 2, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "metric\tvalue\tunit\tpeer\tpeer value\tratio\tgoal\t")
+	for _, m := range metrics {
+		peer, ratio, goal := "", "", ""
+		if m.PeerValue != nil {
+			peer = fmt.Sprintf("%.2f", *m.PeerValue)
+		}
+		if r, ok := m.Ratio(); ok {
+			ratio = fmt.Sprintf("%.2f", r)
+		}
+		if m.Goal != nil {
+			goal = fmt.Sprintf("%g on %s", *m.Goal, m.GoalOn)
+			if !m.Met() {
+				goal += " MISSED"
+			}
+		}
+		fmt.Fprintf(tw, "%s\t%.2f\t%s\t%s\t%s\t%s\t%s\t\n", m.Metric, m.Value, m.Unit, m.Peer, peer, ratio, goal)
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	raw, err := json.MarshalIndent(metrics, "", "  ")
+	if err != nil {
+		return err
+	}
+	out := filepath.Join(dir, ".bench")
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(out, name+".json"), append(raw, '\n'), 0o644)
+}
+
+// machine says on what a run was made: numbers without that mean nothing.
+func machine() string {
+	model := "unknown CPU"
+	if raw, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.SplitSeq(string(raw), "\n") {
+			if rest, ok := strings.CutPrefix(line, "model name"); ok {
+				model = strings.TrimLeft(rest, "\t :")
+				break
+			}
+		}
+	}
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	qemu := "no QEMU"
+	if out, err := exec.Command("qemu-system-x86_64", "--version").Output(); err == nil {
+		qemu, _, _ = strings.Cut(string(out), "\n")
+	}
+	return fmt.Sprintf("%d CPUs (%s), Linux %s, %s, %s", runtime.NumCPU(), model, strings.TrimSpace(string(kernel)), runtime.Version(), qemu)
+}
+
+// Median of values; zero for none.
+func Median(values []float64) float64 { return Percentile(values, 50) }
+
+// Percentile p (0 to 100) of values by the nearest rank; zero for none.
+func Percentile(values []float64, p float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	rank := int(p/100*float64(len(sorted))+0.999999) - 1
+	return sorted[min(max(rank, 0), len(sorted)-1)]
+}
+
+// Float returns a pointer to v, for goals and peers.
+func Float(v float64) *float64 { return &v }
