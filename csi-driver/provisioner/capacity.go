@@ -126,7 +126,7 @@ func (c *capacityPublisher) worthWriting(name string, available int64, now time.
 
 func (c *capacityPublisher) apply(ctx context.Context, name string, class *storagev1.StorageClass, available int64, owner *metav1ac.OwnerReferenceApplyConfiguration) error {
 	object := storagev1ac.CSIStorageCapacity(name, c.Namespace).
-		WithLabels(map[string]string{labelDriver: driver.Name, labelManagedBy: managedBy, driver.TopologyKey: nodeLabel(c.NodeName)}).
+		WithLabels(map[string]string{labelDriver: driver.Name, labelManagedBy: managedBy, driver.TopologyKey: c.NodeName}).
 		WithOwnerReferences(owner).
 		WithNodeTopology(metav1ac.LabelSelector().WithMatchLabels(map[string]string{driver.TopologyKey: c.NodeName})).
 		WithStorageClassName(class.Name).
@@ -156,7 +156,7 @@ func (c *capacityPublisher) prune(ctx context.Context, wanted map[string]bool) e
 		stale[name] = !wanted[name]
 	}
 	if !c.listed {
-		selector := labels.Set{labelManagedBy: managedBy, driver.TopologyKey: nodeLabel(c.NodeName)}.String()
+		selector := labels.Set{labelManagedBy: managedBy, driver.TopologyKey: c.NodeName}.String()
 		list, err := capacities.List(ctx, metav1.ListOptions{LabelSelector: selector})
 		if err != nil {
 			return fmt.Errorf("listing capacities: %w", err)

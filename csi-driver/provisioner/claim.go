@@ -270,7 +270,7 @@ func volumeFor(claim *corev1.PersistentVolumeClaim, class *storagev1.StorageClas
 	volume := &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:        made.VolumeId,
-			Labels:      map[string]string{driver.TopologyKey: nodeLabel(node)},
+			Labels:      map[string]string{driver.TopologyKey: node},
 			Annotations: map[string]string{annProvisionedBy: driver.Name},
 		},
 		Spec: corev1.PersistentVolumeSpec{

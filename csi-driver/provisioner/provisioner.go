@@ -254,14 +254,6 @@ func isOurs(provisioner string) bool {
 	return false
 }
 
-// nodeLabel makes a label value of a node's name.
-func nodeLabel(node string) string {
-	if len(node) <= 63 {
-		return node
-	}
-	return shortHash(node)
-}
-
 func shortHash(parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(sum[:8])
@@ -269,7 +261,7 @@ func shortHash(parts ...string) string {
 
 // volumeListWatch sees only the volumes of this node: they carry its name as a label, since Kubernetes offers no field to select on.
 func (p *Provisioner) volumeListWatch() cache.ListerWatcher {
-	selector := labels.Set{driver.TopologyKey: nodeLabel(p.NodeName)}.String()
+	selector := labels.Set{driver.TopologyKey: p.NodeName}.String()
 	volumes := p.Client.CoreV1().PersistentVolumes()
 	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: listFunc(func(ctx context.Context, o metav1.ListOptions) (*corev1.PersistentVolumeList, error) {

@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
 	"k8s.io/klog/v2"
 
 	"github.com/virtplane/virtplane/csi-driver/driver"
@@ -105,19 +106,21 @@ func (p *Provisioner) deleteVolume(ctx context.Context, seen *corev1.PersistentV
 	return p.releaseFinalizer(ctx, volume)
 }
 
-// releaseFinalizer takes our finalizer off what the API server has now.
+// releaseFinalizer takes our finalizer off what the API server has now. Kubernetes takes off its own at the same moment, so conflicts are usual.
 func (p *Provisioner) releaseFinalizer(ctx context.Context, seen *corev1.PersistentVolume) error {
-	volume, err := p.Client.CoreV1().PersistentVolumes().Get(ctx, seen.Name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("reading volume: %w", err)
-	}
-	if volume.UID != seen.UID || !slices.Contains(volume.Finalizers, finalizer) {
-		return nil
-	}
-	return p.setFinalizers(ctx, volume, slices.DeleteFunc(slices.Clone(volume.Finalizers), func(f string) bool { return f == finalizer }))
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		volume, err := p.Client.CoreV1().PersistentVolumes().Get(ctx, seen.Name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading volume: %w", err)
+		}
+		if volume.UID != seen.UID || !slices.Contains(volume.Finalizers, finalizer) {
+			return nil
+		}
+		return p.setFinalizers(ctx, volume, slices.DeleteFunc(slices.Clone(volume.Finalizers), func(f string) bool { return f == finalizer }))
+	})
 }
 
 // setFinalizers replaces the list, provided that nobody changed the object since it was read.

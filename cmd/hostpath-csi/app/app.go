@@ -104,7 +104,7 @@ func run(ctx context.Context, o *options) error {
 		if err != nil {
 			return fmt.Errorf("--serve-address: %w", err)
 		}
-		group.Go(func() error { return serveHTTP(ctx, listener, pools, o.kubeletDir, checks(registrar, provision)) })
+		group.Go(func() error { return serveHTTP(ctx, listener, pools, o.podsDir(), checks(registrar, provision)) })
 	}
 	return group.Wait()
 }
@@ -113,7 +113,7 @@ func run(ctx context.Context, o *options) error {
 func openPools(ctx context.Context, pools *pool.Pools, o *options) {
 	log := klog.FromContext(ctx)
 	for _, spec := range o.specs {
-		shared, err := pools.SharesFileSystem(ctx, spec.Name, o.kubeletDir)
+		shared, err := pools.SharesFileSystem(ctx, spec.Name, o.podsDir())
 		switch {
 		case err != nil:
 			log.Error(err, "Could not open a storage pool, every request for it will try again", "pool", spec.Name, "path", spec.Path)

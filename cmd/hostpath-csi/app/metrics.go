@@ -29,8 +29,8 @@ var (
 // poolCollector asks the pools when metrics are read.
 type poolCollector struct {
 	metrics.BaseStableCollector
-	pools      *pool.Pools
-	kubeletDir string
+	pools *pool.Pools
+	osDir string
 }
 
 func (c *poolCollector) DescribeWithStability(ch chan<- *metrics.Desc) {
@@ -55,7 +55,7 @@ func (c *poolCollector) CollectWithStability(ch chan<- metrics.Metric) {
 		gauge(poolAvailable, float64(capacity.Available))
 		gauge(poolPromised, float64(capacity.Promised))
 		gauge(poolVolumes, float64(capacity.Volumes))
-		if shared, err := c.pools.SharesFileSystem(ctx, spec.Name, c.kubeletDir); err == nil {
+		if shared, err := c.pools.SharesFileSystem(ctx, spec.Name, c.osDir); err == nil {
 			gauge(poolShared, number(shared))
 		}
 	}

@@ -86,3 +86,6 @@ func (o *options) complete() error {
 	}
 	return nil
 }
+
+// podsDir stands for the node's own file system. In the driver's container only the parts of the kubelet's directory that the driver needs are the node's.
+func (o *options) podsDir() string { return filepath.Join(o.kubeletDir, "pods") }

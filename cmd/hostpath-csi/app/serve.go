@@ -36,8 +36,8 @@ func checks(registrar *registration.Server, provision *provisioner.Provisioner) 
 }
 
 // serveHTTP answers probes and hands out metrics. Alive means that the process answers; ready names the check that is not.
-func serveHTTP(ctx context.Context, listener net.Listener, pools *pool.Pools, kubeletDir string, checks []check) error {
-	legacyregistry.CustomMustRegister(&poolCollector{pools: pools, kubeletDir: kubeletDir})
+func serveHTTP(ctx context.Context, listener net.Listener, pools *pool.Pools, osDir string, checks []check) error {
+	legacyregistry.CustomMustRegister(&poolCollector{pools: pools, osDir: osDir})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { readyz(w, checks) })
