@@ -8,12 +8,10 @@ NODES ?= 2
 FOCUS ?=
 FOR ?= 30s
 RECORD ?=
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 # The local cluster's own kubectl and virtctl come first.
 export PATH := $(CURDIR)/.cluster/bin:$(PATH)
 export KUBECONFIG := $(CURDIR)/.cluster/kubeconfig
-export VERSION
 
 cluster := go run ./test/cluster/cmd/cluster
 generated := pkg/apis pkg/generated launcher/api
@@ -30,7 +28,7 @@ deps: ## Install what a fresh Debian 12 lacks
 
 build: ## Build all programs into bin/
 	@mkdir -p bin
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$(VERSION)" -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$$(hack/ldflags.sh)" -o bin/ ./cmd/...
 
 images: deps ## Build the images of our programs and of the guests
 	@go run ./test/image/cmd/images build

@@ -18,7 +18,7 @@ if [ "$archives" != "$loaded" ]; then
 	kubectl -n kube-system create configmap virtplane-local-images --from-literal=archives="$archives" --dry-run=client -o yaml |
 		kubectl apply -f - >/dev/null
 fi
-CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=${VERSION:-devel}" -o .cluster/bin/virtctl ./cmd/virtctl
+CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(hack/ldflags.sh)" -o .cluster/bin/virtctl ./cmd/virtctl
 ln -sf virtctl .cluster/bin/kubectl-virt
 
 kubectl apply -k "$overlay"

@@ -53,7 +53,7 @@ type Options struct {
 	Root      string // the checkout
 	Cache     string // folder for programs and archives
 	BaseLayer string // uncompressed tar, needed by programs with a base
-	Version   string // stamped into the programs
+	LDFlags   string // for the linker: the version that the programs report
 	Print     *progress.Printer
 }
 
@@ -85,8 +85,7 @@ func Build(ctx context.Context, o Options, programs []Program) ([]string, error)
 
 // compile leaves it to Go to know what has changed.
 func compile(ctx context.Context, o Options, bin string, programs []Program) error {
-	args := []string{"build", "-trimpath", "-buildvcs=false",
-		"-ldflags", "-s -w -X k8s.io/component-base/version.gitVersion=" + o.Version, "-o", bin + "/"}
+	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", o.LDFlags, "-o", bin + "/"}
 	for _, p := range programs {
 		args = append(args, "./cmd/"+p.Name)
 	}

@@ -24,7 +24,7 @@ func checkout(t *testing.T) Options {
 	}
 	layer := filepath.Join(root, "layer.tar")
 	write(t, layer, tarOf(t, "one"))
-	return Options{Root: root, Cache: filepath.Join(root, "cache"), BaseLayer: layer, Version: "v0", Print: &progress.Printer{Out: io.Discard}}
+	return Options{Root: root, Cache: filepath.Join(root, "cache"), BaseLayer: layer, LDFlags: "-s -w", Print: &progress.Printer{Out: io.Discard}}
 }
 
 // tarOf is a root file system that holds one file.

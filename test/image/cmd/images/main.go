@@ -9,7 +9,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -17,6 +16,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/virtplane/virtplane/test/cluster/progress"
@@ -36,15 +36,10 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
-	flags := flag.NewFlagSet("images", flag.ContinueOnError)
-	version := flags.String("version", os.Getenv("VERSION"), "version stamped into the programs")
-	if err := flags.Parse(args); err != nil {
-		return err
+	if len(args) == 0 || args[0] != "build" && args[0] != "load" {
+		return errors.New("usage: images build|load [PROGRAM|GUEST...]")
 	}
-	if flags.NArg() == 0 || flags.Arg(0) != "build" && flags.Arg(0) != "load" {
-		return errors.New("usage: images [flags] build|load [PROGRAM|GUEST...]")
-	}
-	guests, ours, err := split(flags.Args()[1:])
+	guests, ours, err := split(args[1:])
 	if err != nil {
 		return err
 	}
@@ -52,11 +47,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	archives, err := build(ctx, root, *version, guests, ours)
+	archives, err := build(ctx, root, guests, ours)
 	if err != nil {
 		return err
 	}
-	if flags.Arg(0) == "build" {
+	if args[0] == "build" {
 		for _, a := range archives {
 			fmt.Fprintln(out, a)
 		}
@@ -92,7 +87,7 @@ func split(names []string) (guests []string, ours []programs.Program, err error)
 }
 
 // build returns the archives of the guests and of our programs.
-func build(ctx context.Context, root, version string, guests []string, ours []programs.Program) ([]string, error) {
+func build(ctx context.Context, root string, guests []string, ours []programs.Program) ([]string, error) {
 	printer := &progress.Printer{Out: os.Stderr}
 	builder, err := guest.New(printer)
 	if err != nil {
@@ -102,8 +97,14 @@ func build(ctx context.Context, root, version string, guests []string, ours []pr
 	if err != nil {
 		return nil, fmt.Errorf("finding the cache folder: %w: set XDG_CACHE_HOME", err)
 	}
+	ldflags := exec.CommandContext(ctx, filepath.Join(root, "hack", "ldflags.sh"))
+	ldflags.Stderr = os.Stderr
+	flags, err := ldflags.Output()
+	if err != nil {
+		return nil, fmt.Errorf("asking for the linker's flags: %w", err)
+	}
 	o := programs.Options{
-		Root: root, Cache: filepath.Join(cache, "virtplane", "program-images"), Version: version, Print: printer,
+		Root: root, Cache: filepath.Join(cache, "virtplane", "program-images"), LDFlags: strings.TrimSpace(string(flags)), Print: printer,
 	}
 	if slices.ContainsFunc(ours, func(p programs.Program) bool { return p.Base }) {
 		base, err := builder.Build(ctx, guest.Base)
