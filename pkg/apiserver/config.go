@@ -8,9 +8,15 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/client-go/kubernetes"
 
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/apiserver/authz"
+	"github.com/virtplane/virtplane/pkg/apiserver/certs"
+	"github.com/virtplane/virtplane/pkg/apiserver/registration"
 	"github.com/virtplane/virtplane/pkg/store"
 )
 
@@ -28,6 +34,25 @@ type Extra struct {
 	Namespace, Service string
 	Store              Store
 	Guard              *store.Guard
+
+	// Agents recognizes the agents of nodes, NodePort is where they serve.
+	Agents   authz.NodeAgents
+	NodePort int
+	// Review asks kube-apiserver whether a user may do something, also where it has forwarded the request.
+	Review authorizer.Authorizer
+
+	// Source holds the certificates in use; the leader's Manager writes them.
+	Source  *certs.Source
+	Manager *certs.Manager
+	// Registrar keeps the APIServices if Register is true.
+	Registrar *registration.Registrar
+	Register  bool
+}
+
+// Versions are the groups and versions that are served.
+var Versions = []schema.GroupVersion{
+	virtv1.SchemeGroupVersion, virtv1.DeprecatedGroupVersion,
+	virtv1.SubresourceGroupVersion, virtv1.DeprecatedSubresourceGroupVersion,
 }
 
 // Store is the opened store.

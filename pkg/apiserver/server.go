@@ -2,11 +2,10 @@ package apiserver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 
+	"github.com/emicklei/go-restful/v3"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -17,9 +16,12 @@ import (
 	"k8s.io/utils/clock"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/apiserver/clusterconfig"
 	"github.com/virtplane/virtplane/pkg/apiserver/filters"
+	"github.com/virtplane/virtplane/pkg/apiserver/nodes"
 	"github.com/virtplane/virtplane/pkg/apiserver/scheme"
 	"github.com/virtplane/virtplane/pkg/apiserver/storage"
+	"github.com/virtplane/virtplane/pkg/generated/clientset/versioned"
 	"github.com/virtplane/virtplane/pkg/registry/environment"
 	kubevirtrest "github.com/virtplane/virtplane/pkg/registry/kubevirt/rest"
 	subresourcesrest "github.com/virtplane/virtplane/pkg/registry/subresources/rest"
@@ -35,26 +37,34 @@ type StorageProvider interface {
 
 // Complete fills in what the rest of the configuration decides.
 func (c *Config) Complete() CompletedConfig {
-	guard := c.Extra.Guard
-	generic := c.Generic
+	extra, generic := &c.Extra, c.Generic
 	deprecated := map[schema.GroupVersion]schema.GroupVersion{virtv1.DeprecatedGroupVersion: virtv1.SchemeGroupVersion}
 	generic.BuildHandlerChainFunc = func(api http.Handler, gc *genericapiserver.Config) http.Handler {
 		api = filters.WithDeprecated(api, deprecated)
-		api = filters.WithStore(api, guard.Check, needsNoStore, gc.Serializer)
+		api = filters.WithStore(api, extra.Guard.Check, needsNoStore, gc.Serializer)
 		return genericapiserver.DefaultBuildHandlerChain(api, gc)
 	}
-	generic.AddReadyzChecks(healthz.NamedCheck("store", func(*http.Request) error { return guard.Check() }))
-	return CompletedConfig{&completedConfig{generic.Complete(), &c.Extra}}
+	generic.AddReadyzChecks(
+		healthz.NamedCheck("store", func(*http.Request) error { return extra.Guard.Check() }),
+		healthz.NamedCheck("certificates", func(*http.Request) error { return extra.Source.Check() }),
+	)
+	return CompletedConfig{&completedConfig{generic.Complete(), extra}}
 }
 
 // needsNoStore is true for requests that are answered without the store.
-func needsNoStore(*request.RequestInfo) bool { return false }
+func needsNoStore(info *request.RequestInfo) bool {
+	return info.APIGroup == virtv1.SubresourceGroupVersion.Group && info.Resource == nodeCertificates
+}
+
+const nodeCertificates = "nodecertificates"
 
 // Server is a server that is ready to run.
 type Server struct {
 	Generic *genericapiserver.GenericAPIServer
 	extra   *Extra
 	backend *storage.Backend
+	nodes   *nodes.Conn
+	config  *clusterconfig.Config
 }
 
 // New assembles the server.
@@ -80,9 +90,20 @@ func (c CompletedConfig) New(ctx context.Context) (*Server, error) {
 		ObjectCountTracker:      c.Generic.StorageObjectCountTracker,
 	})
 
+	if s.nodes, err = nodes.New(c.Extra.Host, c.Extra.Namespace, c.Extra.NodePort, c.Extra.Source); err != nil {
+		return nil, fmt.Errorf("preparing the way to nodes: %w", err)
+	}
+	loopback, err := versioned.NewForConfig(generic.LoopbackClientConfig)
+	if err != nil {
+		return nil, fmt.Errorf("making a client of this server: %w", err)
+	}
+	s.config = clusterconfig.New(loopback, c.Extra.Namespace)
+
 	stores := kubevirtrest.NewStores(environment.Environment{
 		Namespace:  writer.Namespace(c.Extra.Namespace),
-		Authorizer: c.Generic.Authorization.Authorizer,
+		Nodes:      s.nodes,
+		Config:     s.config,
+		Authorizer: c.Extra.Review,
 		Clock:      clock.RealClock{},
 	})
 	for _, provider := range []StorageProvider{
@@ -97,38 +118,19 @@ func (c CompletedConfig) New(ctx context.Context) (*Server, error) {
 			return nil, fmt.Errorf("installing group %s: %w", provider.GroupName(), err)
 		}
 	}
-	return s, nil
+	return s, s.installNodeCertificates()
 }
 
-// Run serves until ctx ends, or something fails that only a new start can repair.
-func (s *Server) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var wg sync.WaitGroup
-	// The guard outlives the server: requests are served to the end.
-	guardCtx, stopGuard := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopGuard()
-	wg.Go(func() {
-		if err := s.extra.Guard.Run(guardCtx); err != nil {
-			cancel(err)
+// installNodeCertificates adds the route to the group's web service: it stores nothing, and so needs no storage.
+func (s *Server) installNodeCertificates() error {
+	handle := nodes.CertificateHandler(s.extra.Source, s.extra.Agents.Node, scheme.Codecs)
+	for _, ws := range s.Generic.Handler.GoRestfulContainer.RegisteredWebServices() {
+		if ws.RootPath() == "/apis/"+virtv1.SubresourceGroupVersion.String() {
+			ws.Route(ws.POST("/" + nodeCertificates).To(func(req *restful.Request, resp *restful.Response) {
+				handle(resp.ResponseWriter, req.Request)
+			}).Operation("createNodeCertificate").Doc("have the certificate of a node's agent signed"))
+			return nil
 		}
-	})
-	if s.extra.Store.Err != nil {
-		wg.Go(func() {
-			select {
-			case err := <-s.extra.Store.Err:
-				cancel(fmt.Errorf("the embedded store ended: %w", err))
-			case <-guardCtx.Done():
-			}
-		})
 	}
-	err := s.Generic.PrepareRun().RunWithContext(ctx)
-	stopGuard()
-	wg.Wait()
-	s.backend.Stop()
-	s.extra.Store.Close()
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
-		return cause
-	}
-	return err
+	return fmt.Errorf("group %s is not installed", virtv1.SubresourceGroupVersion)
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"crypto/tls"
 	"fmt"
 	"time"
 
@@ -10,9 +11,10 @@ import (
 )
 
 // Dial returns a client of the etcd cluster at these endpoints. It does not wait for a connection: calls do.
-func Dial(endpoints []string, tls TLSFiles) (*clientv3.Client, error) {
+func Dial(endpoints []string, tls *tls.Config) (*clientv3.Client, error) {
 	cfg := clientv3.Config{
 		Endpoints:            endpoints,
+		TLS:                  tls,
 		DialKeepAliveTime:    30 * time.Second,
 		DialKeepAliveTimeout: 10 * time.Second,
 		// A store that comes back must not wait for the default back-off of up to two minutes.
@@ -26,18 +28,23 @@ func Dial(endpoints []string, tls TLSFiles) (*clientv3.Client, error) {
 			}),
 		},
 	}
-	if !tls.Empty() {
-		info := tls.info()
-		info.ClientCertAuth = false
-		c, err := info.ClientConfig()
-		if err != nil {
-			return nil, fmt.Errorf("reading the store's client certificate: %w", err)
-		}
-		cfg.TLS = c
-	}
 	client, err := clientv3.New(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("making a client of the store at %v: %w", endpoints, err)
 	}
 	return client, nil
+}
+
+// ClientConfig is the configuration that the files describe. They are read again for each connection.
+func (t TLSFiles) ClientConfig() (*tls.Config, error) {
+	if t.Empty() {
+		return nil, nil
+	}
+	info := t.info()
+	info.ClientCertAuth = false
+	c, err := info.ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("reading the certificates for the store: %w", err)
+	}
+	return c, nil
 }

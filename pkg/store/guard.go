@@ -58,9 +58,12 @@ type Guard struct {
 	// wake asks Run to look at once.
 	wake chan struct{}
 
+	// proved belongs to Run alone.
+	proved *Record
+
 	mu      sync.Mutex
 	blocked error
-	proved  *Record
+	id      string
 }
 
 // NewGuard guards the keys under prefix of a store. Schema is the newest schema that this program writes.
@@ -81,10 +84,23 @@ func (g *Guard) Check() error {
 	return g.blocked
 }
 
+// ID names the proved store; it is empty before there is one.
+func (g *Guard) ID() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.id
+}
+
 func (g *Guard) block(err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.blocked = err
+}
+
+func (g *Guard) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.blocked, g.id = nil, g.proved.ID
 }
 
 const (
@@ -121,7 +137,7 @@ func (g *Guard) Run(ctx context.Context) error {
 		case g.Check() != nil:
 			said = ""
 			logger.Info("The store is served", "id", g.proved.ID, "generation", g.proved.Generation, "revision", g.floor.Load())
-			g.block(nil)
+			g.open()
 		}
 		select {
 		case <-ctx.Done():

@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/component-base/logs"
 	logsapi "k8s.io/component-base/logs/api/v1"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/virtplane/virtplane/pkg/apiserver/options"
 )
+
+func init() { utilruntime.Must(logsapi.AddFeatureGates(utilfeature.DefaultMutableFeatureGate)) }
 
 // NewCommand makes the command; ctx ends with the first signal.
 func NewCommand(ctx context.Context) *cobra.Command {

@@ -4,18 +4,26 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/authorization/union"
 	openapinamer "k8s.io/apiserver/pkg/endpoints/openapi"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	genericfilters "k8s.io/apiserver/pkg/server/filters"
 	utilcompatibility "k8s.io/apiserver/pkg/util/compatibility"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
+	aggregator "k8s.io/kube-aggregator/pkg/client/clientset_generated/clientset"
+	"k8s.io/utils/clock"
 
 	"github.com/virtplane/virtplane/pkg/apiserver"
+	"github.com/virtplane/virtplane/pkg/apiserver/authz"
+	"github.com/virtplane/virtplane/pkg/apiserver/certs"
+	"github.com/virtplane/virtplane/pkg/apiserver/registration"
 	"github.com/virtplane/virtplane/pkg/apiserver/scheme"
 	"github.com/virtplane/virtplane/pkg/apiserver/storage"
 	"github.com/virtplane/virtplane/pkg/generated/openapi"
@@ -57,8 +65,39 @@ func (o *Options) Config(ctx context.Context) (*apiserver.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	services, err := aggregator.NewForConfig(generic.ClientConfig)
+	if err != nil {
+		return nil, err
+	}
+	meta, err := metadata.NewForConfig(generic.ClientConfig)
+	if err != nil {
+		return nil, err
+	}
 
-	opened, err := o.Store.open(ctx)
+	agents := authz.NewNodeAgents(o.Namespace)
+	generic.Authentication.Authenticator = authz.FrontProxy(generic.Authentication.RequestHeaderConfig, generic.Authentication.Authenticator)
+	delegated := generic.Authorization.Authorizer
+	review, err := union.New(
+		union.NamedAuthorizer{AuthorizerName: "virtplane.io/nodes", Authorizer: agents.Authorizer()},
+		union.NamedAuthorizer{AuthorizerName: "virtplane.io/delegated", Authorizer: delegated},
+	)
+	if err != nil {
+		return nil, err
+	}
+	generic.Authorization.Authorizer, err = union.New(
+		union.NamedAuthorizer{AuthorizerName: "virtplane.io/nodes", Authorizer: agents.Authorizer()},
+		union.NamedAuthorizer{AuthorizerName: "virtplane.io/front-proxy", Authorizer: authz.Reviewed()},
+		union.NamedAuthorizer{AuthorizerName: "virtplane.io/delegated", Authorizer: delegated},
+	)
+	if err != nil {
+		return nil, err
+	}
+
+	source := certs.NewSource(host, o.Namespace, o.Certificates, generic.SecureServing.Cert)
+	if !o.ownCertificate() {
+		generic.SecureServing.Cert = source
+	}
+	opened, err := o.Store.open(ctx, source)
 	if err != nil {
 		return nil, err
 	}
@@ -70,15 +109,35 @@ func (o *Options) Config(ctx context.Context) (*apiserver.Config, error) {
 			Service:   o.Service,
 			Store:     opened,
 			Guard:     store.NewGuard(opened.Client.KV, o.Store.Prefix, storage.SchemaVersion, store.NewConfigMapAnchor(host, o.Namespace)),
+			Agents:    agents,
+			Review:    review,
+			NodePort:  o.NodePort,
+			Source:    source,
+			Manager:   &certs.Manager{Client: host, Namespace: o.Namespace, Service: o.Service, Policy: o.Certificates, Clock: clock.RealClock{}},
+			Register:  o.Register,
+			Registrar: &registration.Registrar{
+				Services:  services.ApiregistrationV1().APIServices(),
+				Metadata:  meta,
+				Versions:  apiserver.Versions,
+				Namespace: o.Namespace,
+				Service:   o.Service,
+			},
 		},
 	}, nil
 }
 
 // open starts the embedded store, or makes a client of the one at --etcd-servers.
-func (o *StoreOptions) open(ctx context.Context) (apiserver.Store, error) {
+func (o *StoreOptions) open(ctx context.Context, source *certs.Source) (apiserver.Store, error) {
 	s := apiserver.Store{Prefix: o.Prefix, Compaction: o.Compaction}
 	if o.Embedded == "" {
-		client, err := store.Dial(o.Servers, o.TLS)
+		config, err := o.TLS.ClientConfig()
+		if err != nil {
+			return s, err
+		}
+		if config == nil && strings.HasPrefix(o.Servers[0], "https://") {
+			config = source.StoreTLS() // members of our own
+		}
+		client, err := store.Dial(o.Servers, config)
 		if err != nil {
 			return s, err
 		}

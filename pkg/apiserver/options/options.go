@@ -14,6 +14,7 @@ import (
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	genericoptions "k8s.io/apiserver/pkg/server/options"
 
+	"github.com/virtplane/virtplane/pkg/apiserver/certs"
 	"github.com/virtplane/virtplane/pkg/apiserver/storage"
 	"github.com/virtplane/virtplane/pkg/store"
 )
@@ -26,6 +27,12 @@ type Options struct {
 	Namespace string
 	// Service is the name of the Service in front of virt-api.
 	Service string
+	// NodePort is where agents of nodes serve.
+	NodePort int
+	// Certificates says how long certificates live.
+	Certificates certs.Policy
+	// Register keeps our APIServices.
+	Register bool
 	// ShutdownDelay keeps serving while clients and proxies learn that this replica goes away.
 	ShutdownDelay time.Duration
 }
@@ -44,10 +51,13 @@ type StoreOptions struct {
 func New() *Options {
 	o := &Options{
 		// The store is ours to open: the generic options would wait for it, and give up.
-		Recommended: genericoptions.NewRecommendedOptions(storage.DefaultPrefix, nil),
-		Store:       StoreOptions{Prefix: storage.DefaultPrefix, Compaction: 5 * time.Minute, QuotaBytes: store.DefaultQuotaBytes},
-		Namespace:   ownNamespace(),
-		Service:     "virt-api",
+		Recommended:  genericoptions.NewRecommendedOptions(storage.DefaultPrefix, nil),
+		Store:        StoreOptions{Prefix: storage.DefaultPrefix, Compaction: 5 * time.Minute, QuotaBytes: store.DefaultQuotaBytes},
+		Namespace:    ownNamespace(),
+		Service:      "virt-api",
+		NodePort:     8186,
+		Certificates: certs.DefaultPolicy,
+		Register:     true,
 	}
 	o.Recommended.Etcd = nil
 	o.Recommended.SecureServing.BindPort = 8443
@@ -56,6 +66,7 @@ func New() *Options {
 	o.Recommended.Features.EnableProfiling = false
 	o.Recommended.EgressSelector = nil
 	addQuota(o.Recommended.Admission)
+	addNodes(o)
 	return o
 }
 
@@ -78,6 +89,10 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	o.Store.AddFlags(fs)
 	fs.StringVar(&o.Namespace, "namespace", o.Namespace, "Namespace in which the components run and keep what they share. By default that of the pod.")
 	fs.StringVar(&o.Service, "service", o.Service, "Name of the Service in front of virt-api, in --namespace.")
+	fs.IntVar(&o.NodePort, "node-port", o.NodePort, "Port on which virt-handler serves on each node.")
+	fs.DurationVar(&o.Certificates.Leaf, "certificate-validity", o.Certificates.Leaf, "Life of the certificates of virt-api, of the store's members and of nodes. They are renewed after half of it.")
+	fs.DurationVar(&o.Certificates.Authority, "ca-validity", o.Certificates.Authority, "Life of the authority that signs those certificates. Its successor is made after half of it.")
+	fs.BoolVar(&o.Register, "register", o.Register, "Create the APIServices of our groups and keep them pointing at --service, with the authority's certificate. Set it to false, and --tls-cert-file, to do that otherwise.")
 	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay-duration", o.ShutdownDelay,
 		"How long to go on serving after the signal to stop, not ready any more, until clients and proxies have learned that this replica goes away.")
 }
@@ -102,6 +117,11 @@ func (o *Options) Complete() error {
 	return nil
 }
 
+// ownCertificate is true when the installation brings its own serving certificate.
+func (o *Options) ownCertificate() bool {
+	return o.Recommended.SecureServing.ServerCert.CertKey.CertFile != ""
+}
+
 // Validate names everything that is wrong.
 func (o *Options) Validate() error {
 	errs := o.Recommended.Validate()
@@ -111,6 +131,18 @@ func (o *Options) Validate() error {
 	}
 	if o.Service == "" {
 		errs = append(errs, errors.New("--service must be set"))
+	}
+	if o.NodePort < 1 || o.NodePort > 65535 {
+		errs = append(errs, fmt.Errorf("--node-port must be between 1 and 65535, but is %d", o.NodePort))
+	}
+	if o.Certificates.Leaf < time.Minute {
+		errs = append(errs, fmt.Errorf("--certificate-validity must be at least a minute, but is %v", o.Certificates.Leaf))
+	}
+	if o.Certificates.Authority < 4*o.Certificates.Leaf {
+		errs = append(errs, fmt.Errorf("--ca-validity must be at least four times --certificate-validity, but is %v", o.Certificates.Authority))
+	}
+	if o.ownCertificate() && o.Register {
+		errs = append(errs, errors.New("--register writes the authority of our own certificates into the APIServices: set it to false to use --tls-cert-file"))
 	}
 	if o.ShutdownDelay < 0 {
 		errs = append(errs, fmt.Errorf("--shutdown-delay-duration must not be negative, but is %v", o.ShutdownDelay))

@@ -7,6 +7,9 @@ import (
 	quota "k8s.io/apiserver/pkg/quota/v1"
 	"k8s.io/apiserver/pkg/quota/v1/generic"
 	genericoptions "k8s.io/apiserver/pkg/server/options"
+
+	"github.com/virtplane/virtplane/pkg/apiserver/admission/virtnode"
+	"github.com/virtplane/virtplane/pkg/apiserver/authz"
 )
 
 // addQuota turns on quotas of object counts (count/virtualmachines.kubevirt.io).
@@ -14,6 +17,12 @@ func addQuota(o *genericoptions.AdmissionOptions) {
 	resourcequota.Register(o.Plugins)
 	// Last: what another plugin refuses must not be counted.
 	o.RecommendedPluginOrder = append(o.RecommendedPluginOrder, resourcequota.PluginName)
+}
+
+// addNodes keeps the agents of nodes to their nodes.
+func addNodes(o *Options) {
+	virtnode.Register(o.Recommended.Admission.Plugins, func() virtnode.Node { return authz.NewNodeAgents(o.Namespace).Node })
+	o.Recommended.Admission.RecommendedPluginOrder = append([]string{virtnode.PluginName}, o.Recommended.Admission.RecommendedPluginOrder...)
 }
 
 // quotaInitializer configures the plugin: every resource is counted, none is left out.

@@ -1,0 +1,237 @@
+package harness
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/virtplane/virtplane/test/cluster/build"
+	"github.com/virtplane/virtplane/test/cluster/pki"
+)
+
+// Ports of the host cluster's programs, in the test's own namespace.
+const (
+	etcdPort      = 2379
+	apiserverPort = 6443
+)
+
+// Host is the cluster that our API server is part of.
+type Host struct {
+	// Dir holds data, certificates and logs.
+	Dir string
+	// Admin may do everything.
+	Admin *rest.Config
+	// Kubectl is the path of the program.
+	Kubectl string
+	// APIServer is the running kube-apiserver.
+	APIServer *Process
+
+	programs   programs
+	etcd, kcm  *Process
+	authority  *pki.Authority
+	ca         pki.Pair
+	adminFile  string
+	serviceKey string
+}
+
+type programs struct{ kubernetes, etcd string }
+
+// ensurePrograms builds what the machine's cache does not have.
+func ensurePrograms(ctx context.Context, root string, log io.Writer) (programs, error) {
+	dir, err := build.DefaultDir()
+	if err != nil {
+		return programs{}, err
+	}
+	cache := build.Cache{Dir: dir, Programs: filepath.Join(root, "test", "cluster", "programs")}
+	var p programs
+	for _, m := range build.Modules {
+		var into *string
+		switch m.Name {
+		case "kubernetes":
+			into = &p.kubernetes
+		case "etcd":
+			into = &p.etcd
+		default:
+			continue
+		}
+		r, err := cache.Build(ctx, m, log)
+		if err != nil {
+			return p, err
+		}
+		*into = r.Dir
+	}
+	return p, nil
+}
+
+func startHost(ctx context.Context, dir string, p programs) (_ *Host, err error) {
+	h := &Host{Dir: dir, programs: p, Kubectl: filepath.Join(p.kubernetes, "kubectl")}
+	defer func() {
+		if err != nil {
+			h.Stop()
+		}
+	}()
+	if err := h.writeFiles(); err != nil {
+		return nil, err
+	}
+	etcdURL := fmt.Sprintf("http://127.0.0.1:%d", etcdPort)
+	h.etcd, err = startProcess(dir, "etcd", filepath.Join(p.etcd, "etcd"), []string{
+		"--name=host", "--data-dir=" + filepath.Join(dir, "etcd"), "--unsafe-no-fsync", "--log-level=warn",
+		"--listen-client-urls=" + etcdURL, "--advertise-client-urls=" + etcdURL,
+		"--listen-peer-urls=http://127.0.0.1:2380", "--initial-advertise-peer-urls=http://127.0.0.1:2380",
+		"--initial-cluster=host=http://127.0.0.1:2380",
+	}, nil)
+	if err != nil {
+		return nil, err
+	}
+	h.APIServer, err = startProcess(dir, "kube-apiserver", filepath.Join(p.kubernetes, "kube-apiserver"), []string{
+		"--etcd-servers=" + etcdURL,
+		"--advertise-address=" + Address,
+		fmt.Sprintf("--secure-port=%d", apiserverPort),
+		"--service-cluster-ip-range=10.96.0.0/24",
+		"--authorization-mode=RBAC",
+		"--client-ca-file=" + h.pki("ca.crt"),
+		"--tls-cert-file=" + h.pki("apiserver.crt"),
+		"--tls-private-key-file=" + h.pki("apiserver.key"),
+		"--service-account-issuer=https://kubernetes.default.svc",
+		"--service-account-key-file=" + h.pki("sa.pub"),
+		"--service-account-signing-key-file=" + h.pki("sa.key"),
+		"--enable-aggregator-routing=true",
+		"--proxy-client-cert-file=" + h.pki("front-proxy-client.crt"),
+		"--proxy-client-key-file=" + h.pki("front-proxy-client.key"),
+		"--requestheader-client-ca-file=" + h.pki("front-proxy-ca.crt"),
+		"--requestheader-allowed-names=front-proxy-client",
+		"--requestheader-username-headers=X-Remote-User",
+		"--requestheader-uid-headers=X-Remote-Uid",
+		"--requestheader-group-headers=X-Remote-Group",
+		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--profiling=false",
+	}, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.APIServer.wait(time.Minute, "readiness", h.get("/readyz")); err != nil {
+		return nil, err
+	}
+	h.kcm, err = startProcess(dir, "kube-controller-manager", filepath.Join(p.kubernetes, "kube-controller-manager"), []string{
+		"--kubeconfig=" + h.adminFile,
+		"--leader-elect=false",
+		"--use-service-account-credentials=false",
+		"--root-ca-file=" + h.pki("ca.crt"),
+		"--service-account-private-key-file=" + h.pki("sa.key"),
+		// What depends on the API's kinds: namespaces end, quotas count, owners take their own along.
+		"--controllers=namespace-controller,resourcequota-controller,garbage-collector-controller,serviceaccount-controller,root-ca-certificate-publisher-controller,clusterrole-aggregation-controller",
+		"--concurrent-gc-syncs=2",
+		"--profiling=false",
+		"--v=2",
+	}, nil)
+	return h, err
+}
+
+func (h *Host) pki(file string) string { return filepath.Join(h.Dir, "pki", file) }
+
+func (h *Host) writeFiles() error {
+	dir := filepath.Join(h.Dir, "pki")
+	var err error
+	if h.authority, h.ca, err = pki.NewAuthority("host"); err != nil {
+		return err
+	}
+	front, frontPair, err := pki.NewAuthority("host-front-proxy")
+	if err != nil {
+		return err
+	}
+	if err := h.ca.Write(dir, "ca"); err != nil {
+		return err
+	}
+	if err := frontPair.Write(dir, "front-proxy-ca"); err != nil {
+		return err
+	}
+	server, err := h.authority.Sign(pki.Request{Name: "kube-apiserver", Hosts: []string{"localhost", "127.0.0.1", Address, "10.96.0.1", "kubernetes.default.svc"}})
+	if err != nil {
+		return err
+	}
+	if err := server.Write(dir, "apiserver"); err != nil {
+		return err
+	}
+	proxy, err := front.Sign(pki.Request{Name: "front-proxy-client"})
+	if err != nil {
+		return err
+	}
+	if err := proxy.Write(dir, "front-proxy-client"); err != nil {
+		return err
+	}
+	private, public, err := pki.NewKeyPair()
+	if err != nil {
+		return err
+	}
+	for file, b := range map[string][]byte{"sa.key": private, "sa.pub": public} {
+		if err := os.WriteFile(filepath.Join(dir, file), b, 0o600); err != nil {
+			return err
+		}
+	}
+	h.adminFile = filepath.Join(h.Dir, "admin.kubeconfig")
+	h.Admin, err = h.user(h.adminFile, "admin", "system:masters")
+	return err
+}
+
+// url is kube-apiserver's address.
+func (h *Host) url() string { return fmt.Sprintf("https://%s:%d", Address, apiserverPort) }
+
+// user writes a kubeconfig for a user with a certificate.
+func (h *Host) user(file, name string, groups ...string) (*rest.Config, error) {
+	pair, err := h.authority.Sign(pki.Request{Name: name, Groups: groups})
+	if err != nil {
+		return nil, err
+	}
+	b, err := pki.Kubeconfig("host", h.url(), name, h.ca.Cert, pair)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		return nil, err
+	}
+	c, err := clientcmd.RESTConfigFromKubeConfig(b)
+	if err != nil {
+		return nil, err
+	}
+	c.QPS = -1
+	return c, nil
+}
+
+// User returns the configuration of an ordinary user in these groups.
+func (h *Host) User(name string, groups ...string) (*rest.Config, error) {
+	return h.user(filepath.Join(h.Dir, name+".kubeconfig"), name, groups...)
+}
+
+// get returns a check that a path of kube-apiserver answers 200.
+func (h *Host) get(path string) func() error {
+	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	return func() error {
+		resp, err := client.Get(h.url() + path)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+			return fmt.Errorf("%s: %s", resp.Status, b)
+		}
+		return nil
+	}
+}
+
+// Stop ends the host cluster.
+func (h *Host) Stop() {
+	for _, p := range []*Process{h.kcm, h.APIServer, h.etcd} {
+		if p != nil {
+			p.Kill()
+		}
+	}
+}

@@ -1,0 +1,109 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Main runs a package's tests beside a host cluster. Call it from TestMain; start is given the running cluster.
+func Main(m *testing.M, start func(ctx context.Context, h *Host) (stop func(), err error)) {
+	if !Inside() {
+		code, err := outside()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "harness:", err)
+		}
+		os.Exit(code)
+	}
+	code, err := inside(m, start)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "harness:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// outside builds what the tests need, with the machine's network, and then enters the namespaces.
+func outside() (int, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 25*time.Minute)
+	defer cancel()
+	root, err := moduleRoot(ctx)
+	if err != nil {
+		return 1, err
+	}
+	if _, err := ensurePrograms(ctx, root, os.Stderr); err != nil {
+		return 1, err
+	}
+	dir, err := os.MkdirTemp("", "virtplane-integration-")
+	if err != nil {
+		return 1, err
+	}
+	if err := buildOurs(ctx, root, dir); err != nil {
+		return 1, err
+	}
+	if err := os.Setenv(dirEnv, dir); err != nil {
+		return 1, err
+	}
+	code, err := enter()
+	if code != 0 {
+		return code, errors.Join(err, fmt.Errorf("the programs' logs are in %s", filepath.Join(dir, "logs")))
+	}
+	return 0, errors.Join(err, os.RemoveAll(dir))
+}
+
+const dirEnv = "VIRTPLANE_INTEGRATION_DIR"
+
+func inside(m *testing.M, start func(context.Context, *Host) (func(), error)) (int, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	root, err := moduleRoot(ctx)
+	if err != nil {
+		return 1, err
+	}
+	p, err := ensurePrograms(ctx, root, os.Stderr)
+	if err != nil {
+		return 1, err
+	}
+	if err := furnish(); err != nil {
+		return 1, err
+	}
+	h, err := startHost(ctx, os.Getenv(dirEnv), p)
+	if err != nil {
+		return 1, err
+	}
+	defer h.Stop()
+	stop, err := start(ctx, h)
+	if err != nil {
+		return 1, err
+	}
+	defer stop()
+	return m.Run(), nil
+}
+
+func moduleRoot(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", fmt.Errorf("finding the module's root: %w", err)
+	}
+	return filepath.Dir(strings.TrimSpace(string(out))), nil
+}
+
+// buildOurs builds our programs into dir/bin; race-checked when the test is.
+func buildOurs(ctx context.Context, root, dir string) error {
+	args := []string{"build", "-o", filepath.Join(dir, "bin") + "/"}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/virt-api")...)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building our programs: %w\n%s", err, out)
+	}
+	return nil
+}
