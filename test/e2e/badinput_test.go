@@ -1,0 +1,147 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/test/e2e/harness"
+	"github.com/virtplane/virtplane/test/image"
+	"github.com/virtplane/virtplane/test/spec"
+)
+
+const badRegistry = "registry.virtplane.local:5000/virtplane/test-"
+
+// diskImage makes a disk with qemu-img and returns its path.
+func diskImage(t *testing.T, args ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "disk.img")
+	cmd := exec.Command("qemu-img", append([]string{"create", "-q"}, append(args[:len(args)-1], path, args[len(args)-1])...)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("qemu-img: %v\n%s", err, out)
+	}
+	return path
+}
+
+// load builds an image of these files and loads it into the cluster.
+func load(t *testing.T, name string, files ...image.File) string {
+	t.Helper()
+	ref := badRegistry + name + ":devel"
+	archive := filepath.Join(t.TempDir(), name+".tar")
+	if _, err := image.Build(image.Spec{Ref: ref, Files: files}, archive); err != nil {
+		t.Fatal(err)
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("go", "run", "./test/cluster/cmd/cluster", "load-image", archive)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("loading %s: %v\n%s", ref, err, out)
+	}
+	return ref
+}
+
+// TestBadDisks gives machines what cannot work and wants each to end in a condition and an event that say so.
+func TestBadDisks(t *testing.T) {
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	disk := func(path, source string) image.File {
+		return image.File{Path: path, Mode: 0o440, UID: 107, GID: 107, Source: source}
+	}
+	small := diskImage(t, "-f", "raw", "1M")
+	backing := diskImage(t, "-f", "qcow2", "-b", small, "-F", "raw", "1M")
+	huge := diskImage(t, "-f", "qcow2", "2T")
+	cases := []struct{ name, image, volume, want string }{
+		{name: "missing-image", image: "registry.virtplane.local:5000/virtplane/does-not-exist:devel", want: "does-not-exist"},
+		{name: "no-disk-folder", image: load(t, "no-disk", image.File{Path: "/readme", Content: []byte("x")}), want: "/disk"},
+		{name: "two-disks", image: load(t, "two-disks", disk("/disk/a.img", small), disk("/disk/b.img", small)), want: "exactly one"},
+		{name: "backing-file", image: load(t, "backing", disk("/disk/disk.qcow2", backing)), want: "backing file"},
+		{name: "too-large", image: load(t, "huge", disk("/disk/disk.qcow2", huge)), want: "limit"},
+		{name: "unknown-format", image: load(t, "vmdk", disk("/disk/disk.vmdk", diskImage(t, "-f", "vmdk", "1M"))), want: "format"},
+		{name: "missing-claim", volume: "persistentVolumeClaim: {claimName: nowhere}", want: "nowhere"},
+		{name: "missing-secret-key", volume: "cloudInitNoCloud: {secretRef: {name: empty}}", want: "userdata"},
+	}
+	c.Apply(t, ns, "apiVersion: v1\nkind: Secret\nmetadata: {name: empty}\nstringData: {other: x}\n")
+	for _, tc := range cases {
+		vmi := harness.Instance{}
+		manifest := vmi.VMI(tc.name)
+		if tc.volume != "" {
+			manifest = harness.Instance{Disks: "- name: bad\n  disk: {bus: virtio}", Volumes: "- name: bad\n  " + tc.volume}.VMI(tc.name)
+		} else {
+			manifest = strings.ReplaceAll(manifest, harness.TinyImage, tc.image)
+		}
+		c.Apply(t, ns, manifest)
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			c.WaitVMI(t, ns, tc.name, "explained by a condition that says "+tc.want, 90*time.Second, func(vmi *virtv1.VirtualMachineInstance) bool {
+				if vmi == nil {
+					return false
+				}
+				for _, cond := range vmi.Status.Conditions {
+					if strings.Contains(cond.Message, tc.want) {
+						return true
+					}
+				}
+				return false
+			})
+			deadline := time.Now().Add(20 * time.Second)
+			for {
+				out := c.Kubectl(t, "", "-n", ns, "get", "events", "--field-selector", "involvedObject.name="+tc.name+",type=Warning", "-o", "custom-columns=:.message,:.note")
+				if strings.Contains(out, tc.want) {
+					break
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("no warning event says %q:\n%s", tc.want, out)
+				}
+				time.Sleep(time.Second)
+			}
+		})
+	}
+	t.Run("all can be deleted", func(t *testing.T) {
+		c.Kubectl(t, "", "-n", ns, "delete", "vmi", "--all", "--timeout=90s")
+	})
+	spec.Covers(t, "P3-CDISK-07", "P3-CDISK-08")
+}
+
+// TestUnschedulable wants a machine that no node can take to say so.
+func TestUnschedulable(t *testing.T) {
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	c.Apply(t, ns, harness.Instance{Extra: "nodeSelector: {no/such: node}\n"}.VM("lost", "Always"))
+	vm := c.WaitVM(t, ns, "lost", "ErrorUnschedulable", time.Minute, printable("ErrorUnschedulable"))
+	for _, cond := range vm.Status.Conditions {
+		if cond.Type == virtv1.VirtualMachineReady && !strings.Contains(cond.Message, "nodes are available") {
+			t.Errorf("the Ready condition does not say why: %+v", cond)
+		}
+	}
+}
+
+// TestRefusals sends what the API must refuse, with a message that names the field.
+func TestRefusals(t *testing.T) {
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	good := harness.Instance{}.VM("x", "Always")
+	for _, tc := range []struct{ name, manifest, want string }{
+		{"both running and runStrategy", strings.Replace(good, "runStrategy: Always", "runStrategy: Always\n  running: true", 1), "mutually exclusive"},
+		{"unknown strategy", strings.Replace(good, "Always", "Sometimes", 1), "spec.runStrategy"},
+		{"disk without volume", strings.Replace(good, "- name: root\n          disk", "- name: other\n          disk", 1), "other"},
+		{"no name", strings.Replace(good, "{name: x}", "{labels: {a: b}}", 1), "name"},
+		{"misspelt field", strings.Replace(good, "runStrategy:", "RunStrategi:", 1), "unknown field"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			out, err := c.TryKubectl(t, tc.manifest, "-n", ns, "create", "-f", "-")
+			if err == nil || !strings.Contains(out, tc.want) {
+				t.Errorf("error %v, want it to say %q:\n%s", err, tc.want, out)
+			}
+		})
+	}
+	spec.Covers(t, "P1-RUN-01", "P2-STATE-13", "P2-X-07", "P1-RUN-08")
+}

@@ -1,0 +1,110 @@
+package e2e
+
+import (
+	"errors"
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/test/e2e/harness"
+	"github.com/virtplane/virtplane/test/spec"
+	"github.com/virtplane/virtplane/test/wire"
+)
+
+// TestConsole opens the console in both groups and versions, lets it idle for longer than any proxy allows a silent
+// stream, and lets a second client take it over.
+func TestConsole(t *testing.T) {
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	c.Apply(t, ns, harness.Instance{}.VMI("talk"))
+	c.Apply(t, ns, harness.Instance{Extra: "nodeSelector: {no/such: node}\n"}.VMI("waits"))
+	path := func(version, name string) string {
+		return wire.Subresource(version, ns, "virtualmachineinstances", name, "console")
+	}
+	c.WaitVMI(t, ns, "talk", "running", harness.BootLimit, harness.Running)
+
+	t.Run("refused before the guest runs", func(t *testing.T) {
+		for name, want := range map[string]int{"waits": http.StatusBadRequest, "nobody": http.StatusNotFound} {
+			_, err := c.Wire.Stream(t.Context(), path("v1", name))
+			var refused *wire.Refused
+			if !errors.As(err, &refused) || refused.Code != want || refused.Status.Message == "" {
+				t.Errorf("console of %s: %v, want %d with a message", name, err, want)
+			}
+		}
+	})
+	t.Run("all ways in", func(t *testing.T) {
+		for _, p := range []string{path("v1", "talk"), path("v1alpha3", "talk"), "/apis/kubevirt.io/v1/namespaces/" + ns + "/virtualmachineinstances/talk/console"} {
+			conn, err := c.Wire.Stream(t.Context(), p)
+			if err != nil {
+				t.Errorf("%s: %v", p, err)
+				continue
+			}
+			conn.Close()
+		}
+	})
+	t.Run("an idle console lives", func(t *testing.T) {
+		console := c.Console(t, ns, "talk")
+		harness.Shell(t, console)
+		time.Sleep(90 * time.Second) // longer than the minute after which silent requests are cut
+		if got := harness.Run(t, console, "echo still here"); got != "still here" {
+			t.Errorf("after idling the guest says %q", got)
+		}
+		second := c.Console(t, ns, "talk")
+		harness.Shell(t, second)
+		if got := harness.Run(t, second, "echo mine"); got != "mine" {
+			t.Errorf("the second client gets %q", got)
+		}
+		if _, err := console.Run(t.Context(), "echo lost"); err == nil {
+			t.Error("the first client still has the console")
+		}
+	})
+	t.Run("virtctl", func(t *testing.T) {
+		out, _ := exec.CommandContext(t.Context(), "bash", "-c", "(sleep 2; printf '\\recho from-virt\"\"ctl\\r'; sleep 3; printf '\\x1d') | kubectl virt console talk -n "+ns).CombinedOutput()
+		if !strings.Contains(string(out), "from-virtctl") || !strings.Contains(string(out), "Successfully connected to talk console") {
+			t.Errorf("virtctl shows:\n%s", out)
+		}
+		spec.Covers(t, "P1-VCTL-13", "P2-VMI-04")
+	})
+	t.Run("a read-only user has no console", func(t *testing.T) {
+		c.Kubectl(t, "", "-n", ns, "create", "serviceaccount", "viewer")
+		c.Kubectl(t, "", "-n", ns, "create", "rolebinding", "viewer", "--clusterrole=view", "--serviceaccount="+ns+":viewer")
+		if out, err := c.TryKubectl(t, "", "-n", ns, "get", "vmi", "talk", "--as=system:serviceaccount:"+ns+":viewer"); err != nil {
+			t.Errorf("a viewer cannot see the instance: %s", out)
+		}
+		for _, verb := range []string{"get", "create"} {
+			out, err := c.TryKubectl(t, "", "-n", ns, "auth", "can-i", verb, "virtualmachineinstances/console", "--as=system:serviceaccount:"+ns+":viewer")
+			if err == nil {
+				t.Errorf("a viewer may %s consoles: %s", verb, out)
+			}
+		}
+	})
+}
+
+// TestKubectlShapes shows the tables and names that users and scripts rely on.
+func TestKubectlShapes(t *testing.T) {
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	c.Apply(t, ns, harness.Instance{}.VM("shape", "Always"))
+	vmi := c.WaitVMI(t, ns, "shape", "running", harness.BootLimit, harness.Running)
+	c.WaitVM(t, ns, "shape", "Running", time.Minute, printable("Running"))
+	for args, want := range map[string]string{
+		"get vm":                             "NAME AGE STATUS READY",
+		"get vmi":                            "NAME AGE PHASE IP NODENAME READY",
+		"get vmis -o wide":                   "NAME AGE PHASE IP NODENAME READY LIVE-MIGRATABLE PAUSED",
+		"get virtualmachineinstance -o name": "virtualmachineinstance.kubevirt.io/shape",
+		"explain vm.spec.runStrategy":        "FIELD: runStrategy",
+		"get vmi --field-selector status.nodeName=" + vmi.Status.NodeName + " -o name": "virtualmachineinstance.kubevirt.io/shape",
+	} {
+		out := c.Kubectl(t, "", append([]string{"-n", ns}, strings.Fields(args)...)...)
+		if got := strings.Join(strings.Fields(out), " "); !strings.Contains(got, want) {
+			t.Errorf("kubectl %s prints\n%swant %q", args, out, want)
+		}
+	}
+	if vmi.Status.Phase != virtv1.Running {
+		t.Errorf("phase %s", vmi.Status.Phase)
+	}
+	spec.Covers(t, "P2-VMI-01", "P2-VMI-08", "P2-VMI-17", "P2-X-01")
+}
