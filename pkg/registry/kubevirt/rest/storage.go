@@ -13,6 +13,10 @@ import (
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/registry/environment"
+	configurationstorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/configuration/storage"
+	migrationstorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/migration/storage"
+	presetstorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/preset/storage"
+	replicasetstorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/replicaset/storage"
 	vmstorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/virtualmachine/storage"
 	vmistorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/virtualmachineinstance/storage"
 	"github.com/virtplane/virtplane/pkg/registry/store"
@@ -30,6 +34,14 @@ type Stores struct {
 	VirtualMachineStatus         *store.StatusREST
 	VirtualMachineInstances      *store.REST
 	VirtualMachineInstanceStatus *store.StatusREST
+	Migrations                   *store.REST
+	MigrationStatus              *store.StatusREST
+	ReplicaSets                  *store.REST
+	ReplicaSetStatus             *store.StatusREST
+	ReplicaSetScale              *replicasetstorage.ScaleREST
+	Presets                      *store.REST
+	KubeVirts                    *store.REST
+	KubeVirtStatus               *store.StatusREST
 }
 
 // NewStores prepares the stores; the first provider that installs its group builds them.
@@ -45,7 +57,19 @@ func (s *Stores) make(scheme *runtime.Scheme, options generic.RESTOptionsGetter)
 	if s.VirtualMachines, s.VirtualMachineStatus, err = vmstorage.New(scheme, s.Environment, options); err != nil {
 		return err
 	}
-	s.VirtualMachineInstances, s.VirtualMachineInstanceStatus, err = vmistorage.New(scheme, s.Environment, options)
+	if s.VirtualMachineInstances, s.VirtualMachineInstanceStatus, err = vmistorage.New(scheme, s.Environment, options); err != nil {
+		return err
+	}
+	if s.Migrations, s.MigrationStatus, err = migrationstorage.New(scheme, s.Environment.Clock, options); err != nil {
+		return err
+	}
+	if s.ReplicaSets, s.ReplicaSetStatus, s.ReplicaSetScale, err = replicasetstorage.New(scheme, s.Environment, options); err != nil {
+		return err
+	}
+	if s.Presets, err = presetstorage.New(scheme, s.Environment, options); err != nil {
+		return err
+	}
+	s.KubeVirts, s.KubeVirtStatus, err = configurationstorage.New(scheme, options)
 	return err
 }
 
@@ -77,5 +101,14 @@ func (p StorageProvider) resources() map[string]rest.Storage {
 		"virtualmachines/status":         s.VirtualMachineStatus,
 		"virtualmachineinstances":        s.VirtualMachineInstances,
 		"virtualmachineinstances/status": s.VirtualMachineInstanceStatus,
+
+		"virtualmachineinstancemigrations":         s.Migrations,
+		"virtualmachineinstancemigrations/status":  s.MigrationStatus,
+		"virtualmachineinstancereplicasets":        s.ReplicaSets,
+		"virtualmachineinstancereplicasets/status": s.ReplicaSetStatus,
+		"virtualmachineinstancereplicasets/scale":  s.ReplicaSetScale,
+		"virtualmachineinstancepresets":            s.Presets,
+		"kubevirts":                                s.KubeVirts,
+		"kubevirts/status":                         s.KubeVirtStatus,
 	}
 }

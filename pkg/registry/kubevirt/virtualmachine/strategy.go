@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/registry/rest"
-	"k8s.io/apiserver/pkg/storage/names"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
@@ -23,8 +22,7 @@ import (
 
 // Strategy is the policy of the main endpoint.
 type Strategy struct {
-	runtime.ObjectTyper
-	names.NameGenerator
+	strategy.Base
 	env environment.Environment
 }
 
@@ -37,20 +35,7 @@ var (
 
 // NewStrategy makes the policy; typer tells the kinds of an object.
 func NewStrategy(typer runtime.ObjectTyper, env environment.Environment) Strategy {
-	return Strategy{ObjectTyper: typer, NameGenerator: names.SimpleNameGenerator, env: env}
-}
-
-// NamespaceScoped is true.
-func (Strategy) NamespaceScoped() bool { return true }
-
-// DefaultGarbageCollectionPolicy deletes the instance with its machine (row P2-VMI-06).
-func (Strategy) DefaultGarbageCollectionPolicy(context.Context) rest.GarbageCollectionPolicy {
-	return rest.DeleteDependents
-}
-
-// GetResetFields names what the main endpoint ignores.
-func (Strategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
-	return strategy.Reset("status")
+	return Strategy{strategy.NewBase(typer), env}
 }
 
 // PrepareForCreate starts the object without status, at its first generation, held by the controller's finalizer.
@@ -70,15 +55,6 @@ func (s Strategy) Validate(ctx context.Context, obj runtime.Object) field.ErrorL
 func (s Strategy) WarningsOnCreate(ctx context.Context, obj runtime.Object) []string {
 	return validation.VirtualMachineWarnings(obj.(*virtv1.VirtualMachine), s.templates(ctx))
 }
-
-// Canonicalize changes nothing.
-func (Strategy) Canonicalize(runtime.Object) {}
-
-// AllowCreateOnUpdate is false: an update of an object that is gone must not bring it back.
-func (Strategy) AllowCreateOnUpdate(context.Context) bool { return false }
-
-// AllowUnconditionalUpdate is false: two writers of a machine must notice one another.
-func (Strategy) AllowUnconditionalUpdate(context.Context) bool { return false }
 
 // PrepareForUpdate keeps the status, counts changes of the spec, and keeps the controller's finalizer until deletion.
 func (Strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {

@@ -13,8 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/registry/rest"
-	"k8s.io/apiserver/pkg/storage/names"
-	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/apis/kubevirt/validation"
@@ -24,8 +22,7 @@ import (
 
 // Strategy is the policy of the main endpoint.
 type Strategy struct {
-	runtime.ObjectTyper
-	names.NameGenerator
+	strategy.Base
 	env environment.Environment
 }
 
@@ -38,20 +35,7 @@ var (
 
 // NewStrategy makes the policy; typer tells the kinds of an object.
 func NewStrategy(typer runtime.ObjectTyper, env environment.Environment) Strategy {
-	return Strategy{ObjectTyper: typer, NameGenerator: names.SimpleNameGenerator, env: env}
-}
-
-// NamespaceScoped is true.
-func (Strategy) NamespaceScoped() bool { return true }
-
-// DefaultGarbageCollectionPolicy deletes the launcher pod with its instance.
-func (Strategy) DefaultGarbageCollectionPolicy(context.Context) rest.GarbageCollectionPolicy {
-	return rest.DeleteDependents
-}
-
-// GetResetFields names what the main endpoint ignores.
-func (Strategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
-	return strategy.Reset("status")
+	return Strategy{strategy.NewBase(typer), env}
 }
 
 // PrepareForCreate enters the first phase, holds the object until its guest is gone, and fills in the defaults that depend
@@ -74,18 +58,6 @@ func (s Strategy) Validate(ctx context.Context, obj runtime.Object) field.ErrorL
 	return validation.ValidateVirtualMachineInstance(obj.(*virtv1.VirtualMachineInstance), s.env.Validation(ctx))
 }
 
-// WarningsOnCreate has none.
-func (Strategy) WarningsOnCreate(context.Context, runtime.Object) []string { return nil }
-
-// Canonicalize changes nothing.
-func (Strategy) Canonicalize(runtime.Object) {}
-
-// AllowCreateOnUpdate is false: an update of an instance that is gone must not start another.
-func (Strategy) AllowCreateOnUpdate(context.Context) bool { return false }
-
-// AllowUnconditionalUpdate is false: two writers of an instance must notice one another.
-func (Strategy) AllowUnconditionalUpdate(context.Context) bool { return false }
-
 // PrepareForUpdate keeps the status and what mirrors it, counts changes of the spec, and keeps the finalizer until deletion.
 func (Strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	vmi, was := obj.(*virtv1.VirtualMachineInstance), old.(*virtv1.VirtualMachineInstance)
@@ -102,11 +74,6 @@ func (Strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 // ValidateUpdate checks a changed object.
 func (s Strategy) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
 	return validation.ValidateVirtualMachineInstanceUpdate(obj.(*virtv1.VirtualMachineInstance), old.(*virtv1.VirtualMachineInstance), s.env.Validation(ctx))
-}
-
-// WarningsOnUpdate has none.
-func (Strategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
-	return nil
 }
 
 // hold adds the finalizer under which virt-controller waits for the end of the guest.
