@@ -223,7 +223,7 @@ func docProblem(fsys fs.FS, names []string) string {
 	if pkgName == "main" {
 		begin = "Command "
 	}
-	if text := strings.Join(strings.Fields(doc.Text()), " "); !strings.HasPrefix(text, begin) || len(text) < 60 {
+	if text := strings.Join(strings.Fields(doc.Text()), " "); !strings.HasPrefix(text, begin) || len(text) < 40 {
 		return fmt.Sprintf("the doc comment must begin with %q and say the package's job: %q", begin, text)
 	}
 	return ""

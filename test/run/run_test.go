@@ -255,3 +255,33 @@ func TestRunRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestRepositorySkips keeps test/skips.txt true: each line names a test that exists.
+func TestRepositorySkips(t *testing.T) {
+	root, err := spec.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := readSkips(filepath.Join(root, "test", "skips.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list {
+		files, err := filepath.Glob(filepath.Join(root, e.pkg, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, _, _ := strings.Cut(e.test, "/")
+		found := false
+		for _, f := range files {
+			data, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = found || strings.Contains(string(data), "func "+name+"(")
+		}
+		if !found {
+			t.Errorf("test/skips.txt lists %s %s, which does not exist", e.pkg, e.test)
+		}
+	}
+}
