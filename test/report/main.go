@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/virtplane/virtplane/test/spec"
@@ -27,6 +28,8 @@ func run(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("spec-report", flag.ContinueOnError)
 	recordFile := flags.String("record", "auto", "judge by this record of a test run (JSON lines), or by the sources alone if empty; auto takes the last full run unless the rows or tests have changed since")
 	unmarked := flags.Bool("unmarked", false, "also list the rows that tests name although they are not marked covered or partly")
+	mark := flags.String("mark", "", "give the rows named as arguments this state, and report nothing")
+	note := flags.String("note", "", "with -mark: what is missing, waited for, or whose the rows are")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -37,6 +40,12 @@ func run(args []string, out io.Writer) error {
 	rows, err := spec.Load(root)
 	if err != nil {
 		return err
+	}
+	if *mark != "" {
+		return markRows(root, rows, spec.State(*mark), *note, flags.Args())
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("%v: rows are named only with -mark", flags.Args())
 	}
 	uses, err := spec.Uses(root)
 	if err != nil {
@@ -97,4 +106,26 @@ func lastRun(root string, rows []spec.Row, uses []spec.Use) string {
 		}
 	}
 	return file
+}
+
+// markRows edits the rows' files.
+func markRows(root string, rows []spec.Row, state spec.State, note string, ids []string) error {
+	for _, id := range ids {
+		i := slices.IndexFunc(rows, func(r spec.Row) bool { return r.ID == id })
+		if i < 0 {
+			return fmt.Errorf("no row %s in docs/spec", id)
+		}
+		file := filepath.Join(root, rows[i].File)
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if data, err = spec.SetState(data, id, state, note); err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }

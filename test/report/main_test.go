@@ -71,3 +71,25 @@ func TestLastRun(t *testing.T) {
 		})
 	}
 }
+
+func TestMarkRows(t *testing.T) {
+	root := t.TempDir()
+	file := filepath.Join(root, "P2-EFI.md")
+	if err := os.WriteFile(file, []byte("| P2-EFI-01 | 1 | a | b | todo |  |\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	rows := []spec.Row{{ID: "P2-EFI-01", File: "P2-EFI.md"}}
+	if err := markRows(root, rows, spec.Covered, "", []string{"P2-EFI-01"}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "| P2-EFI-01 | 1 | a | b | covered |  |\n"; string(got) != want {
+		t.Errorf("marked %q, want %q", got, want)
+	}
+	if err := markRows(root, rows, spec.Covered, "", []string{"P2-EFI-02"}); err == nil || err.Error() != "no row P2-EFI-02 in docs/spec" {
+		t.Errorf("an unknown row gave error %v", err)
+	}
+}

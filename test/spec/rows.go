@@ -177,3 +177,38 @@ func splitCells(line string) []string {
 	}
 	return append(cells, strings.TrimSpace(cell.String()))
 }
+
+// SetState gives the file's text with another state and note for one row. Nothing
+// else of it changes.
+func SetState(data []byte, id string, state State, note string) ([]byte, error) {
+	var out bytes.Buffer
+	found := false
+	for line := range bytes.Lines(data) {
+		if !bytes.HasPrefix(line, []byte("| "+id+" |")) {
+			out.Write(line)
+			continue
+		}
+		found = true
+		// The last two cells, from the end: the note, then the state.
+		text := strings.TrimSuffix(strings.TrimRight(string(line), "\n "), "|")
+		for range 2 {
+			bar := strings.LastIndex(text, "|")
+			for bar > 0 && text[bar-1] == '\\' {
+				bar = strings.LastIndex(text[:bar], "|")
+			}
+			if bar < 0 {
+				return nil, fmt.Errorf("row %s has too few cells", id)
+			}
+			text = text[:bar]
+		}
+		changed := fmt.Sprintf("%s| %s | %s |", text, state, strings.ReplaceAll(note, "|", "\\|"))
+		if _, err := parseRow(changed); err != nil {
+			return nil, err
+		}
+		out.WriteString(changed + "\n")
+	}
+	if !found {
+		return nil, fmt.Errorf("no row %s", id)
+	}
+	return out.Bytes(), nil
+}

@@ -84,6 +84,31 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestSetState(t *testing.T) {
+	const file = "# P2-EFI: UEFI\n\n| P2-EFI-01 | 1 | a | b | todo |  |\n| P2-EFI-02 | 1 | a \\| b | c | later | the \\| bar |\n"
+	for _, tc := range []struct {
+		name, id  string
+		state     State
+		note      string
+		want, err string
+	}{
+		{"covered", "P2-EFI-01", Covered, "", strings.Replace(file, "| todo |  |", "| covered |  |", 1), ""},
+		{"bars", "P2-EFI-02", Partly, "not | yet", strings.Replace(file, "| later | the \\| bar |", "| partly | not \\| yet |", 1), ""},
+		{"no note", "P2-EFI-01", Partly, "", "", "row P2-EFI-01 is partly covered: its note must say what is missing"},
+		{"no row", "P2-EFI-03", Covered, "", "", "no row P2-EFI-03"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := SetState([]byte(file), tc.id, tc.state, tc.note)
+			if text(err) != tc.err {
+				t.Errorf("error %v, want %q", err, tc.err)
+			}
+			if diff := cmp.Diff(tc.want, string(got)); diff != "" {
+				t.Errorf("file (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestLoadRefusesDuplicates(t *testing.T) {
 	root := t.TempDir()
 	line := "| P2-EFI-01 | 1 | a | b | todo |  |\n"
