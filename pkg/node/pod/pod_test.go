@@ -1,17 +1,14 @@
 package pod
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -203,73 +200,69 @@ func TestOwnDevice(t *testing.T) {
 	}
 	defer unix.Close(fd)
 	for range 2 {
-		if err := ownDevice(fd, "net/tun", tun, 107, 107); err != nil {
-			t.Fatal(err)
+		if has, err := ownDevice(fd, "net/tun", tun, 107, 107); err != nil || !has {
+			t.Fatal(has, err)
 		}
 	}
 	var stat unix.Stat_t
 	if err := unix.Stat(node, &stat); err != nil || stat.Uid != 107 || stat.Gid != 107 || stat.Mode&0o777 != 0o600 {
 		t.Errorf("owner %d:%d mode %o, %v", stat.Uid, stat.Gid, stat.Mode, err)
 	}
-	if err := ownDevice(fd, "kvm", kvm, 107, 107); err != nil {
-		t.Errorf("a device that the pod has not: %v", err)
+	if has, err := ownDevice(fd, "kvm", kvm, 107, 107); err != nil || has {
+		t.Errorf("a device that the pod has not: %v, %v", has, err)
 	}
-	if err := ownDevice(fd, "net/tun", kvm, 107, 107); !errors.Is(err, ErrUntrusted) {
+	if _, err := ownDevice(fd, "net/tun", kvm, 107, 107); !errors.Is(err, ErrUntrusted) {
 		t.Errorf("other numbers: %v", err)
 	}
 	if err := os.Symlink("net/tun", filepath.Join(root, "dev/kvm")); err != nil {
 		t.Fatal(err)
 	}
-	if err := ownDevice(fd, "kvm", kvm, 0, 0); !errors.Is(err, ErrUntrusted) {
+	if _, err := ownDevice(fd, "kvm", kvm, 0, 0); !errors.Is(err, ErrUntrusted) {
 		t.Errorf("a link: %v", err)
 	}
 }
 
-func TestKillPod(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: makes a pid namespace")
+func TestReadBelow(t *testing.T) {
+	root := t.TempDir()
+	outside := filepath.Join(t.TempDir(), "outside")
+	for _, err := range []error{
+		os.MkdirAll(filepath.Join(root, "secret/..2026"), 0o755),
+		os.WriteFile(filepath.Join(root, "secret/..2026/userdata"), []byte("#cloud-config"), 0o600),
+		os.Symlink("..2026", filepath.Join(root, "secret/..data")),
+		os.Symlink("..data/userdata", filepath.Join(root, "secret/userdata")),
+		os.WriteFile(outside, []byte("of the node"), 0o600),
+		os.Symlink(outside, filepath.Join(root, "stolen")),
+		os.Symlink("../../../../../../../../.."+outside, filepath.Join(root, "climbed")),
+		unix.Mkfifo(filepath.Join(root, "pipe"), 0o600),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), waitFor)
-	defer cancel()
-	// The shell is the first process of the namespace, sleep plays the launcher; its number here is found by its parent.
-	first := exec.CommandContext(ctx, "sh", "-c", "sleep 1000 & echo up; wait")
-	first.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
-	out, err := first.StdoutPipe()
+	fd, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := first.Start(); err != nil {
-		t.Fatal(err)
+	defer unix.Close(fd)
+	for _, tc := range []struct {
+		name, want string
+		limit      int64
+		err        error
+	}{
+		{name: "/secret/userdata", limit: 13, want: "#cloud-config"},
+		{name: "/secret/none", limit: 13, err: fs.ErrNotExist},
+		{name: "/stolen", limit: 13, err: fs.ErrNotExist},
+		{name: "/climbed", limit: 13, err: fs.ErrNotExist},
+		{name: "/pipe", limit: 13, err: ErrUntrusted},
+		{name: "/secret", limit: 13, err: ErrUntrusted},
+	} {
+		got, err := readBelow(fd, tc.name, tc.limit)
+		if string(got) != tc.want || !errors.Is(err, tc.err) {
+			t.Errorf("%s: %q, %v", tc.name, got, err)
+		}
 	}
-	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-		t.Fatal(err)
-	}
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", first.Process.Pid, first.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var launcher int
-	if _, err := fmt.Sscan(string(data), &launcher); err != nil {
-		t.Fatalf("children %q: %v", data, err)
-	}
-	process, err := openProcess(launcher)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer process.Close()
-	refuse := func(int, types.UID) error { return ErrUntrusted }
-	if err := process.KillPod(refuse, uid); !errors.Is(err, ErrUntrusted) {
-		t.Errorf("killing what is not in the pod: %v", err)
-	}
-	if err := process.KillPod(func(int, types.UID) error { return nil }, uid); err != nil {
-		t.Fatal(err)
-	}
-	var exit *exec.ExitError
-	if err := first.Wait(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		t.Errorf("the first process ended by %v", err)
-	}
-	if err := process.Alive(); !errors.Is(err, unix.ESRCH) {
-		t.Errorf("the launcher: %v", err)
+	if _, err := readBelow(fd, "/secret/userdata", 12); err == nil || err.Error() != "/secret/userdata of the pod is larger than 12 bytes" {
+		t.Errorf("error %v", err)
 	}
 }
 

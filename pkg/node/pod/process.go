@@ -3,18 +3,15 @@ package pod
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/types"
 )
-
-// maxAncestors bounds the walk from the launcher to the first process of its pod.
-const maxAncestors = 16
 
 // Process is a process of a launcher pod, held by a handle.
 type Process struct {
@@ -93,117 +90,98 @@ func inPod(cgroups string, pod types.UID) bool {
 	return false
 }
 
-// KillPod ends all processes of the container to which p belongs, by killing the first process of its pid namespace.
-// It is for a launcher that does not answer: the kernel takes QEMU along.
-func (p *Process) KillPod(cgroups func(pid int, pod types.UID) error, pod types.UID) error {
-	pid := p.pid
-	for range maxAncestors {
-		inner, parent, err := identity(pid)
-		if err != nil {
-			return err
-		}
-		if inner == 1 {
-			return killFirst(pid, cgroups, pod)
-		}
-		pid = parent
-	}
-	return fmt.Errorf("found no first process above %d", p.pid)
-}
+// Devices says which of the device nodes a pod has.
+type Devices struct{ KVM, Tun, VhostNet bool }
 
-func killFirst(pid int, cgroups func(pid int, pod types.UID) error, pod types.UID) error {
-	first, err := openProcess(pid)
-	if err != nil {
-		return err
-	}
-	defer first.Close()
-	if err := cgroups(pid, pod); err != nil {
-		return err
-	}
-	if err := unix.PidfdSendSignal(first.handle, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("killing process %d: %w", pid, err)
-	}
-	return nil
-}
-
-// identity reads the number that a process has in its own pid namespace, and its parent's here.
-func identity(pid int) (inner, parent int, err error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, 0, fmt.Errorf("reading the status of process %d: %w", pid, err)
-	}
-	for line := range strings.Lines(string(data)) {
-		key, value, _ := strings.Cut(line, ":")
-		fields := strings.Fields(value)
-		if len(fields) == 0 {
-			continue
-		}
-		switch key {
-		case "NSpid":
-			inner, err = strconv.Atoi(fields[len(fields)-1])
-		case "PPid":
-			parent, err = strconv.Atoi(fields[0])
-		}
-		if err != nil {
-			return 0, 0, fmt.Errorf("reading the status of process %d: %w", pid, err)
-		}
-	}
-	if parent <= 0 && inner != 1 {
-		return 0, 0, fmt.Errorf("process %d has no parent here", pid)
-	}
-	return inner, parent, nil
-}
-
-// deviceNumbers are the device nodes that the node's device plugin hands to pods, by their path below /dev.
-var deviceNumbers = map[string]uint64{
-	"kvm":       unix.Mkdev(10, 232),
-	"net/tun":   unix.Mkdev(10, 200),
-	"vhost-net": unix.Mkdev(10, 238),
-}
-
-// OwnDevices gives the device nodes in the pod's own /dev to user and group, as far as they are there: container runtimes
-// make them as they are on the node, for root alone.
-func (p *Process) OwnDevices(user, group int) error {
+// OwnDevices gives the device nodes in the pod's own /dev to user and group, as far as they are there, and says which are:
+// container runtimes make them as they are on the node, for root alone.
+func (p *Process) OwnDevices(user, group int) (Devices, error) {
 	root, err := unix.Open(fmt.Sprintf("/proc/%d/root", p.pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err == nil {
 		defer unix.Close(root)
 		err = p.Alive()
 	}
 	if err != nil {
-		return fmt.Errorf("opening the pod's root: %w", err)
+		return Devices{}, fmt.Errorf("opening the pod's root: %w", err)
 	}
-	for name, number := range deviceNumbers {
-		if err := ownDevice(root, name, number, user, group); err != nil {
-			return fmt.Errorf("giving /dev/%s of the pod to user %d: %w", name, user, err)
+	var has Devices
+	for _, d := range []struct {
+		name   string
+		number uint64
+		has    *bool
+	}{{"kvm", unix.Mkdev(10, 232), &has.KVM}, {"net/tun", unix.Mkdev(10, 200), &has.Tun}, {"vhost-net", unix.Mkdev(10, 238), &has.VhostNet}} {
+		if *d.has, err = ownDevice(root, d.name, d.number, user, group); err != nil {
+			return Devices{}, fmt.Errorf("giving /dev/%s of the pod to user %d: %w", d.name, user, err)
 		}
 	}
-	return nil
+	return has, nil
 }
 
-func ownDevice(root int, name string, number uint64, user, group int) error {
+// ownDevice says whether the device is there.
+func ownDevice(root int, name string, number uint64, user, group int) (bool, error) {
 	fd, err := openBeneath(root, filepath.Join("dev", name))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer unix.Close(fd)
 	var stat unix.Stat_t
 	if err := unix.Fstat(fd, &stat); err != nil {
-		return err
+		return false, err
 	}
 	if stat.Mode&unix.S_IFMT != unix.S_IFCHR || stat.Rdev != number {
-		return fmt.Errorf("%w: it is not the device %d:%d", ErrUntrusted, unix.Major(number), unix.Minor(number))
+		return false, fmt.Errorf("%w: it is not the device %d:%d", ErrUntrusted, unix.Major(number), unix.Minor(number))
 	}
 	if int(stat.Uid) != user || int(stat.Gid) != group {
 		if err := unix.Fchownat(fd, "", user, group, unix.AT_EMPTY_PATH); err != nil {
-			return fmt.Errorf("changing the owner: %w", err)
+			return false, fmt.Errorf("changing the owner: %w", err)
 		}
 	}
 	if stat.Mode&0o600 != 0o600 {
 		if err := unix.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), stat.Mode&0o7777|0o600); err != nil {
-			return fmt.Errorf("changing the mode: %w", err)
+			return false, fmt.Errorf("changing the mode: %w", err)
 		}
 	}
-	return nil
+	return true, nil
+}
+
+// ReadFile reads a file of the pod as the pod sees it, of at most limit bytes. What it returns is only as true as the
+// launcher is: it must go nowhere but back to that pod.
+func (p *Process) ReadFile(name string, limit int64) ([]byte, error) {
+	root, err := unix.Open(fmt.Sprintf("/proc/%d/root", p.pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		defer unix.Close(root)
+		err = p.Alive()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the pod's root: %w", err)
+	}
+	return readBelow(root, name, limit)
+}
+
+func readBelow(root int, name string, limit int64) ([]byte, error) {
+	// Links are followed, for the kubelet's Secret volumes are made of them, but none leaves the pod's root. Nonblocking,
+	// because opening a pipe would wait for a writer.
+	fd, err := unix.Openat2(root, name, &unix.OpenHow{
+		Flags:   unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening %s of the pod: %w", name, err)
+	}
+	file := os.NewFile(uintptr(fd), name)
+	defer file.Close()
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: %s of the pod is no regular file", errors.Join(ErrUntrusted, err), name)
+	}
+	data, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s of the pod: %w", name, err)
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s of the pod is larger than %d bytes", name, limit)
+	}
+	return data, nil
 }
