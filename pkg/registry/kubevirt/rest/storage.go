@@ -2,6 +2,7 @@
 package rest
 
 import (
+	"maps"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -17,7 +18,10 @@ import (
 	migrationstorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/migration/storage"
 	presetstorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/preset/storage"
 	replicasetstorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/replicaset/storage"
+	"github.com/virtplane/virtplane/pkg/registry/kubevirt/virtualmachine"
+	"github.com/virtplane/virtplane/pkg/registry/kubevirt/virtualmachine/actions"
 	vmstorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/virtualmachine/storage"
+	"github.com/virtplane/virtplane/pkg/registry/kubevirt/virtualmachineinstance/node"
 	vmistorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/virtualmachineinstance/storage"
 	"github.com/virtplane/virtplane/pkg/registry/store"
 )
@@ -42,6 +46,10 @@ type Stores struct {
 	Presets                      *store.REST
 	KubeVirts                    *store.REST
 	KubeVirtStatus               *store.StatusREST
+
+	// Actions start and stop machines; Guests reaches the guests of instances.
+	Actions *actions.Actions
+	Guests  *node.Actions
 }
 
 // NewStores prepares the stores; the first provider that installs its group builds them.
@@ -69,8 +77,12 @@ func (s *Stores) make(scheme *runtime.Scheme, options generic.RESTOptionsGetter)
 	if s.Presets, err = presetstorage.New(scheme, s.Environment, options); err != nil {
 		return err
 	}
-	s.KubeVirts, s.KubeVirtStatus, err = configurationstorage.New(scheme, options)
-	return err
+	if s.KubeVirts, s.KubeVirtStatus, err = configurationstorage.New(scheme, options); err != nil {
+		return err
+	}
+	s.Actions = actions.New(s.VirtualMachines.Store, s.VirtualMachineInstances.Store, virtualmachine.NewStrategy(scheme, s.Environment), s.Environment.Clock)
+	s.Guests = node.New(s.VirtualMachineInstances, s.Environment.Nodes)
+	return nil
 }
 
 // StorageProvider serves the group kubevirt.io.
@@ -96,7 +108,7 @@ func (p StorageProvider) NewRESTStorage(scheme *runtime.Scheme, parameterCodec r
 
 func (p StorageProvider) resources() map[string]rest.Storage {
 	s := p.Stores
-	return map[string]rest.Storage{
+	resources := map[string]rest.Storage{
 		"virtualmachines":                s.VirtualMachines,
 		"virtualmachines/status":         s.VirtualMachineStatus,
 		"virtualmachineinstances":        s.VirtualMachineInstances,
@@ -111,4 +123,6 @@ func (p StorageProvider) resources() map[string]rest.Storage {
 		"kubevirts":                                s.KubeVirts,
 		"kubevirts/status":                         s.KubeVirtStatus,
 	}
+	maps.Copy(resources, s.actions())
+	return resources
 }

@@ -132,3 +132,25 @@ func (StatusStrategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.
 func SelectableFields(vm *virtv1.VirtualMachine) fields.Set {
 	return strategy.MetaFields(&vm.ObjectMeta, fields.Set{virtv1.VirtualMachineStatusField: string(vm.Status.PrintableStatus)})
 }
+
+// ActionStrategy is the policy of actions, which write spec and status of a machine at once. No request reaches it with an
+// object of its own.
+type ActionStrategy struct{ Strategy }
+
+// PrepareForUpdate counts changes of the spec.
+func (ActionStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
+	vm, was := obj.(*virtv1.VirtualMachine), old.(*virtv1.VirtualMachine)
+	if !apiequality.Semantic.DeepEqual(vm.Spec, was.Spec) {
+		vm.Generation = was.Generation + 1
+	}
+}
+
+// ValidateUpdate checks only what an action changes: a machine that a newer rule would refuse can still be stopped.
+func (ActionStrategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
+	return validation.ValidateVirtualMachineStatusUpdate(obj.(*virtv1.VirtualMachine), old.(*virtv1.VirtualMachine))
+}
+
+// WarningsOnUpdate has none.
+func (ActionStrategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
+	return nil
+}

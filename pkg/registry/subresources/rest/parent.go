@@ -10,7 +10,10 @@ import (
 
 // parent is a resource without verbs. The generic server serves virtualmachines/start only where virtualmachines itself
 // is registered (decision 5); the objects themselves are served by kubevirt.io.
-type parent struct{ kind, singular string }
+type parent struct {
+	kind, singular string
+	empty          func() runtime.Object
+}
 
 var (
 	_ rest.Storage                  = parent{}
@@ -19,7 +22,7 @@ var (
 	_ rest.GroupVersionKindProvider = parent{}
 )
 
-func (parent) New() runtime.Object       { return &virtv1.VirtualMachine{} }
+func (p parent) New() runtime.Object     { return p.empty() }
 func (parent) Destroy()                  {}
 func (parent) NamespaceScoped() bool     { return true }
 func (p parent) GetSingularName() string { return p.singular }

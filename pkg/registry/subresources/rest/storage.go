@@ -3,6 +3,8 @@
 package rest
 
 import (
+	"net/http"
+
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -37,8 +39,22 @@ func (p StorageProvider) NewRESTStorage(scheme *runtime.Scheme, parameterCodec r
 }
 
 func (p StorageProvider) resources() map[string]rest.Storage {
+	machines, guests := p.Stores.Actions, p.Stores.Guests
 	return map[string]rest.Storage{
-		"virtualmachines":         parent{kind: "VirtualMachine", singular: "virtualmachine"},
-		"virtualmachineinstances": parent{kind: "VirtualMachineInstance", singular: "virtualmachineinstance"},
+		"virtualmachines": parent{"VirtualMachine", "virtualmachine", func() runtime.Object { return &virtv1.VirtualMachine{} }},
+		"virtualmachines/start": &actionREST[*virtv1.StartOptions]{kind: "StartOptions", run: machines.Start, code: http.StatusAccepted,
+			empty: func() *virtv1.StartOptions { return &virtv1.StartOptions{} }},
+		"virtualmachines/stop": &actionREST[*virtv1.StopOptions]{kind: "StopOptions", run: machines.Stop, code: http.StatusAccepted,
+			empty: func() *virtv1.StopOptions { return &virtv1.StopOptions{} }},
+		"virtualmachines/restart": &actionREST[*virtv1.RestartOptions]{kind: "RestartOptions", run: machines.Restart, code: http.StatusAccepted,
+			empty: func() *virtv1.RestartOptions { return &virtv1.RestartOptions{} }},
+
+		"virtualmachineinstances": parent{"VirtualMachineInstance", "virtualmachineinstance", func() runtime.Object { return &virtv1.VirtualMachineInstance{} }},
+		"virtualmachineinstances/pause": &actionREST[*virtv1.PauseOptions]{kind: "PauseOptions", run: guests.Pause, code: http.StatusOK,
+			empty: func() *virtv1.PauseOptions { return &virtv1.PauseOptions{} }},
+		"virtualmachineinstances/unpause": &actionREST[*virtv1.UnpauseOptions]{kind: "UnpauseOptions", run: guests.Unpause, code: http.StatusOK,
+			empty: func() *virtv1.UnpauseOptions { return &virtv1.UnpauseOptions{} }},
+		// In this group the verb of a stream is get, as the reference has it (decision 4).
+		"virtualmachineinstances/console": &kubevirtrest.ConsoleREST{Guests: guests, Methods: []string{http.MethodGet}},
 	}
 }

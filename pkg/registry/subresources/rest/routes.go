@@ -1,0 +1,131 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	goruntime "runtime"
+	"runtime/debug"
+
+	"github.com/emicklei/go-restful/v3"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/apiserver/pkg/endpoints/handlers/responsewriters"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+)
+
+// CompatibleVersion is the release of the reference whose API this server keeps. Stock clients compare its major and minor
+// number with their own and warn of a difference.
+const CompatibleVersion = "v1.9.0"
+
+// InstallRoutes adds what is neither an object nor belongs to one to the web services of the group, which must be installed
+// already. codecs write API errors in the form that the client accepts.
+func (p StorageProvider) InstallRoutes(container *restful.Container, codecs runtime.NegotiatedSerializer) error {
+	for _, gv := range []schema.GroupVersion{virtv1.SubresourceGroupVersion, virtv1.DeprecatedSubresourceGroupVersion} {
+		ws := webService(container, "/apis/"+gv.String())
+		if ws == nil {
+			return fmt.Errorf("group version %s is not installed", gv)
+		}
+		fail := func(err error, w http.ResponseWriter, r *http.Request) {
+			responsewriters.ErrorNegotiated(err, codecs, gv, w, r)
+		}
+		ws.Route(ws.GET("/version").To(answer(func(*http.Request) (any, error) { return buildVersion(), nil }, fail)).
+			Operation(gv.Version + "Version").Doc("Get KubeVirt API version.").Produces(runtime.ContentTypeJSON))
+		ws.Route(ws.GET("/healthz").To(answer(func(*http.Request) (any, error) {
+			return map[string]any{"apiserver": map[string]string{"connectivity": "ok"}}, nil
+		}, fail)).
+			Operation(gv.Version + "CheckHealth").Doc("Health endpoint").Produces(runtime.ContentTypeJSON))
+		ws.Route(ws.PUT("/namespaces/{namespace}/expand-vm-spec").To(answer(expand, fail)).
+			Param(ws.PathParameter("namespace", "Object name and auth scope, such as for teams and projects")).
+			Operation(gv.Version + "ExpandVMSpec").Doc("Expands instancetype and preference into the passed VirtualMachine object.").
+			Consumes("*/*").Produces(runtime.ContentTypeJSON))
+	}
+	return nil
+}
+
+func webService(container *restful.Container, root string) *restful.WebService {
+	for _, ws := range container.RegisteredWebServices() {
+		if ws.RootPath() == root {
+			return ws
+		}
+	}
+	return nil
+}
+
+// answer makes a route of a function that reads a request and gives an object.
+func answer(f func(*http.Request) (any, error), fail func(error, http.ResponseWriter, *http.Request)) restful.RouteFunction {
+	return func(req *restful.Request, resp *restful.Response) {
+		r := req.Request
+		if namespace := req.PathParameter("namespace"); namespace != "" {
+			r = r.WithContext(context.WithValue(r.Context(), namespaceKey{}, namespace))
+		}
+		out, err := f(r)
+		if err != nil {
+			fail(err, resp.ResponseWriter, r)
+			return
+		}
+		body, err := json.Marshal(out)
+		if err != nil {
+			fail(apierrors.NewInternalError(err), resp.ResponseWriter, r)
+			return
+		}
+		resp.Header().Set("Content-Type", runtime.ContentTypeJSON)
+		resp.WriteHeader(http.StatusOK)
+		_, _ = resp.Write(body) // the client has gone when this fails
+	}
+}
+
+type namespaceKey struct{}
+
+// buildVersion is the version in the form that clients of the reference read.
+func buildVersion() version.Info {
+	info := version.Info{
+		Major: "1", Minor: "9", GitVersion: CompatibleVersion,
+		GoVersion: goruntime.Version(), Compiler: goruntime.Compiler, Platform: goruntime.GOOS + "/" + goruntime.GOARCH,
+	}
+	if build, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range build.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				info.GitCommit = s.Value
+			case "vcs.time":
+				info.BuildDate = s.Value
+			case "vcs.modified":
+				info.GitTreeState = map[string]string{"true": "dirty", "false": "clean"}[s.Value]
+			}
+		}
+	}
+	return info
+}
+
+// expand answers with the machine of the body, in which an instance type and a preference are replaced by what they stand
+// for. Machines that name neither are their own expansion.
+func expand(r *http.Request) (any, error) {
+	vm := &virtv1.VirtualMachine{}
+	if err := decode(r.Body, vm); err != nil {
+		return nil, err
+	}
+	if vm.Spec.Template == nil {
+		return nil, apierrors.NewBadRequest("Object is not a valid VirtualMachine: spec.template is missing")
+	}
+	namespace, _ := r.Context().Value(namespaceKey{}).(string)
+	switch vm.Namespace {
+	case "":
+		vm.Namespace = namespace
+	case namespace:
+	default:
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("VM namespace must be empty or %s", namespace))
+	}
+	if vm.Spec.Instancetype != nil {
+		return nil, apierrors.NewNotFound(schema.GroupResource{Group: "instancetype.kubevirt.io", Resource: "virtualmachineinstancetypes"}, vm.Spec.Instancetype.Name)
+	}
+	if vm.Spec.Preference != nil {
+		return nil, apierrors.NewNotFound(schema.GroupResource{Group: "instancetype.kubevirt.io", Resource: "virtualmachinepreferences"}, vm.Spec.Preference.Name)
+	}
+	vm.APIVersion, vm.Kind = virtv1.SchemeGroupVersion.String(), "VirtualMachine"
+	return vm, nil
+}
