@@ -164,3 +164,25 @@ func SupportsDirect(path string) bool {
 	unix.Close(fd)
 	return true
 }
+
+// CheckFile tells why a file cannot be read.
+func CheckFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// Copy makes a copy of a small file that only its user may read, whole or not at all.
+func Copy(to, from string) error {
+	raw, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	temp := to + ".new"
+	if err := os.WriteFile(temp, raw, 0o600); err != nil {
+		return errors.Join(err, ignoreMissing(os.Remove(temp)))
+	}
+	return os.Rename(temp, to)
+}

@@ -137,6 +137,8 @@ func (d *Disk) Validate() error {
 		return fmt.Errorf("%s: kind %q must be disk, cdrom or lun", what, d.Kind)
 	case d.Bus != BusVirtio && !d.PCI.isZero():
 		return fmt.Errorf("%s: only a disk on bus virtio has a PCI address", what)
+	case d.ReadOnly && d.Kind == KindDisk && d.Bus == BusSATA:
+		return fmt.Errorf("%s: a disk on bus sata cannot be read-only, a CD-ROM can", what)
 	case d.Queues != 0 && d.Bus != BusVirtio:
 		return fmt.Errorf("%s: only a disk on bus virtio has queues", what)
 	}

@@ -154,6 +154,7 @@ func TestValidate(t *testing.T) {
 		{"lun on virtio", first(func(d *Disk) { d.Kind = KindLUN }), "disk containerdisk: a LUN must be on bus scsi, not virtio"},
 		{"lun of a file", first(func(d *Disk) { d.Kind, d.Bus = KindLUN, BusSCSI }), "disk containerdisk: a LUN must be a block volume"},
 		{"disk kind", first(func(d *Disk) { d.Kind = "floppy" }), `disk containerdisk: kind "floppy" must be disk, cdrom or lun`},
+		{"read-only on sata", first(func(d *Disk) { d.Bus, d.ReadOnly = BusSATA, true }), "disk containerdisk: a disk on bus sata cannot be read-only, a CD-ROM can"},
 		{"address on sata", first(func(d *Disk) { d.Bus, d.PCI.Slot = BusSATA, 3 }), "disk containerdisk: only a disk on bus virtio has a PCI address"},
 		{"cache", first(func(d *Disk) { d.Cache = "unsafe" }), `disk containerdisk: cache "unsafe" must be none, writeback or writethrough`},
 		{"native without direct", first(func(d *Disk) { d.Cache, d.IO = CacheWriteback, "native" }), "disk containerdisk: io native needs cache none"},

@@ -1,0 +1,39 @@
+package app
+
+import (
+	"flag"
+	"io"
+	"runtime/debug"
+	"time"
+
+	"github.com/virtplane/virtplane/launcher/supervise"
+)
+
+// Memory of the first process: it holds almost nothing and must not collect what it could give back.
+const (
+	initGCPercent = 20
+	initMemory    = 8 << 20
+)
+
+func runInit(args []string, stderr io.Writer) int {
+	set := flag.NewFlagSet("virt-launcher init", flag.ContinueOnError)
+	set.SetOutput(stderr)
+	terminationLog := set.String("termination-log", "/dev/termination-log", "file for the pod's termination message; empty writes none")
+	grace := set.Duration("grace-period", 30*time.Second, "guest's time to power down, until the launcher tells the one of its VMI")
+	level := set.String("log-level", env("VIRT_LAUNCHER_LOG_LEVEL", "info"), "least level that is logged: debug, info, warn or error")
+	if code, done := parse(set, args); done {
+		return code
+	}
+	log, err := newLogger(stderr, *level, "init")
+	if err != nil {
+		return fail(stderr, err)
+	}
+	debug.SetGCPercent(initGCPercent)
+	debug.SetMemoryLimit(initMemory)
+	launcher := append([]string{"virt-launcher", "run", "--log-level=" + *level}, set.Args()...)
+	code, err := supervise.Run(supervise.Options{Launcher: launcher, TerminationLog: *terminationLog, Grace: *grace, Log: log})
+	if err != nil {
+		return fail(stderr, err)
+	}
+	return code
+}

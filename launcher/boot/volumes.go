@@ -1,0 +1,147 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/virtplane/virtplane/launcher/api"
+	"github.com/virtplane/virtplane/launcher/convert"
+	"github.com/virtplane/virtplane/launcher/disk"
+	"github.com/virtplane/virtplane/launcher/media"
+	"github.com/virtplane/virtplane/launcher/qemu"
+)
+
+// volume makes one volume ready to be opened by QEMU.
+func (r *request) volume(ctx context.Context, v convert.Volume) (convert.Image, error) {
+	switch {
+	case v.ContainerDisk != nil:
+		return r.containerDisk(ctx, v.ContainerDisk)
+	case v.Empty != nil:
+		err := r.tool.Empty(ctx, v.Empty.File, v.Empty.Size)
+		return qemuImage(v.Empty.File, qemu.FormatQcow2), err
+	case v.CloudInit != nil:
+		return r.seed(v.Name, v.CloudInit)
+	}
+	return r.claim(v.Name, v.Claim)
+}
+
+// containerDisk lays a writable layer over the image, unless the guest only reads.
+func (r *request) containerDisk(ctx context.Context, c *convert.ContainerDisk) (convert.Image, error) {
+	path, err := disk.FindImage(c.Root, c.Path)
+	if err != nil {
+		return convert.Image{}, err
+	}
+	info, err := r.tool.Inspect(ctx, path)
+	if err != nil {
+		return convert.Image{}, err
+	}
+	base := qemu.Image{Path: info.Path, Format: qemu.Format(info.Format)}
+	if c.ReadOnly {
+		// Read through the page cache, which all guests of the image share.
+		return convert.Image{Image: base}, nil
+	}
+	if err := r.tool.Overlay(ctx, c.Overlay, info); err != nil {
+		return convert.Image{}, err
+	}
+	image := qemuImage(c.Overlay, qemu.FormatQcow2)
+	image.Backing = &base
+	return image, nil
+}
+
+// seed writes the disk for cloud-init.
+func (r *request) seed(volume string, c *convert.CloudInit) (convert.Image, error) {
+	s := media.Seed{
+		Kind: media.NoCloud, InstanceID: r.vmi.Name + "." + r.vmi.Namespace, Hostname: convert.Hostname(r.vmi),
+		UUID: convert.UUID(r.vmi), UserData: c.UserData, NetworkData: c.NetworkData,
+	}
+	if c.ConfigDrive {
+		s.Kind = media.ConfigDrive
+	}
+	given := r.cloudInit(volume)
+	var err error
+	if c.UserSecret != "" {
+		if s.UserData, err = secretData(c.UserSecret, given.GetUserData(), c.UserSecretDir, "userdata", "userData"); err != nil {
+			return convert.Image{}, err
+		}
+	}
+	if c.NetworkSecret != "" {
+		if s.NetworkData, err = secretData(c.NetworkSecret, given.GetNetworkData(), c.NetworkSecretDir, "networkdata", "networkData"); err != nil {
+			return convert.Image{}, err
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(c.File), 0o750); err != nil {
+		return convert.Image{}, api.Wrap(fmt.Errorf("making a place for media: %w", err), codes.Unavailable, api.ReasonStartFailed)
+	}
+	if err := media.WriteSeed(c.File, r.TempDir, s); err != nil {
+		return convert.Image{}, api.Wrap(err, codes.Unavailable, api.ReasonStartFailed)
+	}
+	return qemuImage(c.File, qemu.FormatRaw), nil
+}
+
+func (r *request) cloudInit(volume string) *api.CloudInitData {
+	for _, c := range r.options.GetCloudInit() {
+		if c.GetVolume() == volume {
+			return c
+		}
+	}
+	return nil
+}
+
+// secretData is the data of a Secret: sent along by the node agent, or mounted into the pod.
+func secretData(secret string, sent []byte, dir string, keys ...string) ([]byte, error) {
+	if len(sent) > 0 {
+		return sent, nil
+	}
+	for _, key := range keys {
+		raw, err := os.ReadFile(filepath.Join(dir, key))
+		switch {
+		case err == nil && len(raw) > 0:
+			return raw, nil
+		case err == nil:
+			return nil, api.Errorf(codes.FailedPrecondition, api.ReasonCloudInitInvalid, "key %s of Secret %s is empty", key, secret)
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, api.Wrap(fmt.Errorf("reading Secret %s: %w", secret, err), codes.Unavailable, api.ReasonSecretMissing)
+		}
+	}
+	return nil, api.Errorf(codes.FailedPrecondition, api.ReasonSecretMissing, "Secret %s is not there or has no key %s", secret, keys[0])
+}
+
+// claim finds the image of a claim, and makes one in an empty claim. It is always taken as raw: a guest can write
+// whatever header it likes to its disk.
+func (r *request) claim(volume string, c *convert.Claim) (convert.Image, error) {
+	capacity, overhead, block, readOnly, known := c.Capacity, c.Overhead, c.Block, c.ReadOnly, c.Known
+	for _, o := range r.options.GetClaims() {
+		if o.GetVolume() == volume {
+			capacity, overhead, block, known = o.GetCapacityBytes(), o.GetFilesystemOverhead(), o.GetBlock(), true
+			readOnly = readOnly || o.GetReadOnly()
+		}
+	}
+	if !known {
+		// Which of the two the pod has tells the kind.
+		_, err := os.Stat(c.Device)
+		block = err == nil
+	}
+	if block {
+		if err := disk.CheckBlock(c.Device, readOnly); err != nil {
+			return convert.Image{}, err
+		}
+		image := qemuImage(c.Device, qemu.FormatRaw)
+		image.Block = true
+		return image, nil
+	}
+	part, err := convert.ParseOverhead(overhead)
+	if err != nil {
+		return convert.Image{}, api.Errorf(codes.InvalidArgument, api.ReasonInvalidSpec, "claim %s: %w", c.Name, err)
+	}
+	path, err := disk.EnsureClaim(disk.Claim{Dir: c.Dir, Capacity: capacity, Overhead: part, ReadOnly: readOnly})
+	if err != nil {
+		return convert.Image{}, fmt.Errorf("claim %s: %w", c.Name, err)
+	}
+	return qemuImage(path, qemu.FormatRaw), nil
+}

@@ -1,0 +1,90 @@
+package domain
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"syscall"
+	"time"
+
+	"github.com/virtplane/virtplane/launcher/agent"
+	"github.com/virtplane/virtplane/launcher/api"
+	"github.com/virtplane/virtplane/launcher/dhcp"
+	"github.com/virtplane/virtplane/launcher/qmp"
+	"github.com/virtplane/virtplane/launcher/supervise"
+)
+
+// Guest is a VMI made ready to run. It goes into the state file and so holds no secret.
+type Guest struct {
+	UID       string   `json:"uid"`
+	Args      []string `json:"args"`
+	Emulation bool     `json:"emulation,omitempty"`
+	// Grace is the time to power down that the VMI grants.
+	Grace time.Duration `json:"grace"`
+	// Paused says that the guest is not to run until somebody asks.
+	Paused     bool        `json:"paused,omitempty"`
+	LinksDown  []string    `json:"linksDown,omitempty"`
+	Interfaces []Interface `json:"interfaces,omitempty"`
+}
+
+// Interface is a network interface of the guest.
+type Interface struct {
+	Name   string `json:"name"`
+	MAC    string `json:"mac"`
+	Queues uint32 `json:"queues,omitempty"`
+	Down   bool   `json:"down,omitempty"`
+	// Bridge and Lease are set where the launcher serves DHCP.
+	Bridge string      `json:"bridge,omitempty"`
+	Lease  *dhcp.Lease `json:"lease,omitempty"`
+}
+
+// Supervisor is the pod's first process.
+type Supervisor interface {
+	Status(context.Context) (supervise.Status, error)
+	Spawn(context.Context, supervise.Spawn) (supervise.Status, error)
+	Signal(context.Context, syscall.Signal) error
+	Finish(context.Context, supervise.Outcome) error
+	Changes() <-chan supervise.Status
+}
+
+// Config is what a Domain needs of the world.
+type Config struct {
+	// UID is that of the one VMI this launcher was made for; empty takes any.
+	UID string
+	// QEMU is the program.
+	QEMU       string
+	StateFile  string
+	Supervisor Supervisor
+	// Prepare makes a request ready to run. It may be called again after it failed, never while QEMU runs.
+	Prepare func(context.Context, *api.SyncRequest) (*Guest, error)
+	// Dial connects to QEMU's monitor and waits for it to appear.
+	Dial func(context.Context) (*qmp.Client, error)
+	// ServeDHCP serves a lease on a bridge until it is closed.
+	ServeDHCP func(ctx context.Context, bridge string, l dhcp.Lease, given func(time.Time)) (io.Closer, error)
+	// Agent connects to the guest agent.
+	Agent func(context.Context) (*agent.Client, error)
+	Log   *slog.Logger
+	Times Times
+}
+
+// Times are the intervals of a guest's life.
+type Times struct {
+	// Press is the time between two presses of the power button.
+	Press time.Duration
+	// Quit is what QEMU has to end by itself before it is killed.
+	Quit time.Duration
+	// Spawn bounds the time from QEMU's start until its monitor answers.
+	Spawn time.Duration
+	// PollSoon and PollLater are the times between two looks at the guest agent, in the first minute and after.
+	PollSoon, PollLater time.Duration
+	// Retry is the time between two tries to reach a monitor that was lost.
+	Retry time.Duration
+}
+
+// DefaultTimes suit a pod.
+func DefaultTimes() Times {
+	return Times{
+		Press: 5 * time.Second, Quit: 3 * time.Second, Spawn: time.Minute,
+		PollSoon: 5 * time.Second, PollLater: 30 * time.Second, Retry: time.Second,
+	}
+}

@@ -1,0 +1,371 @@
+package domain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/virtplane/virtplane/launcher/api"
+	"github.com/virtplane/virtplane/launcher/qmp"
+	"github.com/virtplane/virtplane/launcher/supervise"
+)
+
+// errStopped ends a start that somebody does not want any more.
+var errStopped = api.Errorf(codes.FailedPrecondition, api.ReasonStopRequested, "the guest is being stopped")
+
+// Start finds out what is there, takes over a guest that runs, and watches from then on until ctx ends.
+func (d *Domain) Start(ctx context.Context) error {
+	status, err := d.Supervisor.Status(ctx)
+	if err != nil {
+		return fmt.Errorf("asking for the state of QEMU: %w", err)
+	}
+	d.mu.Lock()
+	d.restarts = status.Restarts
+	d.mu.Unlock()
+	if status.QEMU == nil {
+		// What an earlier launcher may have begun did not come to a guest.
+		if err := removeRecord(d.StateFile); err != nil {
+			return err
+		}
+	} else if err := d.recall(status.QEMU); err != nil {
+		return err
+	}
+	go d.superviseEnd(ctx, status)
+	if status.QEMU != nil && status.QEMU.Exit == nil {
+		go d.attach(ctx)
+	}
+	return nil
+}
+
+// recall reads what an earlier launcher knew. A guest whose record is lost is run on without it.
+func (d *Domain) recall(q *supervise.Process) error {
+	rec, err := loadRecord(d.StateFile)
+	if err != nil {
+		d.Log.Error("Could not read state of running guest", "err", err)
+	}
+	if rec.Guest == nil {
+		rec.Guest = &Guest{UID: d.UID, Grace: 30 * time.Second}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.rec, d.qemu = rec, q
+	d.Log.Info("Found QEMU running", "pid", q.PID, "uid", rec.Guest.UID)
+	return nil
+}
+
+// attach takes over a QEMU that an earlier launcher has started.
+func (d *Domain) attach(ctx context.Context) {
+	release, err := d.exclusive(ctx)
+	if err != nil {
+		return
+	}
+	defer release()
+	d.mu.Lock()
+	guest := d.rec.Guest
+	d.mu.Unlock()
+	d.serveDHCP(ctx, guest, func(err error) { d.Log.Error("Could not serve DHCP again", "err", err) })
+	for {
+		mon, err := d.connect(ctx)
+		if err == nil {
+			err = d.resume(ctx, mon, guest)
+		}
+		if err == nil {
+			d.Log.Info("Took over running guest")
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.ended:
+			return
+		case <-time.After(d.Times.Retry):
+			d.Log.Warn("Could not take over running guest, trying again", "err", err)
+		}
+	}
+}
+
+// resume brings a guest that an earlier launcher may have left half started, or half rebooted, to where it belongs.
+func (d *Domain) resume(ctx context.Context, mon *qmp.Client, guest *Guest) error {
+	s, err := mon.QueryStatus(ctx)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	reboot, stop := d.rec.SoftReboot, !d.rec.StopBy.IsZero()
+	d.mu.Unlock()
+	switch {
+	case stop:
+	case s.Status == qmp.StatePrelaunch && !guest.Paused:
+		if err := d.letRun(ctx, mon, guest); err != nil {
+			return err
+		}
+	case s.Status == qmp.StateShutdown && reboot:
+		if err := d.finishReboot(ctx, mon); err != nil {
+			return err
+		}
+	}
+	if stop {
+		d.startStopper(ctx)
+	}
+	return d.refresh(ctx, mon)
+}
+
+// Sync starts the guest of the request. If it runs already there is nothing to do: what the VMI may change while the
+// guest runs is not built yet, and the API refuses the rest.
+func (d *Domain) Sync(ctx context.Context, req *api.SyncRequest) error {
+	release, err := d.exclusive(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	d.mu.Lock()
+	guest, started, ended := d.rec.Guest, d.qemu != nil, d.isEnded()
+	d.mu.Unlock()
+	switch {
+	case ended:
+		return api.Errorf(codes.FailedPrecondition, api.ReasonEnded, "the guest has ended; a launcher runs one guest in its life")
+	case started:
+		if err := d.sameGuest(req, guest); err != nil {
+			return err
+		}
+		return d.ensure(ctx, guest)
+	}
+	// A start goes on when its caller is gone: the next call finds its result.
+	ctx, abort := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer abort(nil)
+	d.set(func() { d.starting, d.abort, d.failure = true, abort, nil })
+	err = d.start(ctx, req)
+	d.set(func() { d.starting, d.abort, d.failure = false, nil, err })
+	return err
+}
+
+// ensure goes on with a start that was interrupted after QEMU had been started.
+func (d *Domain) ensure(ctx context.Context, guest *Guest) error {
+	d.mu.Lock()
+	done := d.mon != nil && (guest.Paused || !d.rec.Started.IsZero())
+	d.mu.Unlock()
+	if done {
+		return nil
+	}
+	mon, err := d.connect(ctx)
+	if err == nil {
+		err = d.resume(ctx, mon, guest)
+	}
+	return api.Wrap(d.blameQEMU(err), codes.Unavailable, api.ReasonUnavailable)
+}
+
+// set changes something and publishes the new state.
+func (d *Domain) set(change func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	change()
+	d.publish()
+}
+
+func (d *Domain) sameGuest(req *api.SyncRequest, guest *Guest) error {
+	uid, err := api.UIDOf(req)
+	if err != nil {
+		return err
+	}
+	if guest.UID != "" && uid != guest.UID {
+		return api.Errorf(codes.FailedPrecondition, api.ReasonWrongInstance, "this launcher runs VMI %s, not %s", guest.UID, uid)
+	}
+	return nil
+}
+
+// start is the way from a VMI to a guest that runs.
+func (d *Domain) start(ctx context.Context, req *api.SyncRequest) error {
+	var guest *Guest
+	var mon *qmp.Client
+	err := runSteps(ctx, d.Log, []step{
+		{"checking the VMI's identity", func(context.Context) error {
+			uid, err := api.UIDOf(req)
+			if err == nil && d.UID != "" && uid != d.UID {
+				err = api.Errorf(codes.FailedPrecondition, api.ReasonWrongInstance, "this launcher was made for VMI %s, not %s", d.UID, uid)
+			}
+			return err
+		}, nil},
+		{"preparing disks and machine", func(ctx context.Context) (err error) {
+			guest, err = d.Prepare(ctx, req)
+			return err
+		}, nil},
+		{"recording the guest", func(context.Context) error {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.rec = record{Guest: guest}
+			return saveRecord(d.StateFile, d.rec)
+		}, func() {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			if d.qemu != nil {
+				return // there is a QEMU to be remembered
+			}
+			d.rec = record{}
+			if err := removeRecord(d.StateFile); err != nil {
+				d.Log.Error("Could not undo start", "err", err)
+			}
+		}},
+		{"serving DHCP", func(ctx context.Context) error {
+			var errs []error
+			d.serveDHCP(context.WithoutCancel(ctx), guest, func(err error) { errs = append(errs, err) })
+			return api.Wrap(errors.Join(errs...), codes.Unavailable, api.ReasonNetworkUnavailable)
+		}, d.closeServers},
+		{"starting QEMU", func(ctx context.Context) error { return d.spawn(ctx, guest) }, nil},
+		{"connecting to QEMU", func(ctx context.Context) (err error) {
+			mon, err = d.connect(ctx)
+			return err
+		}, nil},
+		{"letting the guest run", func(ctx context.Context) error {
+			if guest.Paused {
+				return d.refresh(ctx, mon)
+			}
+			return d.letRun(ctx, mon, guest)
+		}, nil},
+	})
+	if err != nil && context.Cause(ctx) == errStopped {
+		err = errStopped
+	}
+	return api.Wrap(d.blameQEMU(err), codes.Unavailable, api.ReasonStartFailed)
+}
+
+// blameQEMU puts QEMU's last words in the place of an error that is only their consequence.
+func (d *Domain) blameQEMU(err error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err == nil || !d.isEnded() {
+		return err
+	}
+	_, reason, message := d.final()
+	return api.Errorf(codes.FailedPrecondition, reason, "%s (%w)", message, err)
+}
+
+func (d *Domain) spawn(ctx context.Context, guest *Guest) error {
+	if d.stopAsked() {
+		return errStopped
+	}
+	s, err := d.Supervisor.Spawn(ctx, supervise.Spawn{
+		Path: d.QEMU, Args: guest.Args, GraceSeconds: int64(guest.Grace / time.Second),
+	})
+	if err != nil {
+		return err
+	}
+	d.set(func() { d.observeProcess(s.QEMU) })
+	return nil
+}
+
+// observeProcess takes what the supervisor says of QEMU, but never takes its end back; mu is held.
+func (d *Domain) observeProcess(q *supervise.Process) {
+	if q != nil && !d.isEnded() {
+		d.qemu = q
+	}
+}
+
+// connect reaches QEMU's monitor and watches it from then on.
+func (d *Domain) connect(ctx context.Context) (*qmp.Client, error) {
+	d.connecting.Lock()
+	defer d.connecting.Unlock()
+	d.mu.Lock()
+	there := d.mon
+	d.mu.Unlock()
+	if there != nil {
+		return there, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.Times.Spawn)
+	defer cancel()
+	// A QEMU that has ended makes no socket any more.
+	go func() {
+		select {
+		case <-d.ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	mon, err := d.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sub := mon.Subscribe(eventBuffer)
+	machine, err := mon.MachineType(ctx)
+	if err != nil {
+		mon.Close()
+		return nil, err
+	}
+	open, err := agentOpen(ctx, mon)
+	if err != nil {
+		mon.Close()
+		return nil, err
+	}
+	d.mu.Lock()
+	if d.seen.connection == 0 {
+		close(d.monReady)
+	}
+	d.seen.connection++
+	d.mon, d.machine = mon, machine
+	first := d.seen.connection == 1
+	d.mu.Unlock()
+	d.agentChanged(open)
+	go d.watch(mon, sub)
+	if first {
+		go d.pollAgent()
+	}
+	return mon, nil
+}
+
+// letRun is the last thing before the guest runs.
+func (d *Domain) letRun(ctx context.Context, mon *qmp.Client, guest *Guest) error {
+	for _, card := range guest.LinksDown {
+		if err := mon.SetLink(ctx, card, false); err != nil {
+			return err
+		}
+	}
+	d.mu.Lock()
+	stop := !d.rec.StopBy.IsZero()
+	if !stop {
+		d.rec.Started = time.Now()
+		d.save()
+	}
+	d.mu.Unlock()
+	if stop {
+		return errStopped // the stopper will end QEMU
+	}
+	if err := mon.Cont(ctx); err != nil {
+		return err
+	}
+	return d.refresh(ctx, mon)
+}
+
+// serveDHCP serves each interface that has a lease and tells of those for which it could not.
+func (d *Domain) serveDHCP(ctx context.Context, guest *Guest, failed func(error)) {
+	for _, i := range guest.Interfaces {
+		if i.Lease == nil || i.Bridge == "" {
+			continue
+		}
+		name := i.Name
+		s, err := d.ServeDHCP(ctx, i.Bridge, *i.Lease, func(at time.Time) {
+			d.set(func() { d.leases[name] = at })
+		})
+		if err != nil {
+			failed(fmt.Errorf("interface %s: %w", name, err))
+			continue
+		}
+		d.mu.Lock()
+		d.servers = append(d.servers, s)
+		d.mu.Unlock()
+	}
+}
+
+func (d *Domain) closeServers() {
+	d.mu.Lock()
+	servers := d.servers
+	d.servers = nil
+	d.mu.Unlock()
+	for _, s := range servers {
+		closeQuietly(s)
+	}
+}
+
+func closeQuietly(c io.Closer) { _ = c.Close() }

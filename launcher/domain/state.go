@@ -1,0 +1,85 @@
+package domain
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// recordVersion grows when an older launcher could misread the file. Both ends are of one image, so it is only a guard.
+const recordVersion = 1
+
+// record is what a new launcher process must know of a guest that runs.
+type record struct {
+	Version int    `json:"version"`
+	Guest   *Guest `json:"guest"`
+	// Started is when the guest's CPUs ran for the first time.
+	Started time.Time `json:"started,omitzero"`
+	// StopBy is when a guest that was asked to stop will be killed.
+	StopBy time.Time `json:"stopBy,omitzero"`
+	// Killed is the reason for which QEMU was ended on purpose.
+	Killed string `json:"killed,omitempty"`
+	// SoftReboot says that the next power-down of the guest is a reboot.
+	SoftReboot bool `json:"softReboot,omitempty"`
+}
+
+// saveRecord replaces the file whole: a crash leaves the old one or the new one.
+func saveRecord(path string, r record) (err error) {
+	r.Version = recordVersion
+	raw, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encoding state: %w", err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".state-")
+	if err != nil {
+		return fmt.Errorf("saving state: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}()
+	_, err = f.Write(raw)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("saving state: %w", err)
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("saving state: %w", err)
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// loadRecord gives no guest where there is no file.
+func loadRecord(path string) (record, error) {
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return record{}, nil
+	}
+	if err != nil {
+		return record{}, fmt.Errorf("reading state: %w", err)
+	}
+	var r record
+	if err := json.Unmarshal(raw, &r); err != nil {
+		return record{}, fmt.Errorf("reading state %s: %w", path, err)
+	}
+	if r.Version != recordVersion || r.Guest == nil {
+		return record{}, fmt.Errorf("state %s is of version %d, this launcher reads %d", path, r.Version, recordVersion)
+	}
+	return r, nil
+}
+
+func removeRecord(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing state: %w", err)
+	}
+	return nil
+}
