@@ -337,8 +337,8 @@ func (l *lab) vmi() *virtv1.VirtualMachineInstance {
 	return vmi
 }
 
-// await looks at the instance until it is as asked for, and gives it. Meanwhile the agent's clock is stood still, or is
-// moved on by step for each look.
+// await looks at the instance until it is as asked for, and gives it. Meanwhile the agent's clock moves on by step for each
+// look, by a millisecond if that is 0: enough for a try with back-off, not for a deadline.
 func (l *lab) await(what string, step time.Duration, is func(*virtv1.VirtualMachineInstance) bool) *virtv1.VirtualMachineInstance {
 	l.t.Helper()
 	for end := time.Now().Add(waitFor); ; time.Sleep(2 * time.Millisecond) {
@@ -350,9 +350,7 @@ func (l *lab) await(what string, step time.Duration, is func(*virtv1.VirtualMach
 			status, _ := json.MarshalIndent(vmi.Status, "", " ")
 			l.t.Fatalf("waiting until %s: not within %s; calls %v, events %v, status %s", what, waitFor, l.launcher.calls, l.recorder.all(), status)
 		}
-		if step > 0 {
-			l.clock.Step(step)
-		}
+		l.clock.Step(max(step, time.Millisecond))
 	}
 }
 
