@@ -165,3 +165,57 @@ func RunningLaunchers(ctx context.Context, client kubernetes.Interface) ([]corev
 	}
 	return list.Items, nil
 }
+
+// nodeKey is where the node of a member is recorded.
+func nodeKey(member string) string { return "node." + member }
+
+// Pin records the node of a member at its first start. On another node the member's data is not there, so it must not start.
+func (a *ConfigMapAnchor) Pin(ctx context.Context, member, node string) error {
+	for {
+		_, err := a.Load(ctx)
+		if err != nil {
+			return fmt.Errorf("reading the node of member %s: %w", member, err)
+		}
+		a.mu.Lock()
+		cm := a.last
+		a.mu.Unlock()
+		if cm != nil && cm.Data[nodeKey(member)] != "" {
+			if recorded := cm.Data[nodeKey(member)]; recorded != node {
+				return fmt.Errorf("the data of member %s is on node %s, but this is node %s: run it there, or, if that node is lost, remove %s from ConfigMap %s/%s",
+					member, recorded, node, nodeKey(member), a.namespace, ConfigMapName)
+			}
+			return nil
+		}
+		if cm == nil {
+			cm = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: ConfigMapName, Namespace: a.namespace}, Data: map[string]string{nodeKey(member): node}}
+			_, err = a.client.CoreV1().ConfigMaps(a.namespace).Create(ctx, cm, metav1.CreateOptions{})
+		} else {
+			cm = cm.DeepCopy()
+			if cm.Data == nil {
+				cm.Data = map[string]string{}
+			}
+			cm.Data[nodeKey(member)] = node
+			_, err = a.client.CoreV1().ConfigMaps(a.namespace).Update(ctx, cm, metav1.UpdateOptions{})
+		}
+		switch {
+		case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
+			continue
+		case err != nil:
+			return fmt.Errorf("recording the node of member %s: %w", member, err)
+		}
+		return nil
+	}
+}
+
+// Node returns the node that a member's data is on, or nothing before its first start.
+func (a *ConfigMapAnchor) Node(ctx context.Context, member string) (string, error) {
+	if _, err := a.Load(ctx); err != nil {
+		return "", err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.last == nil {
+		return "", nil
+	}
+	return a.last.Data[nodeKey(member)], nil
+}

@@ -95,12 +95,14 @@ func (g *Guard) block(err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.blocked = err
+	proved.Set(0)
 }
 
 func (g *Guard) open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.blocked, g.id = nil, g.proved.ID
+	proved.Set(1)
 }
 
 const (

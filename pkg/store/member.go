@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +27,8 @@ type MemberConfig struct {
 	Name string
 	// Peers maps each member's name to its peer URL, this one's included. Unused when Name is empty.
 	Peers map[string]string
+	// Several is true when there may be more members than this one, now or later.
+	Several bool
 	// Join is true for a member that enters a cluster that is already running.
 	Join bool
 	// ListenPeer and ListenClient are the URLs that this member serves on, AdvertiseClient the URL that clients use.
@@ -38,6 +39,12 @@ type MemberConfig struct {
 	// QuotaBytes limits the size of the database; it takes no more writes beyond it. Zero means DefaultQuotaBytes.
 	QuotaBytes int64
 }
+
+// A store of one member has a name and a URL too; they are recorded, and never used.
+const (
+	aloneName = "virt-api"
+	alonePeer = "http://localhost:2380"
+)
 
 // TLSFiles names the files of a certificate, its key, and the authorities of the other side.
 type TLSFiles struct{ Cert, Key, CA string }
@@ -62,6 +69,7 @@ const maxRequestBytes = 3 << 20
 type Member struct {
 	etcd   *embed.Etcd
 	client *clientv3.Client
+	quota  int64
 	close  sync.Once
 }
 
@@ -78,7 +86,7 @@ func StartMember(ctx context.Context, c MemberConfig) (*Member, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting a member of the store in %s: %w", c.Dir, err)
 	}
-	m := &Member{etcd: e, client: v3client.New(e.Server)}
+	m := &Member{etcd: e, client: v3client.New(e.Server), quota: cfg.QuotaBackendBytes}
 	select {
 	case <-e.Server.ReadyNotify():
 		return m, nil
@@ -96,31 +104,34 @@ func StartMember(ctx context.Context, c MemberConfig) (*Member, error) {
 
 func (c MemberConfig) embed() (*embed.Config, error) {
 	cfg := embed.NewConfig()
-	cfg.Dir = filepath.Join(c.Dir, "member-data")
+	cfg.Dir = Folder(c.Dir).dataDir()
 	cfg.QuotaBackendBytes = c.QuotaBytes
 	if cfg.QuotaBackendBytes == 0 {
 		cfg.QuotaBackendBytes = DefaultQuotaBytes
 	}
 	cfg.MaxRequestBytes = maxRequestBytes
 	cfg.SnapshotCount = 10_000
-	cfg.MaxLearners = 2
+	cfg.MaxLearners = 1 // one member enters at a time: it starts with the list of members that it was added to
 	// The API compacts by itself; here only what it leaves behind.
 	cfg.AutoCompactionMode, cfg.AutoCompactionRetention = embed.CompactorModePeriodic, "0"
 	// Progress marks keep lists from the cache fresh.
 	cfg.WatchProgressNotifyInterval = 5 * time.Second
 	cfg.EnableGRPCGateway = false
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(etcdLogger())
-	if len(c.Peers) <= 1 {
+	if !c.Several {
 		// Nobody to agree with: become the leader at once.
 		cfg.TickMs, cfg.ElectionMs = 10, 100
 	}
 
 	if c.Name == "" {
-		cfg.Name = "virt-api"
+		cfg.Name = aloneName
 		cfg.ListenPeerUrls, cfg.ListenClientUrls, cfg.AdvertiseClientUrls = nil, nil, nil
-		nowhere := url.URL{Scheme: "http", Host: "localhost:2380"} // recorded, never dialed
-		cfg.AdvertisePeerUrls = []url.URL{nowhere}
-		cfg.InitialCluster = cfg.Name + "=" + nowhere.String()
+		nowhere, err := url.Parse(alonePeer)
+		if err != nil {
+			return nil, err
+		}
+		cfg.AdvertisePeerUrls = []url.URL{*nowhere}
+		cfg.InitialCluster = aloneName + "=" + alonePeer
 		return cfg, nil
 	}
 

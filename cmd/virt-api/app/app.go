@@ -41,6 +41,7 @@ given with --etcd-servers.`,
 	logsapi.AddFlags(l, fs)
 	utilfeature.DefaultMutableFeatureGate.AddFlag(fs)
 	verflag.AddFlags(fs)
+	cmd.AddCommand(newStoreCommand(ctx))
 	logs.InitLogs()
 	return cmd
 }

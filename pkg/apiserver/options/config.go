@@ -97,6 +97,7 @@ func (o *Options) Config(ctx context.Context) (*apiserver.Config, error) {
 	if !o.ownCertificate() {
 		generic.SecureServing.Cert = source
 	}
+	store.RegisterMetrics()
 	opened, err := o.Store.open(ctx, source)
 	if err != nil {
 		return nil, err
@@ -144,11 +145,11 @@ func (o *StoreOptions) open(ctx context.Context, source *certs.Source) (apiserve
 		s.Client, s.Close = client, func() { closeClient(client) }
 		return s, nil
 	}
-	member, err := store.StartMember(ctx, store.MemberConfig{Dir: o.Embedded, QuotaBytes: o.QuotaBytes})
+	alone, err := store.StartAlone(ctx, store.Folder(o.Embedded), o.QuotaBytes)
 	if err != nil {
 		return s, err
 	}
-	s.Client, s.InProcess, s.Close, s.Err = member.Client(), true, member.Close, member.Err()
+	s.Client, s.InProcess, s.Close, s.Err = alone.Client(), true, alone.Close, alone.Err()
 	return s, nil
 }
 

@@ -53,7 +53,7 @@ func New() *Options {
 		// The store is ours to open: the generic options would wait for it, and give up.
 		Recommended:  genericoptions.NewRecommendedOptions(storage.DefaultPrefix, nil),
 		Store:        StoreOptions{Prefix: storage.DefaultPrefix, Compaction: 5 * time.Minute, QuotaBytes: store.DefaultQuotaBytes},
-		Namespace:    ownNamespace(),
+		Namespace:    OwnNamespace(),
 		Service:      "virt-api",
 		NodePort:     8186,
 		Certificates: certs.DefaultPolicy,
@@ -70,8 +70,8 @@ func New() *Options {
 	return o
 }
 
-// ownNamespace is where the pod runs, or the usual namespace outside of a cluster.
-func ownNamespace() string {
+// OwnNamespace is where the pod runs, or the usual namespace outside of a cluster.
+func OwnNamespace() string {
 	if ns := os.Getenv("POD_NAMESPACE"); ns != "" {
 		return ns
 	}
