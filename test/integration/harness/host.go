@@ -71,7 +71,19 @@ func ensurePrograms(ctx context.Context, root string, log io.Writer) (programs, 
 	return p, nil
 }
 
-func startHost(ctx context.Context, dir string, p programs) (_ *Host, err error) {
+// Option changes how the host cluster runs.
+type Option func(*settings)
+
+type settings struct{ fsync bool }
+
+// Durable has the host's etcd wait for the disk with each write, as benches want it. Tests have nothing to lose.
+func Durable(s *settings) { s.fsync = true }
+
+func startHost(ctx context.Context, dir string, p programs, options []Option) (_ *Host, err error) {
+	var s settings
+	for _, o := range options {
+		o(&s)
+	}
 	h := &Host{Dir: dir, programs: p, Kubectl: filepath.Join(p.kubernetes, "kubectl")}
 	defer func() {
 		if err != nil {
@@ -83,7 +95,7 @@ func startHost(ctx context.Context, dir string, p programs) (_ *Host, err error)
 	}
 	etcdURL := fmt.Sprintf("http://127.0.0.1:%d", etcdPort)
 	h.etcd, err = startProcess(dir, "etcd", filepath.Join(p.etcd, "etcd"), []string{
-		"--name=host", "--data-dir=" + filepath.Join(dir, "etcd"), "--unsafe-no-fsync", "--log-level=warn",
+		"--name=host", "--data-dir=" + filepath.Join(dir, "etcd"), fmt.Sprintf("--unsafe-no-fsync=%t", !s.fsync), "--log-level=warn",
 		"--listen-client-urls=" + etcdURL, "--advertise-client-urls=" + etcdURL,
 		"--listen-peer-urls=http://127.0.0.1:2380", "--initial-advertise-peer-urls=http://127.0.0.1:2380",
 		"--initial-cluster=host=http://127.0.0.1:2380",

@@ -8,12 +8,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"testing"
 	"time"
 )
 
+// Runner is *testing.M, or a program that needs the same surroundings; Run returns the exit code.
+type Runner interface{ Run() int }
+
 // Main runs a package's tests beside a host cluster. Call it from TestMain; start is given the running cluster.
-func Main(m *testing.M, start func(ctx context.Context, h *Host) (stop func(), err error)) {
+func Main(m Runner, start func(ctx context.Context, h *Host) (stop func(), err error), options ...Option) {
 	if !Inside() {
 		code, err := outside()
 		if err != nil {
@@ -21,7 +23,7 @@ func Main(m *testing.M, start func(ctx context.Context, h *Host) (stop func(), e
 		}
 		os.Exit(code)
 	}
-	code, err := inside(m, start)
+	code, err := inside(m, start, options)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "harness:", err)
 		code = 1
@@ -59,7 +61,7 @@ func outside() (int, error) {
 
 const dirEnv = "VIRTPLANE_INTEGRATION_DIR"
 
-func inside(m *testing.M, start func(context.Context, *Host) (func(), error)) (int, error) {
+func inside(m Runner, start func(context.Context, *Host) (func(), error), options []Option) (int, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	root, err := moduleRoot(ctx)
@@ -73,7 +75,7 @@ func inside(m *testing.M, start func(context.Context, *Host) (func(), error)) (i
 	if err := furnish(); err != nil {
 		return 1, err
 	}
-	h, err := startHost(ctx, os.Getenv(dirEnv), p)
+	h, err := startHost(ctx, os.Getenv(dirEnv), p, options)
 	if err != nil {
 		return 1, err
 	}
