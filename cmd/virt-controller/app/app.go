@@ -10,12 +10,14 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/component-base/version"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -112,6 +114,9 @@ func Run(ctx context.Context, o *Options) error {
 	if err := (&vm.Reconciler{Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("virtualmachine-controller"), Clock: clock.RealClock{}}).SetupWithManager(mgr, o.Workers); err != nil {
 		return fmt.Errorf("setting up the machine controller: %w", err)
 	}
+	if err := (&kubevirt.Reconciler{Client: mgr.GetClient(), Clock: clock.RealClock{}, Namespace: o.Namespace, Version: version.Get().GitVersion}).SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("setting up the configuration controller: %w", err)
+	}
 	return mgr.Start(ctx)
 }
 
@@ -139,8 +144,10 @@ func newManager(config *rest.Config, o *Options) (ctrl.Manager, error) {
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
 			ByObject: map[client.Object]cache.ByObject{
-				&corev1.Pod{}:      {Label: labels.SelectorFromSet(labels.Set{virtv1.AppLabel: machine.LauncherAppName})},
-				&virtv1.KubeVirt{}: {Namespaces: map[string]cache.Config{o.Namespace: {}}},
+				&corev1.Pod{}:        {Label: labels.SelectorFromSet(labels.Set{virtv1.AppLabel: machine.LauncherAppName})},
+				&virtv1.KubeVirt{}:   {Namespaces: map[string]cache.Config{o.Namespace: {}}},
+				&appsv1.Deployment{}: {Namespaces: map[string]cache.Config{o.Namespace: {}}},
+				&appsv1.DaemonSet{}:  {Namespaces: map[string]cache.Config{o.Namespace: {}}},
 			},
 		},
 	})
@@ -163,6 +170,9 @@ func staticMapper(scheme *runtime.Scheme) meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper(scheme.PrioritizedVersionsAllGroups())
 	for _, kind := range []string{"Pod", "PersistentVolumeClaim", "Event", "Secret", "ConfigMap"} {
 		mapper.Add(corev1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
+	}
+	for _, kind := range []string{"Deployment", "DaemonSet"} {
+		mapper.Add(appsv1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
 	}
 	for _, kind := range []string{"VirtualMachine", "VirtualMachineInstance", "VirtualMachineInstanceMigration", "VirtualMachineInstanceReplicaSet", "KubeVirt"} {
 		mapper.Add(virtv1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)

@@ -1,3 +1,3 @@
-// Package kubevirt gives controllers the cluster's configuration: the one KubeVirt object, read from a cache. It never
-// writes it.
+// Package kubevirt reads the cluster's configuration, the one KubeVirt object, for the controllers, and sums up in its
+// status whether the components of the installation are ready. It changes neither its spec nor any component.
 package kubevirt
