@@ -11,6 +11,8 @@ import (
 
 	"github.com/virtplane/virtplane/pkg/apiserver/certs"
 	"github.com/virtplane/virtplane/pkg/apiserver/leader"
+	"github.com/virtplane/virtplane/pkg/apiserver/placement"
+	"github.com/virtplane/virtplane/pkg/store"
 )
 
 // Run serves until ctx ends, or something fails that only a new start can repair.
@@ -63,6 +65,7 @@ func (s *Server) watchStore(ctx context.Context) error {
 func (s *Server) chores() []leader.Chore {
 	return []leader.Chore{
 		{Name: "certificates", Every: certs.SyncEvery, Retry: 2 * time.Second, Do: s.syncCertificates},
+		{Name: "store-placement", Every: 2 * time.Second, Retry: 2 * time.Second, Do: s.placeStore},
 		{Name: "configuration", Every: time.Minute, Retry: time.Second, Do: s.syncConfiguration},
 	}
 }
@@ -77,6 +80,11 @@ func (s *Server) syncCertificates(ctx context.Context) error {
 		return err
 	}
 	return s.extra.Registrar.Sync(ctx, bundle)
+}
+
+// placeStore lets the members of the store start where their data is.
+func (s *Server) placeStore(ctx context.Context) error {
+	return placement.Sync(ctx, s.extra.Host, s.extra.Namespace, store.NewConfigMapAnchor(s.extra.Host, s.extra.Namespace).Node)
 }
 
 // syncConfiguration makes the first KubeVirt object once there is a store to put it into.
