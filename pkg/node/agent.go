@@ -67,8 +67,8 @@ type Agent struct {
 	watched map[types.NamespacedName]types.UID
 	// away remembers since when an instance's launcher does not answer.
 	away map[types.NamespacedName]time.Time
-	// written remembers the version on which the last status of an instance was based: the cache may still show it.
-	written map[types.NamespacedName]string
+	// written remembers the last status write of each instance: the cache may still show what was before.
+	written map[types.NamespacedName]write
 }
 
 // Dependencies are what an Agent works with.
@@ -104,7 +104,7 @@ func New(options Options, d Dependencies) (*Agent, error) {
 		sessions: map[types.NamespacedName]*session{},
 		watched:  map[types.NamespacedName]types.UID{},
 		away:     map[types.NamespacedName]time.Time{},
-		written:  map[types.NamespacedName]string{},
+		written:  map[types.NamespacedName]write{},
 	}
 	_, err = instances.Kubevirt().V1().VirtualMachineInstances().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    a.enqueue,

@@ -294,21 +294,35 @@ func (a *Agent) watch(key types.NamespacedName, uid types.UID) error {
 	return nil
 }
 
+// write remembers the last status write of an instance.
+type write struct {
+	// base and result are the versions before and after it.
+	base, result string
+	// because is what it followed from.
+	because string
+}
+
 // writeStatus writes what follows from v, if that is something else than what stands there.
 func (a *Agent) writeStatus(ctx context.Context, key types.NamespacedName, vmi *virtv1.VirtualMachineInstance, v view) error {
 	a.mu.Lock()
-	stale := a.written[key] != "" && a.written[key] == vmi.ResourceVersion
+	last := a.written[key]
 	a.mu.Unlock()
-	if stale {
+	if last.base != "" && last.base == vmi.ResourceVersion {
 		return nil // our own write is on its way to the cache and brings us back
 	}
 	status := observe(vmi, v, metav1.NewTime(a.clock.Now()))
 	if apiequality.Semantic.DeepEqual(&status, &vmi.Status) {
 		return nil
 	}
+	because := v.summary()
+	if last.result != "" && last.result == vmi.ResourceVersion && last.because == because {
+		// The server did not take all of the last write. Writing it again and again would not change that.
+		klog.FromContext(ctx).V(1).Info("The server keeps a part of the status as it is")
+		return nil
+	}
 	updated := vmi.DeepCopy()
 	updated.Status = status
-	_, err := a.client.KubevirtV1().VirtualMachineInstances(key.Namespace).UpdateStatus(ctx, updated, metav1.UpdateOptions{})
+	result, err := a.client.KubevirtV1().VirtualMachineInstances(key.Namespace).UpdateStatus(ctx, updated, metav1.UpdateOptions{})
 	switch {
 	case apierrors.IsConflict(err), apierrors.IsNotFound(err):
 		return errSoon // a newer object is on its way to the cache
@@ -316,7 +330,7 @@ func (a *Agent) writeStatus(ctx context.Context, key types.NamespacedName, vmi *
 		return fmt.Errorf("updating the instance's status: %w", err)
 	}
 	a.mu.Lock()
-	a.written[key] = vmi.ResourceVersion
+	a.written[key] = write{base: vmi.ResourceVersion, result: result.ResourceVersion, because: because}
 	a.mu.Unlock()
 	a.announce(vmi, updated)
 	return nil

@@ -169,6 +169,15 @@ type view struct {
 	stop  stopState
 }
 
+// summary tells views apart as far as a status depends on them.
+func (v view) summary() string {
+	text := fmt.Sprint(v.event.GetSequence(), v.start.generation, v.over != nil, v.start.network != nil)
+	if f := v.start.failure; f != nil {
+		text += f.reason + f.message
+	}
+	return text
+}
+
 func (s *session) view() view {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	launcher "github.com/virtplane/virtplane/launcher/api"
@@ -124,21 +123,17 @@ func observeAgent(status *virtv1.VirtualMachineInstanceStatus, e *launcher.Event
 	}
 }
 
-// observeMemory leaves alone what virt-controller wrote when it rendered the pod.
+// observeMemory tells what the guest has; what was asked for is virt-controller's to write.
 func observeMemory(status *virtv1.VirtualMachineInstanceStatus, vmi *virtv1.VirtualMachineInstance) {
 	guest := machine.GuestMemory(&vmi.Spec)
-	if guest.IsZero() {
+	if guest.IsZero() || status.Memory != nil && status.Memory.GuestCurrent != nil {
 		return
 	}
 	if status.Memory == nil {
 		status.Memory = &virtv1.MemoryStatus{}
 	}
-	for _, q := range []**resource.Quantity{&status.Memory.GuestAtBoot, &status.Memory.GuestRequested, &status.Memory.GuestCurrent} {
-		if *q == nil {
-			c := guest.DeepCopy()
-			*q = &c
-		}
-	}
+	guest = guest.DeepCopy()
+	status.Memory.GuestCurrent = &guest
 }
 
 func topology(cpu *virtv1.CPU) *virtv1.CPUTopology {
