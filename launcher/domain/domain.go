@@ -39,6 +39,7 @@ type Domain struct {
 	seen     observed
 	servers  []io.Closer
 	machine  string
+	version  string // of QEMU
 	agent    agentView
 	leases   map[string]time.Time
 	wake     chan struct{} // tells the stopper of a new deadline
@@ -83,6 +84,13 @@ func New(c Config) *Domain {
 
 // Ended is closed when QEMU has ended and the last event says how.
 func (d *Domain) Ended() <-chan struct{} { return d.ended }
+
+// QEMUVersion is the version of the QEMU that runs, empty before.
+func (d *Domain) QEMUVersion() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.version
+}
 
 // Outcome is what the pod's first process should be told after Ended.
 func (d *Domain) Outcome() supervise.Outcome {

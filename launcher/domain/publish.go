@@ -127,12 +127,18 @@ func (d *Domain) final() (api.DomainState, string, string) {
 	return shut, api.ReasonGuestShutdown, "the guest powered down"
 }
 
+// maxWords bounds what a message holds of QEMU's own words.
+const maxWords = 600
+
 func withStderr(s string, x *supervise.Exit) string {
 	if x.Stderr == "" {
 		return s
 	}
-	lines := strings.Split(x.Stderr, "\n")
-	return s + ": " + lines[len(lines)-1]
+	text := strings.ReplaceAll(x.Stderr, "\n", "; ")
+	if over := len(text) - maxWords; over > 0 {
+		text = "…" + strings.ToValidUTF8(text[over:], "")
+	}
+	return s + ": " + text
 }
 
 func (d *Domain) describeAgent() *api.GuestAgent {

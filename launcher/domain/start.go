@@ -240,7 +240,7 @@ func (d *Domain) blameQEMU(err error) error {
 		return err
 	}
 	_, reason, message := d.final()
-	return api.Errorf(codes.FailedPrecondition, reason, "%s (%w)", message, err)
+	return api.Errorf(codes.FailedPrecondition, reason, "%s", message)
 }
 
 func (d *Domain) spawn(ctx context.Context, guest *Guest) error {
@@ -304,7 +304,7 @@ func (d *Domain) connect(ctx context.Context) (*qmp.Client, error) {
 		close(d.monReady)
 	}
 	d.seen.connection++
-	d.mon, d.machine = mon, machine
+	d.mon, d.machine, d.version = mon, machine, mon.Version().String()
 	first := d.seen.connection == 1
 	d.mu.Unlock()
 	d.agentChanged(open)

@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -171,7 +172,11 @@ func (s *supervisor) reap() {
 }
 
 func (s *supervisor) launcherEnded(w syscall.WaitStatus) {
-	s.Log.Warn("Launcher ended", "pid", s.launcherPID, "code", w.ExitStatus(), "signal", w.Signal().String())
+	level := slog.LevelWarn
+	if s.finished {
+		level = slog.LevelInfo
+	}
+	s.Log.Log(context.Background(), level, "Launcher ended", "pid", s.launcherPID, "code", w.ExitStatus(), "signal", w.Signal().String())
 	s.launcherPID = 0
 	s.line.close()
 	if s.finished {

@@ -118,7 +118,7 @@ func (o *options) run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("serving the node agent: %w", err)
 	}
-	service := server.New(d, o.info, log)
+	service := server.New(d, func() *api.InfoResponse { return o.info(d) }, log)
 	g := api.NewServer()
 	api.RegisterLauncherServer(g, service)
 	served := make(chan error, 1)
@@ -146,7 +146,10 @@ func (o *options) run(ctx context.Context, log *slog.Logger) error {
 	if err := super.Finish(context.WithoutCancel(ctx), d.Outcome()); err != nil && !errors.Is(err, supervise.ErrGone) {
 		return err
 	}
-	<-super.Gone()
+	select {
+	case <-super.Gone():
+	case <-ctx.Done():
+	}
 	return nil
 }
 
@@ -157,9 +160,9 @@ func stopServer(g *grpc.Server) {
 	g.GracefulStop()
 }
 
-func (o *options) info() *api.InfoResponse {
+func (o *options) info(d *domain.Domain) *api.InfoResponse {
 	return &api.InfoResponse{
-		ProtocolVersion: api.ProtocolVersion, LauncherVersion: version.Get().GitVersion,
+		ProtocolVersion: api.ProtocolVersion, LauncherVersion: version.Get().GitVersion, QemuVersion: d.QEMUVersion(),
 		Namespace: o.namespace, Name: o.name, Uid: o.uid,
 	}
 }
@@ -188,4 +191,3 @@ func (o *options) domain(super *supervise.Client, log *slog.Logger) domain.Confi
 		Log: log, Times: domain.DefaultTimes(),
 	}
 }
-
