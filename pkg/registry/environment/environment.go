@@ -37,7 +37,7 @@ type Environment struct {
 	Nodes     NodeConn
 	Config    ClusterConfig
 	// Authorizer is asked again for what kube-apiserver cannot have checked (decision 5).
-	Authorizer authorizer.Authorizer
+	Authorizer authorizer.UnconditionalAuthorizer
 	Clock      clock.PassiveClock
 }
 

@@ -92,7 +92,7 @@ type ConsoleREST struct {
 	Guests *node.Actions
 	// Authorizer, when set, is asked for the verb create also where a client comes with GET, as browsers must: whoever
 	// may only read instances may not type into them.
-	Authorizer authorizer.Authorizer
+	Authorizer authorizer.UnconditionalAuthorizer
 	Methods    []string
 }
 
@@ -132,7 +132,7 @@ func (r *ConsoleREST) Connect(ctx context.Context, name string, _ runtime.Object
 
 // RequireVerb asks whether the user of a request may also use another verb on what it is for. Without an authorizer the
 // verb that came is enough.
-func RequireVerb(ctx context.Context, a authorizer.Authorizer, verb string) error {
+func RequireVerb(ctx context.Context, a authorizer.UnconditionalAuthorizer, verb string) error {
 	if a == nil {
 		return nil
 	}

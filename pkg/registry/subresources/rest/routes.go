@@ -34,14 +34,14 @@ func (p StorageProvider) InstallRoutes(container *restful.Container, codecs runt
 			responsewriters.ErrorNegotiated(err, codecs, gv, w, r)
 		}
 		ws.Route(ws.GET("/version").To(answer(func(*http.Request) (any, error) { return buildVersion(), nil }, fail)).
-			Operation(gv.Version + "Version").Doc("Get KubeVirt API version.").Produces(runtime.ContentTypeJSON))
+			Operation("getVersion").Doc("Get KubeVirt API version.").Produces(runtime.ContentTypeJSON))
 		ws.Route(ws.GET("/healthz").To(answer(func(*http.Request) (any, error) {
 			return map[string]any{"apiserver": map[string]string{"connectivity": "ok"}}, nil
 		}, fail)).
-			Operation(gv.Version + "CheckHealth").Doc("Health endpoint").Produces(runtime.ContentTypeJSON))
+			Operation("getHealth").Doc("Health endpoint").Produces(runtime.ContentTypeJSON))
 		ws.Route(ws.PUT("/namespaces/{namespace}/expand-vm-spec").To(answer(expand, fail)).
 			Param(ws.PathParameter("namespace", "Object name and auth scope, such as for teams and projects")).
-			Operation(gv.Version + "ExpandVMSpec").Doc("Expands instancetype and preference into the passed VirtualMachine object.").
+			Operation("replaceExpandVMSpec").Doc("Expands instancetype and preference into the passed VirtualMachine object.").
 			Consumes("*/*").Produces(runtime.ContentTypeJSON))
 	}
 	return nil

@@ -24,14 +24,6 @@ var replicasPath = managedfields.ResourcePathMappings{
 	virtv1.DeprecatedGroupVersion.String(): fieldpath.MakePathOrDie("spec", "replicas"),
 }
 
-// registerScale makes the kind of /scale known, which belongs to another group.
-func registerScale(scheme *runtime.Scheme) {
-	internal := schema.GroupVersion{Group: autoscalingv1.GroupName, Version: runtime.APIVersionInternal}
-	for _, gv := range []schema.GroupVersion{autoscalingv1.SchemeGroupVersion, internal} {
-		scheme.AddKnownTypes(gv, &autoscalingv1.Scale{})
-	}
-}
-
 // ScaleREST serves /scale, by which autoscalers and kubectl scale change the number of instances.
 type ScaleREST struct{ store *registry.Store }
 

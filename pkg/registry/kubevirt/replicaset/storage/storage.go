@@ -15,9 +15,8 @@ import (
 type object = *virtv1.VirtualMachineInstanceReplicaSet
 
 // New makes the storage of the objects, of their status and of their scale.
-func New(scheme *runtime.Scheme, env environment.Environment, options generic.RESTOptionsGetter) (*store.REST, *store.StatusREST, *ScaleREST, error) {
-	registerScale(scheme)
-	policy := replicaset.NewStrategy(scheme, env)
+func New(typer runtime.ObjectTyper, env environment.Environment, options generic.RESTOptionsGetter) (*store.REST, *store.StatusREST, *ScaleREST, error) {
+	policy := replicaset.NewStrategy(typer, env)
 	main, status, err := store.Build(store.Kind[object]{
 		Plural: "virtualmachineinstancereplicasets", Singular: "virtualmachineinstancereplicaset", ShortNames: []string{"vmirs", "vmirss"},
 		New:     func() runtime.Object { return &virtv1.VirtualMachineInstanceReplicaSet{} },
