@@ -141,6 +141,11 @@ func roomOf(path string) string {
 // breaches checks the packages against rooms, walls and direct.
 func breaches(pkgs map[string]pkg) []string {
 	var found []string
+	reached := make([]map[string]bool, len(walls))
+	importers := importersOf(pkgs)
+	for i, w := range walls {
+		reached[i] = reaching(pkgs, importers, w.mayNotReach)
+	}
 	for _, p := range pkgs {
 		path, ours := strings.CutPrefix(p.ImportPath, module)
 		if !ours {
@@ -164,17 +169,45 @@ func breaches(pkgs map[string]pkg) []string {
 				}
 			}
 		}
-		for _, w := range walls {
-			if !below(path, w.from) {
-				continue
-			}
-			if way := wayTo(pkgs, p.ImportPath, w.mayNotReach); way != nil {
+		for i, w := range walls {
+			if below(path, w.from) && reached[i][p.ImportPath] {
+				way := wayTo(pkgs, p.ImportPath, w.mayNotReach)
 				found = append(found, fmt.Sprintf("%s reaches %s: %s\n\tby %s", path, w.mayNotReach, w.why, strings.Join(way, "\n\t → ")))
 			}
 		}
 	}
 	slices.Sort(found)
 	return slices.Compact(found)
+}
+
+func importersOf(pkgs map[string]pkg) map[string][]string {
+	importers := map[string][]string{}
+	for _, p := range pkgs {
+		for _, imp := range p.Imports {
+			importers[imp] = append(importers[imp], p.ImportPath)
+		}
+	}
+	return importers
+}
+
+// reaching gives the packages that import one below prefix, however far away.
+func reaching(pkgs map[string]pkg, importers map[string][]string, prefix string) map[string]bool {
+	found := map[string]bool{}
+	var queue []string
+	for path := range pkgs {
+		if below(path, prefix) {
+			queue = append(queue, path)
+		}
+	}
+	for ; len(queue) > 0; queue = queue[1:] {
+		for _, by := range importers[queue[0]] {
+			if !found[by] {
+				found[by] = true
+				queue = append(queue, by)
+			}
+		}
+	}
+	return found
 }
 
 // wayTo finds a shortest chain of imports from a package to one below prefix.
