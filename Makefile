@@ -75,13 +75,13 @@ spec-report: ## Count the requirement rows by state and check the claims (RECORD
 ##### Measure: each prints a table and writes .bench/NAME.json
 
 .PHONY: bench-overhead bench-start bench-api
-bench-overhead: ## Memory that a virtual machine costs beside its own
+bench-overhead: deps ## Memory that a virtual machine costs beside its own
 	@go run ./test/bench overhead
 
-bench-start: ## Start of a virtual machine beside a plain pod with the same QEMU
+bench-start: deps ## Start of a virtual machine beside a plain pod with the same QEMU
 	@go run ./test/bench start
 
-bench-api: ## Our API server beside CustomResourceDefinitions
+bench-api: deps ## Our API server beside CustomResourceDefinitions
 	@go run ./test/bench api
 
 ##### Check
