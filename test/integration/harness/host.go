@@ -7,7 +7,9 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -19,7 +21,8 @@ import (
 
 // Ports of the host cluster's programs, in the test's own namespace.
 const (
-	etcdPort      = 2379
+	etcdPort      = 12379 // the usual ones are for our own store
+	etcdPeerPort  = 12380
 	apiserverPort = 6443
 )
 
@@ -34,12 +37,14 @@ type Host struct {
 	// APIServer is the running kube-apiserver.
 	APIServer *Process
 
-	programs   programs
-	etcd, kcm  *Process
-	authority  *pki.Authority
-	ca         pki.Pair
-	adminFile  string
-	serviceKey string
+	root      string
+	programs  programs
+	etcd, kcm *Process
+	authority *pki.Authority
+	ca        pki.Pair
+	adminFile string
+	// apiFile is the kubeconfig of virt-api.
+	apiFile string
 }
 
 type programs struct{ kubernetes, etcd string }
@@ -79,12 +84,12 @@ type settings struct{ fsync bool }
 // Durable has the host's etcd wait for the disk with each write, as benches want it. Tests have nothing to lose.
 func Durable(s *settings) { s.fsync = true }
 
-func startHost(ctx context.Context, dir string, p programs, options []Option) (_ *Host, err error) {
+func startHost(root, dir string, p programs, options []Option) (_ *Host, err error) {
 	var s settings
 	for _, o := range options {
 		o(&s)
 	}
-	h := &Host{Dir: dir, programs: p, Kubectl: filepath.Join(p.kubernetes, "kubectl")}
+	h := &Host{Dir: dir, root: root, programs: p, Kubectl: filepath.Join(p.kubernetes, "kubectl")}
 	defer func() {
 		if err != nil {
 			h.Stop()
@@ -94,11 +99,11 @@ func startHost(ctx context.Context, dir string, p programs, options []Option) (_
 		return nil, err
 	}
 	etcdURL := fmt.Sprintf("http://127.0.0.1:%d", etcdPort)
+	peerURL := fmt.Sprintf("http://127.0.0.1:%d", etcdPeerPort)
 	h.etcd, err = startProcess(dir, "etcd", filepath.Join(p.etcd, "etcd"), []string{
 		"--name=host", "--data-dir=" + filepath.Join(dir, "etcd"), fmt.Sprintf("--unsafe-no-fsync=%t", !s.fsync), "--log-level=warn",
 		"--listen-client-urls=" + etcdURL, "--advertise-client-urls=" + etcdURL,
-		"--listen-peer-urls=http://127.0.0.1:2380", "--initial-advertise-peer-urls=http://127.0.0.1:2380",
-		"--initial-cluster=host=http://127.0.0.1:2380",
+		"--listen-peer-urls=" + peerURL, "--initial-advertise-peer-urls=" + peerURL, "--initial-cluster=host=" + peerURL,
 	}, nil)
 	if err != nil {
 		return nil, err
@@ -237,6 +242,18 @@ func (h *Host) get(path string) func() error {
 		}
 		return nil
 	}
+}
+
+// KubectlRun runs kubectl as the administrator and returns what it said.
+func (h *Host) KubectlRun(ctx context.Context, stdin string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, h.Kubectl, append([]string{"--kubeconfig=" + h.adminFile}, args...)...)
+	cmd.Env = append(os.Environ(), "HOME="+h.Dir)
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return string(out), fmt.Errorf("kubectl %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out), nil
 }
 
 // Stop ends the host cluster.

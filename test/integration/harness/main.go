@@ -75,7 +75,7 @@ func inside(m Runner, start func(context.Context, *Host) (func(), error), option
 	if err := furnish(); err != nil {
 		return 1, err
 	}
-	h, err := startHost(ctx, os.Getenv(dirEnv), p, options)
+	h, err := startHost(root, os.Getenv(dirEnv), p, options)
 	if err != nil {
 		return 1, err
 	}

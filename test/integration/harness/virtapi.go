@@ -8,20 +8,11 @@ import (
 	"path/filepath"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	aggregator "k8s.io/kube-aggregator/pkg/client/clientset_generated/clientset"
-	"k8s.io/utils/ptr"
 )
-
-// Namespace is where our components run.
-const Namespace = "kubevirt"
 
 // VirtAPI is a virt-api process that kube-apiserver forwards to.
 type VirtAPI struct {
@@ -41,13 +32,13 @@ var Groups = []struct{ Group, Version string }{
 	{"subresources.kubevirt.io", "v1alpha3"},
 }
 
-// StartVirtAPI starts virt-api with these flags beside those that every one needs.
+// StartVirtAPI starts virt-api, after Register, with these flags beside those that every one needs.
 func (h *Host) StartVirtAPI(name string, port int, flags ...string) (*VirtAPI, error) {
 	v := &VirtAPI{host: h, Port: port}
 	v.Args = append([]string{
-		"--kubeconfig=" + h.adminFile,
-		"--authentication-kubeconfig=" + h.adminFile,
-		"--authorization-kubeconfig=" + h.adminFile,
+		"--kubeconfig=" + h.apiFile,
+		"--authentication-kubeconfig=" + h.apiFile,
+		"--authorization-kubeconfig=" + h.apiFile,
 		"--namespace=" + Namespace,
 		fmt.Sprintf("--secure-port=%d", port),
 		"--bind-address=" + Address,
@@ -105,32 +96,6 @@ func (v *VirtAPI) WaitReady(limit time.Duration) error {
 		}
 		return err
 	})
-}
-
-// Register makes the Service that leads to virt-api. virt-api itself makes the APIServices.
-func (h *Host) Register(ctx context.Context, port int) error {
-	client, err := kubernetes.NewForConfig(h.Admin)
-	if err != nil {
-		return err
-	}
-	if _, err := client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: Namespace}}, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
-		return err
-	}
-	service := &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Name: "virt-api", Namespace: Namespace},
-		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "https", Port: 443, TargetPort: intstr.FromInt(port)}}},
-	}
-	if _, err := client.CoreV1().Services(Namespace).Create(ctx, service, metav1.CreateOptions{}); err != nil {
-		return err
-	}
-	slice := &discoveryv1.EndpointSlice{
-		ObjectMeta:  metav1.ObjectMeta{Name: "virt-api", Namespace: Namespace, Labels: map[string]string{discoveryv1.LabelServiceName: "virt-api"}},
-		AddressType: discoveryv1.AddressTypeIPv4,
-		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{Address}, Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true)}}},
-		Ports:       []discoveryv1.EndpointPort{{Name: ptr.To("https"), Port: ptr.To(int32(port)), Protocol: ptr.To(corev1.ProtocolTCP)}},
-	}
-	_, err = client.DiscoveryV1().EndpointSlices(Namespace).Create(ctx, slice, metav1.CreateOptions{})
-	return err
 }
 
 // WaitAvailable waits until kube-apiserver forwards to virt-api.

@@ -11,23 +11,39 @@ import (
 
 // env is the one environment of the package.
 var env struct {
-	host *harness.Host
-	api  *harness.VirtAPI
+	*harness.Host
+	api   *harness.VirtAPI
+	store *harness.Store
+	// storeFile is the kubeconfig of the store's service account.
+	storeFile string
 }
 
 func TestMain(m *testing.M) {
-	harness.Main(m, func(ctx context.Context, h *harness.Host) (func(), error) {
-		if err := h.Register(ctx, 8443); err != nil {
+	harness.Main(m, func(ctx context.Context, h *harness.Host) (stop func(), err error) {
+		env.Host = h
+		const port = 8443
+		if err := h.Register(ctx, port); err != nil {
 			return nil, err
 		}
-		api, err := h.StartVirtAPI("virt-api", 8443, "--embedded-etcd="+h.TempDir("store"))
-		if err != nil {
+		if _, env.storeFile, err = h.ServiceAccount(ctx, "virt-store", nil); err != nil {
 			return nil, err
 		}
-		env.host, env.api = h, api
-		if err := api.WaitReady(time.Minute); err != nil {
+		// In the order of a first installation: virt-api makes the certificates that its store waits for.
+		if env.api, err = h.StartVirtAPI("virt-api", port, "--etcd-servers="+harness.StoreURL); err != nil {
 			return nil, err
 		}
-		return api.Stop, h.WaitAvailable(ctx, api, time.Minute)
+		stop = func() {
+			env.api.Stop()
+			if env.store != nil {
+				env.store.Stop()
+			}
+		}
+		if env.store, err = h.StartStore(ctx, env.storeFile); err != nil {
+			return stop, err
+		}
+		if err := env.api.WaitReady(time.Minute); err != nil {
+			return stop, err
+		}
+		return stop, h.WaitAvailable(ctx, env.api, time.Minute)
 	})
 }

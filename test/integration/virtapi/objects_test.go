@@ -8,7 +8,7 @@ import (
 
 func TestKubectl(t *testing.T) {
 	run := func(stdin string, args ...string) string {
-		cmd := exec.Command(env.host.Kubectl, append([]string{"--kubeconfig=" + env.host.Dir + "/admin.kubeconfig"}, args...)...)
+		cmd := exec.Command(env.Kubectl, append([]string{"--kubeconfig=" + env.Dir + "/admin.kubeconfig"}, args...)...)
 		cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
 		out, err := cmd.CombinedOutput()
 		t.Logf("%v\n%s", args, out)
