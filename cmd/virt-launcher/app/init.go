@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/virtplane/virtplane/launcher/footprint"
 	"github.com/virtplane/virtplane/launcher/supervise"
 )
 
@@ -13,6 +14,12 @@ import (
 const (
 	initGCPercent = 20
 	initMemory    = 8 << 20
+)
+
+// Times after which a process gives memory back: once it has started, and now and then.
+const (
+	trimSoon     = 5 * time.Second
+	trimInterval = time.Minute
 )
 
 func runInit(args []string, stderr io.Writer) int {
@@ -30,6 +37,9 @@ func runInit(args []string, stderr io.Writer) int {
 	}
 	debug.SetGCPercent(initGCPercent)
 	debug.SetMemoryLimit(initMemory)
+	stop := make(chan struct{})
+	defer close(stop)
+	go footprint.Keep(stop, trimSoon, trimInterval, func(err error) { log.Warn("Could not give memory back", "err", err) })
 	launcher := append([]string{"virt-launcher", "run", "--log-level=" + *level}, set.Args()...)
 	code, err := supervise.Run(supervise.Options{Launcher: launcher, TerminationLog: *terminationLog, Grace: *grace, Log: log})
 	if err != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/virtplane/virtplane/launcher/convert"
 	"github.com/virtplane/virtplane/launcher/dhcp"
 	"github.com/virtplane/virtplane/launcher/domain"
+	"github.com/virtplane/virtplane/launcher/footprint"
 	"github.com/virtplane/virtplane/launcher/qmp"
 	"github.com/virtplane/virtplane/launcher/server"
 	"github.com/virtplane/virtplane/launcher/supervise"
@@ -125,8 +126,7 @@ func (o *options) run(ctx context.Context, log *slog.Logger) error {
 	go func() { served <- g.Serve(l) }()
 	log.Info("Serving node agent", "socket", l.Addr().String(), "version", version.Get().GitVersion)
 
-	// What starting needed is needed no more.
-	debug.FreeOSMemory()
+	go footprint.Keep(ctx.Done(), trimSoon, trimInterval, func(err error) { log.Warn("Could not give memory back", "err", err) })
 	select {
 	case err := <-served:
 		return fmt.Errorf("serving the node agent: %w", err)
