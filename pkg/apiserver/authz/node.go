@@ -23,7 +23,7 @@ type NodeAgents struct{ account string }
 
 // NewNodeAgents recognizes those of this namespace.
 func NewNodeAgents(namespace string) NodeAgents {
-	return NodeAgents{"system:serviceaccount:" + namespace + ":virt-handler"}
+	return NodeAgents{"system:serviceaccount:" + namespace + ":kubevirt-handler"}
 }
 
 // Node returns the node that an agent speaks for, which is empty when its token is bound to none. Agent is false for

@@ -11,7 +11,7 @@ import (
 
 func TestNodeAuthorizer(t *testing.T) {
 	handler := func(nodes ...string) user.Info {
-		return &user.DefaultInfo{Name: "system:serviceaccount:kubevirt:virt-handler", Extra: map[string][]string{"authentication.kubernetes.io/node-name": nodes}}
+		return &user.DefaultInfo{Name: "system:serviceaccount:kubevirt:kubevirt-handler", Extra: map[string][]string{"authentication.kubernetes.io/node-name": nodes}}
 	}
 	const deny, abstain = authorizer.DecisionDeny, authorizer.DecisionNoOpinion
 	vmi := authorizer.AttributesRecord{APIGroup: "kubevirt.io", Resource: "virtualmachineinstances", ResourceRequest: true}
@@ -33,7 +33,7 @@ func TestNodeAuthorizer(t *testing.T) {
 		reason  string
 	}{
 		{"somebody else", &user.DefaultInfo{Name: "alice"}, selecting("list", ""), abstain, ""},
-		{"an account of the same name elsewhere", &user.DefaultInfo{Name: "system:serviceaccount:other:virt-handler"}, selecting("list", ""), abstain, ""},
+		{"an account of the same name elsewhere", &user.DefaultInfo{Name: "system:serviceaccount:other:kubevirt-handler"}, selecting("list", ""), abstain, ""},
 		{"discovery", handler("a"), authorizer.AttributesRecord{Verb: "get", Path: "/apis"}, abstain, ""},
 		{"an unbound token", handler(), selecting("list", "status.nodeName=a"), deny, "bound to no node"},
 		{"a token of two nodes", handler("a", "b"), selecting("list", "status.nodeName=a"), deny, "bound to no node"},

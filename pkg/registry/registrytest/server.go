@@ -48,8 +48,8 @@ const (
 	// Namespace is where the components run.
 	Namespace = "kubevirt"
 	// Controller and Handler are the users of the components; Admin is a person who may do everything.
-	Controller = "system:serviceaccount:kubevirt:virt-controller"
-	Handler    = "system:serviceaccount:kubevirt:virt-handler"
+	Controller = "system:serviceaccount:kubevirt:kubevirt-controller"
+	Handler    = "system:serviceaccount:kubevirt:kubevirt-handler"
 	Admin      = "admin"
 )
 
