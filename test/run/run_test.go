@@ -285,3 +285,30 @@ func TestRepositorySkips(t *testing.T) {
 		}
 	}
 }
+
+func TestKeepLogs(t *testing.T) {
+	root := t.TempDir()
+	from := filepath.Join(root, ".cluster", "logs", "node-1")
+	if err := os.MkdirAll(from, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(from, "kubelet.log"), []byte("why\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", "") // no kubectl: its part says so instead
+	var out strings.Builder
+	r := runner{options: options{root: root, records: filepath.Join(root, ".test")}, out: &out}
+	for range 2 { // the second run replaces what the first kept
+		r.keepLogs(t.Context())
+	}
+	kept := filepath.Join(root, ".test", "logs")
+	for file, want := range map[string]string{"node-1/kubelet.log": "why", "events.txt": "executable file not found"} {
+		data, err := os.ReadFile(filepath.Join(kept, file))
+		if err != nil || !strings.Contains(string(data), want) {
+			t.Errorf("%s holds %q (error %v), want %q", file, data, err, want)
+		}
+	}
+	if want := "logs, objects and events of the cluster are in " + kept + "\n"; !strings.HasSuffix(out.String(), want) {
+		t.Errorf("output %q, want %q at its end", out.String(), want)
+	}
+}

@@ -47,7 +47,7 @@ func (r *runner) stage(ctx context.Context, name string) {
 	r.total.add(res)
 }
 
-func (r *runner) goTests(ctx context.Context, name string) (results, error) {
+func (r *runner) goTests(ctx context.Context, name string) (res results, err error) {
 	pkgs, err := r.packages(ctx, name)
 	if err != nil {
 		return results{}, err
@@ -77,12 +77,12 @@ func (r *runner) goTests(ctx context.Context, name string) (results, error) {
 		}
 	case "e2e":
 		args = append(args, "-timeout=60m", "-p=1")
-		down, err := r.cluster(ctx)
+		down, upErr := r.cluster(ctx)
 		if down != nil {
-			defer down()
+			defer func() { down(err != nil || len(res.Failures) > 0) }()
 		}
-		if err != nil {
-			return results{}, err
+		if upErr != nil {
+			return results{}, upErr
 		}
 	}
 	if r.focus != "" {
@@ -90,7 +90,7 @@ func (r *runner) goTests(ctx context.Context, name string) (results, error) {
 	}
 	c := newCollector(module, r.skips, r.out, each)
 	err = r.stream(ctx, c, append(args, pkgs...), []string{spec.RecordEnv + "=" + raw})
-	res := c.results
+	res = c.results
 	if err == nil && res.Passed+len(res.Failures)+len(res.Skipped) == 0 {
 		err = fmt.Errorf("no test ran; the focus is %q", r.focus)
 	}
