@@ -30,9 +30,9 @@ type Config struct {
 	Devices []Device
 	// Count is the number of virtual devices of each resource.
 	Count int
-	// Appeared, if set, is called whenever a device node has come (and at the start for each that is there), before it
-	// is offered; an error keeps it back, with quantity 0. It may take its time: other resources do not wait for it.
-	Appeared func(ctx context.Context, resource string) error
+	// Judge, if set, is called at the start and whenever a device node has come or gone; missing says why it is not
+	// there. An error keeps the device back, with quantity 0. It may take its time: other resources do not wait for it.
+	Judge func(ctx context.Context, resource string, missing error) error
 }
 
 // Plugin offers all devices of its Config. Make one by New.
@@ -207,8 +207,10 @@ func (p *Plugin) setRegistered(r *resource, to bool) {
 // look brings the list of one resource up to date with its device node.
 func (p *Plugin) look(ctx context.Context, r *resource) {
 	missing := r.device.present(p.config.DevRoot, p.config.SysRoot)
-	if missing == nil && p.config.Appeared != nil {
-		missing = p.config.Appeared(ctx, r.device.Resource)
+	if p.config.Judge != nil {
+		if refused := p.config.Judge(ctx, r.device.Resource, missing); missing == nil {
+			missing = refused
+		}
 	}
 	p.mu.Lock()
 	count := p.count

@@ -235,7 +235,7 @@ func TestKeepsBackWhatItsCallerRefuses(t *testing.T) {
 	k := startKubelet(t, m.kubeletDir)
 	var fast atomic.Bool
 	m.start(t, func(c *Config) {
-		c.Appeared = func(_ context.Context, resource string) error {
+		c.Judge = func(_ context.Context, resource string, _ error) error {
 			if resource == "devices.kubevirt.io/kvm" && !fast.Load() {
 				return errors.New("too slow")
 			}

@@ -336,6 +336,22 @@ func (a *Agent) writeStatus(ctx context.Context, key types.NamespacedName, vmi *
 	return nil
 }
 
+// Machine gives an instance of this node, the pod that it runs in, and its launcher; nil while there is no connection.
+func (a *Agent) Machine(namespace, name string) (*virtv1.VirtualMachineInstance, types.UID, launcher.LauncherClient, error) {
+	vmi, err := a.instances.VirtualMachineInstances(namespace).Get(name)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	uid := launcherPod(vmi, a.options.Node)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.sessions[types.NamespacedName{Namespace: namespace, Name: name}]
+	if s == nil || s.pod != uid || s.vmi != vmi.UID || s.view().over != nil {
+		return vmi, uid, nil, nil
+	}
+	return vmi, uid, s.client, nil
+}
+
 // launcherPod is the pod on this node in which the instance runs.
 func launcherPod(vmi *virtv1.VirtualMachineInstance, node string) types.UID {
 	var here []types.UID

@@ -1,0 +1,91 @@
+package app
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"maps"
+	"math/big"
+	"net/http"
+	"slices"
+	"time"
+
+	"k8s.io/component-base/metrics/legacyregistry"
+	"k8s.io/klog/v2"
+
+	"github.com/virtplane/virtplane/pkg/node/certs"
+)
+
+const shutdownTimeout = 5 * time.Second
+
+// serveMetrics serves metrics and health until ctx ends. It must answer the kubelet also while virt-api, which signs the
+// agent's certificate, is away: then with a certificate of its own making.
+func serveMetrics(ctx context.Context, address string, certificate *certs.Source, ready map[string]func() error) error {
+	fallback, err := selfSigned()
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", legacyregistry.HandlerWithReset())
+	live := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
+	mux.HandleFunc("GET /livez", live)
+	mux.HandleFunc("GET /healthz", live)
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answerReady(w, ready) })
+	server := &http.Server{
+		Addr: address, Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, WriteTimeout: time.Minute,
+		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			if c, err := certificate.Certificate(); err == nil {
+				return c, nil
+			}
+			return fallback, nil
+		}},
+	}
+	defer context.AfterFunc(ctx, func() {
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		if err := server.Shutdown(ending); err != nil {
+			klog.FromContext(ctx).V(2).Info("Metrics were being read", "err", err)
+		}
+	})()
+	err = server.ListenAndServeTLS("", "")
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("--metrics-bind-address: %w", err)
+}
+
+func answerReady(w http.ResponseWriter, ready map[string]func() error) {
+	failed := false
+	text := ""
+	for _, name := range slices.Sorted(maps.Keys(ready)) {
+		if err := ready[name](); err != nil {
+			failed = true
+			text += fmt.Sprintf("%s: %v\n", name, err)
+			continue
+		}
+		text += name + ": ok\n"
+	}
+	if failed {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	fmt.Fprint(w, text)
+}
+
+func selfSigned() (*tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("making a key: %w", err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "virt-handler"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return nil, fmt.Errorf("making a certificate: %w", err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
+}
