@@ -54,7 +54,7 @@ func (h *Host) Register(ctx context.Context, port int) error {
 	if _, err = client.DiscoveryV1().EndpointSlices(Namespace).Create(ctx, slice, metav1.CreateOptions{}); err != nil {
 		return err
 	}
-	_, h.apiFile, err = h.ServiceAccount(ctx, "virt-api", nil)
+	_, h.apiFile, err = h.ServiceAccount(ctx, "kubevirt-apiserver", nil)
 	return err
 }
 
