@@ -27,4 +27,4 @@ kubectl apply -k "$overlay"
 for object in $(kubectl -n "$namespace" get statefulset,deployment,daemonset -o name); do
 	kubectl -n "$namespace" rollout status --timeout=5m "$object"
 done
-kubectl wait --for=condition=Available --timeout=2m apiservice/v1.kubevirt.io apiservice/v1.subresources.kubevirt.io
+kubectl wait --for=condition=Available --timeout=2m apiservice --all
