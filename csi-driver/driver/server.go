@@ -86,7 +86,12 @@ func logged(log klog.Logger) grpc.UnaryServerInterceptor {
 				log.Error(fmt.Errorf("panic: %v", cause), "Call panicked", "stack", string(debug.Stack()))
 				err = status.Errorf(codes.Internal, "panic: %v", cause)
 			}
-			if err != nil {
+			switch status.Code(err) {
+			case codes.OK:
+			case codes.InvalidArgument, codes.NotFound, codes.AlreadyExists, codes.Aborted, codes.FailedPrecondition, codes.ResourceExhausted:
+				log.Info("Call refused", "request", protosanitizer.StripSecrets(request), "duration", time.Since(start), "err", err)
+				return
+			default:
 				log.Error(err, "Call failed", "request", protosanitizer.StripSecrets(request), "duration", time.Since(start))
 				return
 			}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -154,7 +155,8 @@ func (p *Pools) Create(ctx context.Context, request CreateRequest) (Volume, erro
 	id := VolumeID(request.Name)
 	holder, r, err := p.find(ctx, id)
 	switch {
-	case errors.Is(err, ErrNotFound):
+	// Another pool that cannot be used now does not keep this one from working.
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrUnusable):
 	case err != nil:
 		return Volume{}, err
 	case holder != one:
@@ -334,20 +336,21 @@ func (p *Pools) recover(ctx context.Context, one *Pool) error {
 		}
 		p.locks.unlock(r.ID)
 	}
-	for _, dir := range []string{dirTrash, dirBuilding} {
-		names, err := one.files.List(dir)
+	for _, leftover := range []struct{ dir, prefix, suffix string }{{dirTrash, "", ""}, {dirBuilding, "", ""}, {dirState, ".", tempSuffix}} {
+		names, err := one.files.List(leftover.dir)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
 		for _, name := range names {
-			if !p.locks.tryLock(name) {
+			id := strings.TrimSuffix(strings.TrimPrefix(name, leftover.prefix), leftover.suffix)
+			if name != leftover.prefix+id+leftover.suffix || !p.locks.tryLock(id) {
 				continue
 			}
-			if _, owned := one.get(name); !owned {
-				errs = append(errs, one.files.RemoveAll(dir+"/"+name))
+			if _, owned := one.get(id); !owned {
+				errs = append(errs, one.files.RemoveAll(leftover.dir+"/"+name))
 			}
-			p.locks.unlock(name)
+			p.locks.unlock(id)
 		}
 	}
 	return errors.Join(errs...)

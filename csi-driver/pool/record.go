@@ -13,6 +13,7 @@ import (
 const (
 	recordVersion = 1
 	recordSuffix  = ".json"
+	tempSuffix    = ".tmp"
 	maxRecord     = 1 << 20
 )
 
@@ -101,7 +102,7 @@ func (r *record) write(files files) error {
 	if err != nil {
 		return fmt.Errorf("record of volume %q: %w", r.ID, err)
 	}
-	temp := dirState + "/." + r.ID + ".tmp"
+	temp := dirState + "/." + r.ID + tempSuffix
 	if err := files.Write(temp, append(data, '\n')); err != nil {
 		return fmt.Errorf("writing record of volume %q: %w", r.ID, err)
 	}

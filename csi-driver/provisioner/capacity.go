@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
+	"google.golang.org/grpc/status"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -39,6 +40,9 @@ type capacityPublisher struct {
 	classes func() []*storagev1.StorageClass
 	pokes   chan struct{}
 	written map[string]published
+	// complain tells users why a class has no capacity here, complaints what they were told.
+	complain   func(*storagev1.StorageClass, string)
+	complaints map[string]string
 	// listed says that leftovers of an earlier process have been looked for.
 	listed bool
 }
@@ -48,8 +52,11 @@ type published struct {
 	at    time.Time
 }
 
-func newCapacityPublisher(config Config, classes func() []*storagev1.StorageClass) *capacityPublisher {
-	return &capacityPublisher{Config: config, classes: classes, pokes: make(chan struct{}, 1), written: map[string]published{}}
+func newCapacityPublisher(config Config, classes func() []*storagev1.StorageClass, complain func(*storagev1.StorageClass, string)) *capacityPublisher {
+	return &capacityPublisher{
+		Config: config, classes: classes, complain: complain,
+		pokes: make(chan struct{}, 1), written: map[string]published{}, complaints: map[string]string{},
+	}
 }
 
 // poke says that there is an occasion to look again.
@@ -96,9 +103,15 @@ func (c *capacityPublisher) publish(ctx context.Context, now time.Time) error {
 		response, err := c.Volumes.GetCapacity(ctx, &csi.GetCapacityRequest{Parameters: class.Parameters})
 		available := response.GetAvailableCapacity()
 		if err != nil {
-			// A class that names no pool of this node, or a broken pool: nothing can be promised, and the scheduler must know.
-			klog.FromContext(ctx).Info("No capacity for a storage class", "storageClass", class.Name, "err", err)
+			// A class that names no pool of this node, or a broken pool: nothing can be promised, and the scheduler must know. It will only say that there is not enough storage, so the class says why.
 			available = 0
+			if message := status.Convert(err).Message(); c.complaints[name] != message {
+				c.complaints[name] = message
+				c.complain(class, message)
+			}
+		}
+		if err == nil {
+			delete(c.complaints, name)
 		}
 		available -= available % capacityUnit
 		if !c.worthWriting(name, available, now) {
@@ -174,6 +187,7 @@ func (c *capacityPublisher) prune(ctx context.Context, wanted map[string]bool) e
 			return fmt.Errorf("deleting capacity %q: %w", name, err)
 		}
 		delete(c.written, name)
+		delete(c.complaints, name)
 	}
 	return nil
 }

@@ -28,8 +28,8 @@ const (
 
 	// claimSpread is over how long the nodes spread their attempts to take a claim that may be anywhere.
 	claimSpread = 2 * time.Second
-	// claimAgain is when a node that had no room looks again.
-	claimAgain = 30 * time.Second
+	// claimAgain is when a node that could not take such a claim looks again.
+	claimAgain = 2 * time.Minute
 )
 
 // The reasons of events. They are those that users know from other provisioners.
@@ -39,6 +39,7 @@ const (
 	reasonFailed       = "ProvisioningFailed"
 	reasonPopulator    = "WaitingForPopulator"
 	reasonDeleteFailed = "VolumeFailedDelete"
+	reasonNoCapacity   = "NoCapacity"
 )
 
 // refusal is an error that another try cannot mend: the claim or its class must change first.
@@ -110,8 +111,12 @@ func (p *Provisioner) claimForThisNode(ctx context.Context, claim *corev1.Persis
 		return turn - age, nil
 	}
 	capacity, err := p.Volumes.GetCapacity(ctx, &csi.GetCapacityRequest{Parameters: class.Parameters})
-	if err != nil || capacity.GetAvailableCapacity() < claim.Spec.Resources.Requests.Storage().Value() {
-		klog.FromContext(ctx).V(2).Info("Left a claim to other nodes", "available", capacity.GetAvailableCapacity(), "err", err)
+	if err != nil {
+		p.events.Eventf(claim, corev1.EventTypeWarning, reasonFailed, "Node %q cannot make the volume: %s", p.NodeName, status.Convert(err).Message())
+		return claimAgain, nil
+	}
+	if size := claim.Spec.Resources.Requests.Storage(); capacity.GetAvailableCapacity() < size.Value() {
+		p.events.Eventf(claim, corev1.EventTypeWarning, reasonFailed, "Node %q cannot make the volume: its pool can promise %d more bytes, %s were asked for", p.NodeName, capacity.GetAvailableCapacity(), size)
 		return claimAgain, nil
 	}
 	err = p.patchClaim(ctx, claim, p.NodeName)

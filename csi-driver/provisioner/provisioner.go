@@ -126,7 +126,9 @@ func New(config Config) (*Provisioner, error) {
 			return nil, fmt.Errorf("provisioner: %w", err)
 		}
 	}
-	p.capacity = newCapacityPublisher(config, p.ourClasses)
+	p.capacity = newCapacityPublisher(config, p.ourClasses, func(class *storagev1.StorageClass, message string) {
+		p.events.Eventf(class, corev1.EventTypeWarning, reasonNoCapacity, "No volumes of this class on node %q: %s", p.NodeName, message)
+	})
 	if _, err := p.volumes.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    p.enqueueVolume,
 		UpdateFunc: func(_, obj any) { p.enqueueVolume(obj) },
