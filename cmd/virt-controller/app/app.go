@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/component-base/version"
@@ -165,17 +166,18 @@ func newManager(config *rest.Config, o *Options) (ctrl.Manager, error) {
 
 func duration(d time.Duration) *time.Duration { return &d }
 
-// staticMapper knows the kinds that the controllers touch.
+// staticMapper knows the kinds that the controllers touch, and their lists.
 func staticMapper(scheme *runtime.Scheme) meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper(scheme.PrioritizedVersionsAllGroups())
-	for _, kind := range []string{"Pod", "PersistentVolumeClaim", "Event", "Secret", "ConfigMap"} {
-		mapper.Add(corev1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
-	}
-	for _, kind := range []string{"Deployment", "DaemonSet"} {
-		mapper.Add(appsv1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
-	}
-	for _, kind := range []string{"VirtualMachine", "VirtualMachineInstance", "VirtualMachineInstanceMigration", "VirtualMachineInstanceReplicaSet", "KubeVirt"} {
-		mapper.Add(virtv1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
+	for version, kinds := range map[schema.GroupVersion][]string{
+		corev1.SchemeGroupVersion: {"Pod", "PersistentVolumeClaim"},
+		appsv1.SchemeGroupVersion: {"Deployment", "DaemonSet"},
+		virtv1.SchemeGroupVersion: {"VirtualMachine", "VirtualMachineInstance", "KubeVirt"},
+	} {
+		for _, kind := range kinds {
+			mapper.Add(version.WithKind(kind), meta.RESTScopeNamespace)
+			mapper.Add(version.WithKind(kind+"List"), meta.RESTScopeNamespace)
+		}
 	}
 	return mapper
 }
