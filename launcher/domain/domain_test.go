@@ -1,0 +1,623 @@
+package domain
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	"github.com/virtplane/virtplane/launcher/agent"
+	"github.com/virtplane/virtplane/launcher/api"
+	"github.com/virtplane/virtplane/launcher/supervise"
+)
+
+// Short names of the states.
+const (
+	none     = api.DomainState_DOMAIN_STATE_NONE
+	starting = api.DomainState_DOMAIN_STATE_STARTING
+	running  = api.DomainState_DOMAIN_STATE_RUNNING
+	paused   = api.DomainState_DOMAIN_STATE_PAUSED
+	stopping = api.DomainState_DOMAIN_STATE_STOPPING
+	shutdown = api.DomainState_DOMAIN_STATE_SHUTDOWN
+	crashed  = api.DomainState_DOMAIN_STATE_CRASHED
+)
+
+func mustSync(t *testing.T, d *Domain) {
+	t.Helper()
+	if err := d.Sync(t.Context(), aRequest); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStart(t *testing.T) {
+	w := newWorld(t)
+	d := w.domain()
+	if e, _ := d.Current(); e.State != none {
+		t.Errorf("before: %v", e)
+	}
+	mustSync(t, d)
+	e := awaitState(t, d, running, "")
+	if e.Uid != "u" || e.QemuPid != 42 || e.MachineType != "pc-q35-7.2" || e.StartedAt == nil || d.QEMUVersion() != "7.2.0" {
+		t.Errorf("running: %v", e)
+	}
+	if diff := cmp.Diff([]string{"qom-get", "query-chardev", "set_link", "cont"}, w.sent()); diff != "" {
+		t.Errorf("commands: %s", diff)
+	}
+	want := []supervise.Spawn{{Path: "/usr/bin/qemu", Args: []string{"-S"}, GraceSeconds: 3600}}
+	if diff := cmp.Diff(want, w.spawned); diff != "" {
+		t.Errorf("spawned: %s", diff)
+	}
+	if diff := cmp.Diff([]string{"k6t-eth0 02:00:00:00:00:0a"}, w.served); diff != "" {
+		t.Errorf("served: %s", diff)
+	}
+	mustSync(t, d)
+	if len(w.spawned) != 1 || len(w.sent()) != 0 {
+		t.Error("a second Sync did something")
+	}
+	err := d.Sync(t.Context(), &api.SyncRequest{Vmi: []byte(`{"metadata":{"uid":"other"}}`)})
+	if api.ReasonOf(err) != api.ReasonWrongInstance {
+		t.Errorf("another VMI: %v", err)
+	}
+}
+
+func TestOneStartOfMany(t *testing.T) {
+	w := newWorld(t)
+	d := w.domain()
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() { mustSync(t, d) })
+	}
+	wg.Wait()
+	if len(w.spawned) != 1 {
+		t.Errorf("%d QEMUs", len(w.spawned))
+	}
+}
+
+func TestStartFailsAndIsTriedAgain(t *testing.T) {
+	w := newWorld(t)
+	fail := true
+	d := w.domain(func(c *Config) {
+		good := c.Prepare
+		c.Prepare = func(ctx context.Context, r *api.SyncRequest) (*Guest, error) {
+			if fail {
+				return nil, api.Errorf(9, api.ReasonImageTooLarge, "too large")
+			}
+			return good(ctx, r)
+		}
+	})
+	err := d.Sync(t.Context(), aRequest)
+	if err == nil || err.Error() != "preparing disks and machine: too large" || api.ReasonOf(err) != api.ReasonImageTooLarge {
+		t.Errorf("Sync: %v", err)
+	}
+	if e := awaitState(t, d, none, api.ReasonImageTooLarge); e.Message != "preparing disks and machine: too large" {
+		t.Errorf("event: %v", e)
+	}
+	fail, w.dhcpFails = false, errors.New("no such bridge")
+	err = d.Sync(t.Context(), aRequest)
+	if err == nil || err.Error() != "serving DHCP: interface a: no such bridge" || api.ReasonOf(err) != api.ReasonNetworkUnavailable {
+		t.Errorf("Sync: %v", err)
+	}
+	if _, err := os.Stat(d.StateFile); !os.IsNotExist(err) {
+		t.Errorf("state file after a failed start: %v", err)
+	}
+	w.dhcpFails, w.spawnFails = nil, errors.New("no memory")
+	if err = d.Sync(t.Context(), aRequest); err == nil || err.Error() != "starting QEMU: no memory" {
+		t.Errorf("Sync: %v", err)
+	}
+	w.spawnFails = nil
+	mustSync(t, d)
+	awaitState(t, d, running, "")
+}
+
+func TestQEMUDiesAtStart(t *testing.T) {
+	w := newWorld(t)
+	w.dieAtStart = &supervise.Exit{Code: 1, Stderr: "one\ntwo"}
+	d := w.domain()
+	err := d.Sync(t.Context(), aRequest)
+	if want := "QEMU failed with exit code 1: one; two"; err == nil || err.Error() != want || api.ReasonOf(err) != api.ReasonQEMUFailed {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	<-d.Ended()
+	want := supervise.Outcome{Reason: api.ReasonQEMUFailed, Message: "QEMU failed with exit code 1: one; two"}
+	if diff := cmp.Diff(want, d.Outcome()); diff != "" {
+		t.Error(diff)
+	}
+	if err := d.Sync(t.Context(), aRequest); api.ReasonOf(err) != api.ReasonEnded {
+		t.Errorf("Sync after the end: %v", err)
+	}
+	if err := d.Pause(t.Context()); api.ReasonOf(err) != api.ReasonEnded {
+		t.Errorf("Pause after the end: %v", err)
+	}
+}
+
+func TestStopDuringStart(t *testing.T) {
+	w := newWorld(t)
+	preparing := make(chan struct{})
+	d := w.domain(func(c *Config) {
+		c.Prepare = func(ctx context.Context, _ *api.SyncRequest) (*Guest, error) {
+			close(preparing)
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+	})
+	done := make(chan error)
+	go func() { done <- d.Sync(t.Context(), aRequest) }()
+	<-preparing
+	d.Shutdown(nil)
+	if err := <-done; api.ReasonOf(err) != api.ReasonStopRequested {
+		t.Errorf("Sync: %v", err)
+	}
+	if len(w.spawned) != 0 {
+		t.Error("QEMU was started")
+	}
+	if err := d.Kill(t.Context()); err != nil {
+		t.Errorf("Kill of nothing: %v", err)
+	}
+}
+
+// A start goes on when its caller has gone.
+func TestCallerLeavesDuringStart(t *testing.T) {
+	w := newWorld(t)
+	preparing, goOn := make(chan struct{}), make(chan struct{})
+	d := w.domain(func(c *Config) {
+		c.Prepare = func(ctx context.Context, _ *api.SyncRequest) (*Guest, error) {
+			close(preparing)
+			<-goOn
+			return aGuest(), ctx.Err()
+		}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	go d.Sync(ctx, aRequest)
+	<-preparing
+	awaitState(t, d, starting, "")
+	cancel()
+	close(goOn)
+	awaitState(t, d, running, "")
+}
+
+func TestPauseAndUnpause(t *testing.T) {
+	w := newWorld(t)
+	d := w.domain()
+	mustSync(t, d)
+	for range 2 {
+		if err := d.Pause(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		awaitState(t, d, paused, api.ReasonPausedByUser)
+	}
+	for range 2 {
+		if err := d.Unpause(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		awaitState(t, d, running, "")
+	}
+}
+
+func TestStates(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		happen  func(*world)
+		state   api.DomainState
+		reason  string
+		message string
+	}{
+		{"disk full", func(w *world) {
+			w.event("", "BLOCK_IO_ERROR", `{"node-name": "disk-root", "operation": "write", "action": "stop", "nospace": true, "reason": "x"}`)
+			w.event("io-error", "STOP", "{}")
+		}, paused, api.ReasonPausedIOError, "disk disk-root: write failed: no space is left on the node or claim"},
+		{"disk broken", func(w *world) {
+			w.event("", "BLOCK_IO_ERROR", `{"node-name": "disk-root", "operation": "read", "action": "stop", "nospace": false, "reason": "Input/output error"}`)
+			w.event("io-error", "STOP", "{}")
+		}, paused, api.ReasonPausedIOError, "disk disk-root: read failed: Input/output error"},
+		{"unknown", func(w *world) { w.event("save-vm", "STOP", "{}") }, paused, api.ReasonPausedUnknown, `QEMU says "save-vm"`},
+		{"watchdog", func(w *world) {
+			w.event("", "WATCHDOG", `{"action": "poweroff"}`)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.exit(supervise.Exit{})
+		}, crashed, api.ReasonWatchdogExpired, "the watchdog expired and powered the guest off"},
+		{"panic", func(w *world) {
+			w.event("", "GUEST_PANICKED", `{"action": "poweroff"}`)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.exit(supervise.Exit{Code: 1})
+		}, crashed, api.ReasonGuestPanicked, "the guest panicked"},
+		{"panic that only the end tells", func(w *world) {
+			w.event("", "SHUTDOWN", `{"guest": true, "reason": "guest-panic"}`)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.exit(supervise.Exit{Code: 1})
+		}, crashed, api.ReasonGuestPanicked, "the guest panicked"},
+		{"end without a word", func(w *world) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.exit(supervise.Exit{})
+		}, shutdown, api.ReasonGuestShutdown, "the guest powered down"},
+		{"told to end by a stranger", func(w *world) {
+			w.event("", "SHUTDOWN", `{"guest": false, "reason": "host-signal"}`)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.exit(supervise.Exit{})
+		}, shutdown, api.ReasonKilled, "QEMU was told to end"},
+		{"ended by the first process", func(w *world) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.exit(supervise.Exit{Code: 137, Signal: 9, Killed: true})
+		}, shutdown, api.ReasonGracePeriodExceeded, "the guest did not power down within its grace period and was killed"},
+		{"out of memory", func(w *world) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.exit(supervise.Exit{Code: 137, Signal: 9})
+		}, crashed, api.ReasonQEMUKilled, "QEMU was ended by signal 9"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			d := w.domain()
+			mustSync(t, d)
+			tc.happen(w)
+			if e := awaitState(t, d, tc.state, tc.reason); e.Message != tc.message {
+				t.Errorf("message %q, want %q", e.Message, tc.message)
+			}
+			if tc.state != paused {
+				<-d.Ended()
+				if o := d.Outcome(); o.Expected != (tc.state == shutdown) || o.Reason != tc.reason {
+					t.Errorf("outcome %+v", o)
+				}
+			}
+		})
+	}
+}
+
+func TestShutdown(t *testing.T) {
+	t.Run("guest heeds the button", func(t *testing.T) {
+		w := newWorld(t)
+		d := w.domain()
+		mustSync(t, d)
+		d.Shutdown(nil)
+		awaitState(t, d, shutdown, api.ReasonGuestShutdown)
+	})
+	t.Run("guest hears it later", func(t *testing.T) {
+		w := newWorld(t)
+		w.deaf = true
+		d := w.domain()
+		mustSync(t, d)
+		w.sent()
+		d.Shutdown(nil)
+		if e := awaitState(t, d, stopping, api.ReasonStopRequested); e.StopDeadline == nil {
+			t.Errorf("stopping: %v", e)
+		}
+		if err := d.Pause(t.Context()); api.ReasonOf(err) != api.ReasonStopRequested {
+			t.Errorf("Pause of a stopping guest: %v", err)
+		}
+		for presses := 0; presses < 3; presses += len(w.sent()) {
+			time.Sleep(time.Millisecond)
+		}
+		w.mu.Lock()
+		w.deaf = false
+		w.mu.Unlock()
+		awaitState(t, d, shutdown, api.ReasonGuestShutdown)
+	})
+	t.Run("deadline is only ever shortened", func(t *testing.T) {
+		w := newWorld(t)
+		w.deaf = true
+		d := w.domain()
+		mustSync(t, d)
+		d.Shutdown(nil)
+		first := awaitState(t, d, stopping, api.ReasonStopRequested).StopDeadline.AsTime()
+		long := 100 * time.Hour
+		d.Shutdown(&long)
+		if e, _ := d.Current(); !e.StopDeadline.AsTime().Equal(first) {
+			t.Errorf("deadline moved from %v to %v", first, e.StopDeadline.AsTime())
+		}
+		short := time.Duration(0)
+		d.Shutdown(&short)
+		awaitState(t, d, shutdown, api.ReasonGracePeriodExceeded)
+		if len(w.signals) != 0 {
+			t.Errorf("QEMU was sent %v", w.signals)
+		}
+	})
+	t.Run("QEMU does not even quit", func(t *testing.T) {
+		w := newWorld(t)
+		w.deafToQuit = true
+		d := w.domain()
+		mustSync(t, d)
+		if err := d.Kill(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		awaitState(t, d, shutdown, api.ReasonKilled)
+		if diff := cmp.Diff([]syscall.Signal{syscall.SIGKILL}, w.signals); diff != "" {
+			t.Error(diff)
+		}
+	})
+	t.Run("monitor does not answer", func(t *testing.T) {
+		w := newWorld(t)
+		d := w.domain()
+		mustSync(t, d)
+		w.mu.Lock()
+		w.mute["quit"], w.deafToQuit = true, true
+		w.mu.Unlock()
+		if err := d.Kill(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		awaitState(t, d, shutdown, api.ReasonKilled)
+	})
+	t.Run("guest that never ran is killed at once", func(t *testing.T) {
+		w := newWorld(t)
+		d := w.domain(func(c *Config) {
+			c.Prepare = func(context.Context, *api.SyncRequest) (*Guest, error) {
+				g := aGuest()
+				g.Paused = true
+				return g, nil
+			}
+		})
+		mustSync(t, d)
+		awaitState(t, d, paused, api.ReasonPausedStartStrategy)
+		d.Shutdown(nil)
+		awaitState(t, d, shutdown, api.ReasonKilled)
+	})
+	t.Run("halted guest is let run", func(t *testing.T) {
+		w := newWorld(t)
+		d := w.domain()
+		mustSync(t, d)
+		if err := d.Pause(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.sent()
+		d.Shutdown(nil)
+		awaitState(t, d, shutdown, api.ReasonGuestShutdown)
+		if diff := cmp.Diff([]string{"cont", "system_powerdown"}, w.sent()[:2]); diff != "" {
+			t.Error(diff)
+		}
+	})
+	t.Run("pod is told to end", func(t *testing.T) {
+		w := newWorld(t)
+		d := w.domain()
+		mustSync(t, d)
+		w.terminate(time.Now().Add(time.Hour))
+		awaitState(t, d, shutdown, api.ReasonGuestShutdown)
+	})
+}
+
+func TestSoftReboot(t *testing.T) {
+	w := newWorld(t)
+	d := w.domain()
+	mustSync(t, d)
+	w.sent()
+	if err := d.SoftReboot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	await(t, d, "reset", func(e *api.Event) bool { return e.LastResetAt != nil && e.State == running })
+	for range 1000 {
+		if rec, _ := loadRecord(d.StateFile); !rec.SoftReboot {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if diff := cmp.Diff([]string{"set-action", "system_powerdown", "system_reset", "set-action", "cont"}, w.sent()); diff != "" {
+		t.Error(diff)
+	}
+	// A stop that comes after a reboot was asked for wins over it.
+	w.mu.Lock()
+	w.deaf = true
+	w.mu.Unlock()
+	if err := d.SoftReboot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.mu.Lock()
+	w.deaf = false
+	w.mu.Unlock()
+	d.Shutdown(nil)
+	awaitState(t, d, shutdown, api.ReasonGuestShutdown)
+}
+
+func TestTakeOver(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		record  func(*record)
+		state   string
+		wants   api.DomainState
+		reason  string
+		command []string
+	}{
+		{"running", func(r *record) { r.Started = time.Unix(1700000000, 0) }, "running", running, "", nil},
+		{"halted by a user", func(r *record) { r.Started = time.Unix(1700000000, 0) }, "paused", paused, api.ReasonPausedByUser, nil},
+		{"started in part", nil, "prelaunch", running, "", []string{"set_link", "cont"}},
+		{"started paused", func(r *record) { r.Guest.Paused = true }, "prelaunch", paused, api.ReasonPausedStartStrategy, nil},
+		{"rebooted in part", func(r *record) { r.SoftReboot = true; r.Started = time.Unix(1700000000, 0) }, "shutdown", running, "", []string{"system_reset", "set-action", "cont"}},
+		{"asked to stop", func(r *record) { r.StopBy = time.Now().Add(time.Hour); r.Started = time.Unix(1700000000, 0) }, "running", shutdown, api.ReasonGuestShutdown, []string{"system_powerdown"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.boot()
+			w.state, w.status.Restarts = tc.state, 3
+			d := w.domain(func(c *Config) {
+				rec := record{Guest: aGuest()}
+				if tc.record != nil {
+					tc.record(&rec)
+				}
+				if err := saveRecord(c.StateFile, rec); err != nil {
+					t.Fatal(err)
+				}
+			})
+			e := awaitState(t, d, tc.wants, tc.reason)
+			if e.Uid != "u" || e.LauncherRestarts != 3 {
+				t.Errorf("event: %v", e)
+			}
+			if diff := cmp.Diff(tc.command, w.sent()[2:], cmp.Transformer("nil", func(s []string) []string { return append([]string{}, s...) })); diff != "" {
+				t.Errorf("commands: %s", diff)
+			}
+			if diff := cmp.Diff([]string{"k6t-eth0 02:00:00:00:00:0a"}, w.served); diff != "" {
+				t.Errorf("served: %s", diff)
+			}
+			if tc.wants != shutdown {
+				mustSync(t, d)
+				if len(w.spawned) != 0 {
+					t.Error("another QEMU was started")
+				}
+			}
+		})
+	}
+	t.Run("record lost", func(t *testing.T) {
+		w := newWorld(t)
+		w.boot()
+		w.state = "running"
+		d := w.domain(func(c *Config) {
+			if err := os.WriteFile(c.StateFile, []byte("{"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if e := awaitState(t, d, running, ""); e.Uid != "u" {
+			t.Errorf("event: %v", e)
+		}
+	})
+	t.Run("ended meanwhile", func(t *testing.T) {
+		w := newWorld(t)
+		w.boot()
+		w.exit(supervise.Exit{})
+		d := w.domain(func(c *Config) {
+			if err := saveRecord(c.StateFile, record{Guest: aGuest(), Killed: api.ReasonKilled}); err != nil {
+				t.Fatal(err)
+			}
+		})
+		awaitState(t, d, shutdown, api.ReasonKilled)
+	})
+	t.Run("nothing came of it", func(t *testing.T) {
+		w := newWorld(t)
+		d := w.domain(func(c *Config) {
+			if err := saveRecord(c.StateFile, record{Guest: aGuest()}); err != nil {
+				t.Fatal(err)
+			}
+		})
+		awaitState(t, d, none, "")
+		mustSync(t, d)
+		awaitState(t, d, running, "")
+	})
+}
+
+func TestLostMonitor(t *testing.T) {
+	w := newWorld(t)
+	d := w.domain()
+	mustSync(t, d)
+	w.mu.Lock()
+	w.state = "paused" // nobody hears of it
+	for _, c := range w.conns {
+		c.Close()
+	}
+	w.conns = nil
+	w.mu.Unlock()
+	awaitState(t, d, paused, api.ReasonPausedByUser)
+	if err := d.Unpause(t.Context()); err != nil {
+		t.Errorf("Unpause: %v", err)
+	}
+	awaitState(t, d, running, "")
+}
+
+func TestAgent(t *testing.T) {
+	w := newWorld(t)
+	w.agent = func(ctx context.Context) (*agent.Client, error) {
+		ours, theirs := net.Pipe()
+		go func() {
+			d := json.NewDecoder(theirs)
+			for {
+				var r struct{ Execute string }
+				if d.Decode(&r) != nil {
+					return
+				}
+				answer := map[string]string{
+					"guest-info":                   `{"version": "7.2", "supported_commands": [{"name": "guest-ping", "enabled": true}]}`,
+					"guest-get-host-name":          `{"host-name": "vm"}`,
+					"guest-get-osinfo":             `{"id": "debian", "kernel-release": "6.1"}`,
+					"guest-get-timezone":           `{"zone": "UTC", "offset": 0}`,
+					"guest-network-get-interfaces": `[{"name": "enp1s0", "hardware-address": "02:00:00:00:00:0a", "ip-addresses": [{"ip-address": "10.0.2.2"}]}, {"name": "docker0", "hardware-address": "02:42:00:00:00:01"}]`,
+				}[r.Execute]
+				theirs.Write([]byte(`{"return": ` + answer + "}\n"))
+			}
+		}()
+		return agent.New(ours), nil
+	}
+	d := w.domain()
+	mustSync(t, d)
+	if _, err := d.GuestInfo(t.Context()); api.ReasonOf(err) != api.ReasonAgentUnavailable {
+		t.Errorf("GuestInfo without an agent: %v", err)
+	}
+	w.event("", "VSERPORT_CHANGE", `{"id": "other", "open": true}`)
+	w.event("", "VSERPORT_CHANGE", `{"id": "agent0", "open": true}`)
+	e := await(t, d, "agent", func(e *api.Event) bool { return e.Agent.GetVersion() != "" })
+	want := &api.GuestAgent{
+		Connected: true, ChangedAt: e.Agent.ChangedAt, Version: "7.2", SupportedCommands: []string{"guest-ping"}, Hostname: "vm",
+		Os: &api.OSInfo{Id: "debian", KernelRelease: "6.1"}, Timezone: &api.Timezone{Zone: "UTC"},
+	}
+	if diff := cmp.Diff(want, e.Agent, protocmp.Transform()); diff != "" {
+		t.Error(diff)
+	}
+	interfaces := []*api.GuestInterface{
+		{Name: "a", Mac: "02:00:00:00:00:0a", GuestName: "enp1s0", IpAddresses: []string{"10.0.2.2"}, Sources: []string{"domain", "guest-agent"}, QueueCount: 1, LinkState: "up"},
+		{Name: "b", Mac: "02:00:00:00:00:0b", Sources: []string{"domain"}, QueueCount: 2, LinkState: "down"},
+		{Mac: "02:42:00:00:00:01", GuestName: "docker0", Sources: []string{"guest-agent"}},
+	}
+	if diff := cmp.Diff(interfaces, e.Interfaces, protocmp.Transform()); diff != "" {
+		t.Error(diff)
+	}
+	if got, err := d.GuestInfo(t.Context()); err != nil || got.Agent.Hostname != "vm" || len(got.Interfaces) != 3 {
+		t.Errorf("GuestInfo: %v, %v", got, err)
+	}
+	w.event("", "VSERPORT_CHANGE", `{"id": "agent0", "open": false}`)
+	if e := await(t, d, "no agent", func(e *api.Event) bool { return !e.Agent.GetConnected() }); len(e.Interfaces) != 2 || e.Agent.Version != "" {
+		t.Errorf("without agent: %v", e)
+	}
+}
+
+func TestRecord(t *testing.T) {
+	path := t.TempDir() + "/state.json"
+	if r, err := loadRecord(path); err != nil || r.Guest != nil {
+		t.Errorf("no file: %+v, %v", r, err)
+	}
+	want := record{Version: 1, Guest: aGuest(), Started: time.Unix(1700000000, 0).UTC(), Killed: "x", SoftReboot: true}
+	if err := saveRecord(path, want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := loadRecord(path)
+	if err != nil || got.Guest.Interfaces[0].Lease.MAC != "02:00:00:00:00:0a" || !got.Started.Equal(want.Started) || got.Killed != "x" || !got.SoftReboot {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if left, _ := os.ReadDir(path[:len(path)-len("/state.json")]); len(left) != 1 {
+		t.Errorf("left behind: %v", left)
+	}
+	if info, _ := os.Stat(path); info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v", info.Mode())
+	}
+	for _, text := range []string{"", "{", `{"version":7,"guest":{}}`, `{"version":1}`} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := loadRecord(path); err == nil {
+			t.Errorf("accepted %q", text)
+		}
+	}
+}
+
+// FuzzRecord reads state files that a guest which has taken over QEMU may have written.
+func FuzzRecord(f *testing.F) {
+	f.Add([]byte(`{"version":1,"guest":{"uid":"u","grace":1}}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		path := t.TempDir() + "/s"
+		if err := os.WriteFile(path, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := loadRecord(path); err == nil {
+			d := New(Config{Log: nil})
+			d.rec = r
+			d.mu.Lock()
+			d.describe()
+			d.mu.Unlock()
+		}
+	})
+}
