@@ -25,7 +25,7 @@ func (r *report) devices(d *virtv1.Devices, p *field.Path) {
 		p := p.Child("filesystems").Index(i).Child("name")
 		switch {
 		case f.Name == "":
-			r.required(RuleFilesystem, p, "must be the name of a volume in spec.volumes")
+			r.required(RuleFilesystem, p, "must be the name of a volume in `volumes`")
 		case seen[f.Name]:
 			r.duplicate(RuleFilesystem, p, f.Name)
 		}

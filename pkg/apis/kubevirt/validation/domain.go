@@ -150,7 +150,7 @@ func (r *report) cpu(d *virtv1.DomainSpec, p *field.Path) {
 	}
 	numa := c.NUMA != nil && c.NUMA.GuestMappingPassthrough != nil
 	if numa && (!pinned || d.Memory == nil || d.Memory.Hugepages == nil) {
-		r.forbidden(RuleNUMA, p.Child("numa", "guestMappingPassthrough"), "needs `dedicatedCpuPlacement` and spec.domain.memory.hugepages")
+		r.forbidden(RuleNUMA, p.Child("numa", "guestMappingPassthrough"), "needs `dedicatedCpuPlacement` and domain.memory.hugepages")
 	}
 	if c.Realtime != nil {
 		if !pinned || !numa {
@@ -173,7 +173,7 @@ func (r *report) memory(d *virtv1.DomainSpec, p *field.Path) {
 			r.invalid(RuleMemoryMinimum, guestPath, guest.String(), "must be greater than or equal to 1M")
 		}
 		if !limit.IsZero() && guest.Cmp(limit) > 0 {
-			r.invalid(RuleMemoryGuestLimit, guestPath, guest.String(), "must be equal to or less than the memory limit spec.domain.resources.limits.memory %s: raise the limit or leave it out", limit.String())
+			r.invalid(RuleMemoryGuestLimit, guestPath, guest.String(), "must be equal to or less than the memory limit domain.resources.limits.memory %s: raise the limit or leave it out", limit.String())
 		}
 	}
 	if !requested.IsZero() && requested.Sign() > 0 && requested.Cmp(minMemory) < 0 {
@@ -225,7 +225,7 @@ func (r *report) resources(res *virtv1.ResourceRequirements, p *field.Path) {
 	for _, name := range slices.Sorted(maps.Keys(res.Limits)) {
 		limit := res.Limits[name]
 		if request, ok := res.Requests[name]; ok && limit.Sign() > 0 && request.Cmp(limit) > 0 {
-			r.invalid(RuleRequestsLimits, p.Child("requests").Child(string(name)), request.String(), "is greater than spec.domain.resources.limits.%s %s", name, limit.String())
+			r.invalid(RuleRequestsLimits, p.Child("requests").Child(string(name)), request.String(), "is greater than domain.resources.limits.%s %s", name, limit.String())
 		}
 	}
 }
@@ -297,7 +297,7 @@ func (r *report) firmware(spec *virtv1.VirtualMachineInstanceSpec, p *field.Path
 			r.forbidden(RuleBootloader, p.Child("bootloader"), "has both EFI and BIOS configured, but they are mutually exclusive: remove one")
 		}
 		if secureBoot(f) && !(d.Features != nil && d.Features.SMM != nil && enabled(d.Features.SMM.Enabled)) {
-			r.forbidden(RuleSecureBoot, p.Child("bootloader", "efi", "secureBoot"), "SecureBoot requires SMM, which is currently disabled: set spec.domain.features.smm.enabled to true, or `secureBoot` to false")
+			r.forbidden(RuleSecureBoot, p.Child("bootloader", "efi", "secureBoot"), "SecureBoot requires SMM, which is currently disabled: set domain.features.smm.enabled to true, or `secureBoot` to false")
 		}
 	}
 	if k := f.KernelBoot; k != nil {
@@ -309,7 +309,7 @@ func (r *report) firmware(spec *virtv1.VirtualMachineInstanceSpec, p *field.Path
 		}
 		for _, n := range []named[string]{{"slicNameRef", a.SlicNameRef}, {"msdmNameRef", a.MsdmNameRef}} {
 			if n.value != "" && !secretVolume(spec.Volumes, n.value) {
-				r.invalid(RuleACPITable, p.Child("acpi", n.name), n.value, "must be the name of a volume of kind secret in spec.volumes")
+				r.invalid(RuleACPITable, p.Child("acpi", n.name), n.value, "must be the name of a volume of kind secret in `volumes`")
 			}
 		}
 	}
@@ -440,9 +440,9 @@ func (r *report) launchSecurity(spec *virtv1.VirtualMachineInstanceSpec, p *fiel
 	f := spec.Domain.Firmware
 	switch {
 	case f == nil || f.Bootloader == nil || f.Bootloader.EFI == nil:
-		r.forbidden(RuleLaunchSecurity, p, "SEV requires OVMF (UEFI): set spec.domain.firmware.bootloader.efi")
+		r.forbidden(RuleLaunchSecurity, p, "SEV requires OVMF (UEFI): set domain.firmware.bootloader.efi")
 	case secureBoot(f):
-		r.forbidden(RuleLaunchSecurity, p, "SEV does not work along with SecureBoot: set spec.domain.firmware.bootloader.efi.secureBoot to false")
+		r.forbidden(RuleLaunchSecurity, p, "SEV does not work along with SecureBoot: set domain.firmware.bootloader.efi.secureBoot to false")
 	}
 	if l.SEV.Attestation != nil && (spec.StartStrategy == nil || *spec.StartStrategy != virtv1.StartStrategyPaused) {
 		r.forbidden(RuleLaunchSecurity, p.Child("attestation"), "SEV attestation requires VMI StartStrategy '%s'", virtv1.StartStrategyPaused)

@@ -253,10 +253,10 @@ func (r *report) credentials(spec *virtv1.VirtualMachineInstanceSpec, path *fiel
 				r.required(RuleCredentialMethod, method, "%s must have exactly one propagationMethod set: `configDrive`, `noCloud` or `qemuGuestAgent`", p)
 			}
 			if m.NoCloud != nil && !noCloud {
-				r.incomplete(RuleCredentialVolume, method.Child("noCloud"), "requires a volume of kind cloudInitNoCloud: add one to spec.volumes")
+				r.incomplete(RuleCredentialVolume, method.Child("noCloud"), "requires a volume of kind cloudInitNoCloud: add one to `volumes`")
 			}
 			if m.ConfigDrive != nil && !configDrive {
-				r.incomplete(RuleCredentialVolume, method.Child("configDrive"), "requires a volume of kind cloudInitConfigDrive: add one to spec.volumes")
+				r.incomplete(RuleCredentialVolume, method.Child("configDrive"), "requires a volume of kind cloudInitConfigDrive: add one to `volumes`")
 			}
 			if m.QemuGuestAgent != nil && len(m.QemuGuestAgent.Users) == 0 {
 				r.required(RuleCredentialUsers, method.Child("qemuGuestAgent", "users"), "must name at least one user of the guest")

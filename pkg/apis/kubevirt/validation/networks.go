@@ -56,9 +56,11 @@ func (r *report) networks(spec *virtv1.VirtualMachineInstanceSpec, p *field.Path
 		case networks[n.Name] != nil:
 			r.duplicate(RuleNetworkName, p.Child("name"), n.Name)
 		case !interfaces[n.Name]:
-			r.invalid(RuleNetworkInterface, p.Child("name"), n.Name, "must be the name of an interface in spec.domain.devices.interfaces")
+			r.invalid(RuleNetworkInterface, p.Child("name"), n.Name, "must be the name of an interface in `domain.devices.interfaces`")
 		}
-		networks[n.Name] = n
+		if networks[n.Name] == nil {
+			networks[n.Name] = n
+		}
 		r.network(n, p)
 		pods += count(n.Pod != nil)
 		defaults += count(n.Multus != nil && isTrue(n.Multus.Default))
@@ -78,7 +80,7 @@ func (r *report) networks(spec *virtv1.VirtualMachineInstanceSpec, p *field.Path
 		case seen[f.Name]:
 			r.duplicate(RuleInterfaceName, p.Child("name"), f.Name)
 		case networks[f.Name] == nil:
-			r.invalid(RuleInterfaceNetwork, p.Child("name"), f.Name, "must be the name of a network in spec.networks")
+			r.invalid(RuleInterfaceNetwork, p.Child("name"), f.Name, "must be the name of a network in `networks`")
 		}
 		seen[f.Name] = true
 		r.binding(f, networks[f.Name], p)
