@@ -1,14 +1,17 @@
-// Command bench measures Virtplane on the local cluster, each time beside a peer in the same run, and prints a table and
-// .bench/NAME.json. It brings a cluster up when none is.
+// Command bench measures Virtplane, each time beside a peer in the same run, and prints a table and .bench/NAME.json. What
+// needs the local cluster brings it up when it is not.
 package main
 
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"k8s.io/client-go/kubernetes"
@@ -29,9 +32,22 @@ type target struct {
 	wire   *wire.Client
 }
 
-var benches = map[string]func(context.Context, *target) ([]report.Metric, error){
-	"overhead": overhead,
-	"start":    start,
+// benches by name; each is given the root of the checkout.
+var benches = map[string]func(ctx context.Context, root string) ([]report.Metric, error){
+	"overhead": onCluster(overhead),
+	"start":    onCluster(start),
+	"api":      api,
+}
+
+// onCluster makes a bench of one that uses the local cluster.
+func onCluster(bench func(context.Context, *target) ([]report.Metric, error)) func(context.Context, string) ([]report.Metric, error) {
+	return func(ctx context.Context, root string) ([]report.Metric, error) {
+		t, err := connect(ctx, root)
+		if err != nil {
+			return nil, err
+		}
+		return bench(ctx, t)
+	}
 }
 
 func main() {
@@ -44,18 +60,17 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == "api-round" { // a part of the bench api, in a process of its own
+		return runAPIRound(args[1:])
+	}
 	if len(args) != 1 || benches[args[0]] == nil {
-		return fmt.Errorf("usage: bench overhead|start")
+		return fmt.Errorf("usage: bench %s", strings.Join(slices.Sorted(maps.Keys(benches)), "|"))
 	}
 	root, err := os.Getwd()
 	if err != nil {
 		return err
 	}
-	t, err := connect(ctx, root)
-	if err != nil {
-		return err
-	}
-	metrics, err := benches[args[0]](ctx, t)
+	metrics, err := benches[args[0]](ctx, root)
 	if err != nil {
 		return fmt.Errorf("%s: %w", args[0], err)
 	}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/virtplane/virtplane/test/bench/report"
+)
+
+// apiPairs is how often both sides are measured.
+const apiPairs = 3
+
+// apiGoals are bounds of the ratios of ours and a CustomResourceDefinition. The issue that set them gives them in this
+// order.
+var apiGoals = []struct {
+	metric, unit string
+	goal         float64
+}{
+	{"create_p50_ms", "ms", 0.6},
+	{"list_1000_ms", "ms", 0.4},
+	{"list_10000_ms", "ms", 0.35},
+	{"watch50_ms", "ms", 0.85},
+	{"patch_merge_p50_ms", "ms", 0.75},
+	{"patch_apply_p50_ms", "ms", 0.75},
+	{"get_p50_ms", "ms", 1.1},
+	{"cpu_s", "s", 0.6},
+	{"memory_10000_mib", "MiB", 0.5},
+}
+
+// apiBesides are shown without a goal: our protobuf beside the peer's JSON, and what explains the others.
+var apiBesides = []struct{ metric, peer, unit string }{
+	{"create_protobuf_p50_ms", "create_p50_ms", "ms"},
+	{"list_1000_protobuf_ms", "list_1000_ms", "ms"},
+	{"list_10000_protobuf_ms", "list_10000_ms", "ms"},
+	{"watch50_protobuf_ms", "watch50_ms", "ms"},
+	{"get_8_clients_p50_ms", "get_8_clients_p50_ms", "ms"},
+	{"object_bytes", "object_bytes", "B"},
+}
+
+// api compares our API server with the same kind as a CustomResourceDefinition of the same kube-apiserver. Each round
+// measures one side in servers of its own, in a network of their own; rounds go in pairs, the sides in turns.
+func api(ctx context.Context, root string) ([]report.Metric, error) {
+	dir, err := workDir(root)
+	if err != nil {
+		return nil, err
+	}
+	if err := onDisk(dir); err != nil {
+		return nil, err
+	}
+	rounds := map[string][]map[string]float64{}
+	for pair := range apiPairs {
+		for _, side := range []apiSide{ourSide, crdSide} {
+			fmt.Fprintf(os.Stderr, "pair %d of %d: %s\n", pair+1, apiPairs, side.name)
+			results, err := roundOf(ctx, dir, side)
+			if err != nil {
+				return nil, fmt.Errorf("round %d of %s: %w", pair+1, side.name, err)
+			}
+			rounds[side.name] = append(rounds[side.name], results)
+		}
+	}
+	value := func(side apiSide, metric string) (float64, error) {
+		var all []float64
+		for _, r := range rounds[side.name] {
+			v, ok := r[metric]
+			if !ok {
+				return 0, fmt.Errorf("a round of %s has no %s", side.name, metric)
+			}
+			all = append(all, v)
+		}
+		return report.Median(all), nil
+	}
+	const peer = "CustomResourceDefinition"
+	var metrics []report.Metric
+	add := func(metric, peerMetric, unit string, goal *float64) error {
+		ours, err := value(ourSide, metric)
+		if err != nil {
+			return err
+		}
+		theirs, err := value(crdSide, peerMetric)
+		if err != nil {
+			return err
+		}
+		m := report.Metric{Metric: metric, Value: ours, Unit: unit, Peer: peer, PeerValue: &theirs, Goal: goal}
+		if goal != nil {
+			m.GoalOn = "ratio"
+		}
+		metrics = append(metrics, m)
+		return nil
+	}
+	for _, g := range apiGoals {
+		if err := add(g.metric, g.metric, g.unit, report.Float(g.goal)); err != nil {
+			return nil, err
+		}
+	}
+	for _, b := range apiBesides {
+		if err := add(b.metric, b.peer, b.unit, nil); err != nil {
+			return nil, err
+		}
+	}
+	return metrics, nil
+}
+
+// roundOf runs a round as a process of its own.
+func roundOf(ctx context.Context, dir string, side apiSide) (map[string]float64, error) {
+	out := filepath.Join(dir, side.name+".json")
+	if err := os.RemoveAll(out); err != nil {
+		return nil, err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, program, "api-round", side.name, out)
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = time.Minute
+	if err := cmd.Run(); err != nil {
+		return nil, err
+	}
+	raw, err := os.ReadFile(out)
+	if err != nil {
+		return nil, err
+	}
+	var results map[string]float64
+	return results, json.Unmarshal(raw, &results)
+}
+
+// onDisk refuses a file system in memory, where waiting for the disk means nothing.
+func onDisk(dir string) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return err
+	}
+	if fs.Type == unix.TMPFS_MAGIC {
+		return fmt.Errorf("%s is in memory: the servers' data must lie on a disk", dir)
+	}
+	return nil
+}
