@@ -120,11 +120,6 @@ func immediate(class *storagev1.StorageClass) {
 	class.VolumeBindingMode = &mode
 }
 
-func retain(class *storagev1.StorageClass) {
-	policy := corev1.PersistentVolumeReclaimRetain
-	class.ReclaimPolicy = &policy
-}
-
 // seen returns the events so far, each as type, reason and message.
 func (b *box) seen() []string {
 	var all []string

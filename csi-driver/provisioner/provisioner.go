@@ -199,7 +199,7 @@ func (p *Provisioner) next(ctx context.Context) bool {
 		return false
 	}
 	defer p.queue.Done(one)
-	log := klog.FromContext(ctx).WithValues(string(one.kind), one.key)
+	log := klog.FromContext(ctx).WithValues("kind", one.kind, "object", one.key)
 	ctx, cancel := context.WithTimeout(klog.NewContext(ctx, log), callTimeout)
 	defer cancel()
 	var after time.Duration

@@ -57,9 +57,7 @@ func plugin(log *slog.Logger) int {
 // findSystemPrograms makes nft reachable for runtimes that hand a plugin a bare PATH.
 func findSystemPrograms() {
 	path := filepath.SplitList(os.Getenv("PATH"))
-	for _, dir := range []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin"} {
-		path = append(path, dir)
-	}
+	path = append(path, "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 	_ = os.Setenv("PATH", strings.Join(path, string(filepath.ListSeparator)))
 }
 
