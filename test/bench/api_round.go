@@ -189,7 +189,7 @@ func (r *apiRound) phase(name string, do func() error) error {
 	for server := range after {
 		r.cpu[server] += after[server] - before[server]
 	}
-	r.results["cpu_s of "+name] = sum(after, before)
+	r.results["cpu_s of "+name] += sum(after, before)
 	fmt.Fprintf(os.Stderr, "%s: %-14s %6.1f s, servers used %.1f s\n", r.side.name, name, took.Seconds(), sum(after, before))
 	return nil
 }
