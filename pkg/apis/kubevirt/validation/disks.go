@@ -56,7 +56,7 @@ func (r *report) disks(spec *virtv1.VirtualMachineInstanceSpec, p *field.Path) {
 		seen[d.Name] = true
 		volume := volumes[d.Name]
 		if volume == nil && d.Cdrom == nil {
-			r.invalid(RuleDiskVolume, p.Child("name"), d.Name, "must be the name of a volume in `volumes`: add the volume or remove the disk")
+			r.incomplete(RuleDiskVolume, p.Child("name"), "%q must be the name of a volume in `volumes`: add the volume or remove the disk", d.Name)
 		}
 		if volume != nil && d.Lun != nil && volume.PersistentVolumeClaim == nil && volume.DataVolume == nil {
 			r.forbidden(RuleDiskLUN, p.Child("lun"), "can only be mapped to a DataVolume or PersistentVolumeClaim volume")

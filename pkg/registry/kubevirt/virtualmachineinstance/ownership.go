@@ -60,7 +60,7 @@ var parts = []part{
 	of("nodeName", handedOver, func(s *status) *string { return &s.NodeName }),
 	{"qosClass", byController, func(is, was *status) { is.QOSClass = was.QOSClass }},
 	of("reason", handedOver, func(s *status) *string { return &s.Reason }),
-	of("runtimeUser", byController, func(s *status) *uint64 { return &s.RuntimeUser }),
+	of("runtimeUser", byController, func(s *status) *int64 { return &s.RuntimeUser }),
 	of("selinuxContext", handedOver, func(s *status) *string { return &s.SelinuxContext }),
 	of("topologyHints", byController, func(s *status) **virtv1.TopologyHints { return &s.TopologyHints }),
 	of("virtualMachineRevisionName", byController, func(s *status) *string { return &s.VirtualMachineRevisionName }),
