@@ -8,6 +8,7 @@ NODES ?= 2
 FOCUS ?=
 FOR ?= 30s
 RECORD ?=
+MOMENTS ?= 20
 
 # The local cluster's own kubectl and virtctl come first.
 export PATH := $(CURDIR)/.cluster/bin:$(PATH)
@@ -53,7 +54,7 @@ demo: deps ## From nothing to the login prompt of a Linux guest
 
 ##### Test
 
-.PHONY: test test-unit test-integration test-e2e fuzz spec-report
+.PHONY: test test-unit test-integration test-e2e chaos fuzz spec-report
 test: deps ## Run all tests; the last line counts them
 	@go run ./test/run all
 
@@ -65,6 +66,9 @@ test-integration: deps ## Run the tests with real API servers (FOCUS=regexp)
 
 test-e2e: deps ## Run the tests on the local cluster with real guests (FOCUS=regexp)
 	@go run ./test/run -focus '$(FOCUS)' e2e
+
+chaos: cluster-up install ## Kill each program MOMENTS times and take the store away, under running guests (hours)
+	@VIRTPLANE_CHAOS_MOMENTS=$(MOMENTS) go test -v -count=1 -timeout=12h ./test/e2e/chaos
 
 fuzz: deps ## Run each fuzz test for a while (FOR=30s, FOCUS=regexp)
 	@go run ./test/run -for $(FOR) -focus '$(FOCUS)' fuzz
