@@ -79,6 +79,11 @@ func Run(ctx context.Context, o *Options) error {
 		return fmt.Errorf("--listen-address: %w", err)
 	}
 	defer func() { _ = listener.Close() }()
+	metrics, err := net.Listen("tcp", o.MetricsAddress)
+	if err != nil {
+		return fmt.Errorf("--metrics-bind-address: %w", err)
+	}
+	defer func() { _ = metrics.Close() }()
 
 	group, ctx := errgroup.WithContext(ctx)
 	recorder := newRecorder(ctx, kube)
@@ -111,7 +116,7 @@ func Run(ctx context.Context, o *Options) error {
 	group.Go(func() error { certificate.Run(ctx); return nil })
 	group.Go(func() error { return api.Serve(ctx, listener, certificate.TLS()) })
 	group.Go(func() error {
-		return serveMetrics(ctx, o.MetricsAddress, certificate, map[string]func() error{"certificate": certificate.Ready, "instances": agent.Synced})
+		return serveMetrics(ctx, metrics, certificate, map[string]func() error{"certificate": certificate.Ready, "instances": agent.Synced})
 	})
 	group.Go(func() error {
 		own.Heartbeat(ctx, func() error { return errors.Join(devices.Registered(), agent.Synced(), certificate.Ready()) })

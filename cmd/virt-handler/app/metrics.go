@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
+	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -26,7 +27,7 @@ const shutdownTimeout = 5 * time.Second
 
 // serveMetrics serves metrics and health until ctx ends. It must answer the kubelet also while virt-api, which signs the
 // agent's certificate, is away: then with a certificate of its own making.
-func serveMetrics(ctx context.Context, address string, certificate *certs.Source, ready map[string]func() error) error {
+func serveMetrics(ctx context.Context, listener net.Listener, certificate *certs.Source, ready map[string]func() error) error {
 	fallback, err := selfSigned()
 	if err != nil {
 		return err
@@ -38,7 +39,7 @@ func serveMetrics(ctx context.Context, address string, certificate *certs.Source
 	mux.HandleFunc("GET /healthz", live)
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answerReady(w, ready) })
 	server := &http.Server{
-		Addr: address, Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, WriteTimeout: time.Minute,
+		Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, WriteTimeout: time.Minute,
 		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			if c, err := certificate.Certificate(); err == nil {
 				return c, nil
@@ -53,11 +54,11 @@ func serveMetrics(ctx context.Context, address string, certificate *certs.Source
 			klog.FromContext(ctx).V(2).Info("Metrics were being read", "err", err)
 		}
 	})()
-	err = server.ListenAndServeTLS("", "")
+	err = server.ServeTLS(listener, "", "")
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
-	return fmt.Errorf("--metrics-bind-address: %w", err)
+	return fmt.Errorf("serving metrics: %w", err)
 }
 
 func answerReady(w http.ResponseWriter, ready map[string]func() error) {
