@@ -78,7 +78,7 @@ type StorageSpec struct {
 	// +optional
 	DataSourceRef *corev1.TypedObjectReference `json:"dataSourceRef,omitempty" protobuf:"bytes,3,opt,name=dataSourceRef"`
 	// +optional
-	Resources corev1.VolumeResourceRequirements `json:"resources,omitempty,omitzero" protobuf:"bytes,4,opt,name=resources"`
+	Resources corev1.VolumeResourceRequirements `json:"resources,omitempty" protobuf:"bytes,4,opt,name=resources"`
 	// +optional
 	Selector *metav1.LabelSelector `json:"selector,omitempty" protobuf:"bytes,5,opt,name=selector"`
 	// +optional

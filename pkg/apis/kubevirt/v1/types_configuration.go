@@ -244,7 +244,7 @@ type SMBiosConfiguration struct {
 // SupportContainerResources is documented field by field below.
 type SupportContainerResources struct {
 	// +required
-	Resources ResourceRequirementsWithoutClaims `json:"resources,omitzero" protobuf:"bytes,1,opt,name=resources"`
+	Resources ResourceRequirementsWithoutClaims `json:"resources" protobuf:"bytes,1,opt,name=resources"`
 	// +required
 	Type string `json:"type" protobuf:"bytes,2,opt,name=type"`
 }

@@ -156,7 +156,7 @@ type Filesystem struct {
 	// +required
 	Name string `json:"name" protobuf:"bytes,1,opt,name=name"`
 	// +required
-	Virtiofs FilesystemVirtiofs `json:"virtiofs,omitzero" protobuf:"bytes,2,opt,name=virtiofs"`
+	Virtiofs FilesystemVirtiofs `json:"virtiofs" protobuf:"bytes,2,opt,name=virtiofs"`
 }
 
 // GPU is documented field by field below.

@@ -14,7 +14,7 @@ type DomainSpec struct {
 	// +optional
 	CPU *CPU `json:"cpu,omitempty" protobuf:"bytes,3,opt,name=cpu"`
 	// +required
-	Devices Devices `json:"devices,omitzero" protobuf:"bytes,4,opt,name=devices"`
+	Devices Devices `json:"devices" protobuf:"bytes,4,opt,name=devices"`
 	// +optional
 	Features *Features `json:"features,omitempty" protobuf:"bytes,5,opt,name=features"`
 	// +optional
@@ -32,7 +32,7 @@ type DomainSpec struct {
 	// +optional
 	RebootPolicy string `json:"rebootPolicy,omitempty" protobuf:"bytes,12,opt,name=rebootPolicy"`
 	// +optional
-	Resources ResourceRequirements `json:"resources,omitempty,omitzero" protobuf:"bytes,13,opt,name=resources"`
+	Resources ResourceRequirements `json:"resources,omitempty" protobuf:"bytes,13,opt,name=resources"`
 }
 
 // Machine is documented field by field below.
@@ -92,7 +92,7 @@ type CPU struct {
 // Features is documented field by field below.
 type Features struct {
 	// +optional
-	ACPI FeatureState `json:"acpi,omitempty,omitzero" protobuf:"bytes,1,opt,name=acpi"`
+	ACPI FeatureState `json:"acpi,omitempty" protobuf:"bytes,1,opt,name=acpi"`
 	// +optional
 	APIC *FeatureAPIC `json:"apic,omitempty" protobuf:"bytes,2,opt,name=apic"`
 	// +optional

@@ -15,7 +15,7 @@ type KubeVirt struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero" protobuf:"bytes,1,opt,name=metadata"`
 	// +required
-	Spec KubeVirtSpec `json:"spec,omitzero" protobuf:"bytes,2,opt,name=spec"`
+	Spec KubeVirtSpec `json:"spec" protobuf:"bytes,2,opt,name=spec"`
 	// +optional
 	Status KubeVirtStatus `json:"status,omitempty,omitzero" protobuf:"bytes,3,opt,name=status"`
 }
@@ -34,11 +34,11 @@ type KubeVirtList struct {
 // KubeVirtSpec is documented field by field below.
 type KubeVirtSpec struct {
 	// +optional
-	CertificateRotateStrategy KubeVirtCertificateRotateStrategy `json:"certificateRotateStrategy,omitempty,omitzero" protobuf:"bytes,1,opt,name=certificateRotateStrategy"`
+	CertificateRotateStrategy KubeVirtCertificateRotateStrategy `json:"certificateRotateStrategy,omitempty" protobuf:"bytes,1,opt,name=certificateRotateStrategy"`
 	// +optional
-	Configuration KubeVirtConfiguration `json:"configuration,omitempty,omitzero" protobuf:"bytes,2,opt,name=configuration"`
+	Configuration KubeVirtConfiguration `json:"configuration,omitempty" protobuf:"bytes,2,opt,name=configuration"`
 	// +optional
-	CustomizeComponents CustomizeComponents `json:"customizeComponents,omitempty,omitzero" protobuf:"bytes,3,opt,name=customizeComponents"`
+	CustomizeComponents CustomizeComponents `json:"customizeComponents,omitempty" protobuf:"bytes,3,opt,name=customizeComponents"`
 	// +optional
 	ImagePullPolicy corev1.PullPolicy `json:"imagePullPolicy,omitempty" protobuf:"bytes,4,opt,name=imagePullPolicy"`
 	// +listType=atomic
@@ -67,7 +67,7 @@ type KubeVirtSpec struct {
 	// +optional
 	UninstallStrategy string `json:"uninstallStrategy,omitempty" protobuf:"bytes,16,opt,name=uninstallStrategy"`
 	// +optional
-	WorkloadUpdateStrategy KubeVirtWorkloadUpdateStrategy `json:"workloadUpdateStrategy,omitempty,omitzero" protobuf:"bytes,17,opt,name=workloadUpdateStrategy"`
+	WorkloadUpdateStrategy KubeVirtWorkloadUpdateStrategy `json:"workloadUpdateStrategy,omitempty" protobuf:"bytes,17,opt,name=workloadUpdateStrategy"`
 	// +optional
 	Workloads *ComponentConfig `json:"workloads,omitempty" protobuf:"bytes,18,opt,name=workloads"`
 }

@@ -16,7 +16,7 @@ type VirtualMachineInstanceMigration struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero" protobuf:"bytes,1,opt,name=metadata"`
 	// +required
-	Spec VirtualMachineInstanceMigrationSpec `json:"spec,omitzero" protobuf:"bytes,2,opt,name=spec"`
+	Spec VirtualMachineInstanceMigrationSpec `json:"spec" protobuf:"bytes,2,opt,name=spec"`
 	// +optional
 	Status VirtualMachineInstanceMigrationStatus `json:"status,omitempty,omitzero" protobuf:"bytes,3,opt,name=status"`
 }

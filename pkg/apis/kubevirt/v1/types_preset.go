@@ -32,5 +32,5 @@ type VirtualMachineInstancePresetSpec struct {
 	// +optional
 	Domain *DomainSpec `json:"domain,omitempty" protobuf:"bytes,1,opt,name=domain"`
 	// +required
-	Selector metav1.LabelSelector `json:"selector,omitzero" protobuf:"bytes,2,opt,name=selector"`
+	Selector metav1.LabelSelector `json:"selector" protobuf:"bytes,2,opt,name=selector"`
 }

@@ -16,7 +16,7 @@ type VirtualMachineInstanceReplicaSet struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero" protobuf:"bytes,1,opt,name=metadata"`
 	// +required
-	Spec VirtualMachineInstanceReplicaSetSpec `json:"spec,omitzero" protobuf:"bytes,2,opt,name=spec"`
+	Spec VirtualMachineInstanceReplicaSetSpec `json:"spec" protobuf:"bytes,2,opt,name=spec"`
 	// +optional
 	Status VirtualMachineInstanceReplicaSetStatus `json:"status,omitempty,omitzero" protobuf:"bytes,3,opt,name=status"`
 }

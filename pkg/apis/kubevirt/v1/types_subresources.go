@@ -133,7 +133,7 @@ type ObjectGraphNode struct {
 	// +optional
 	Labels map[string]string `json:"labels,omitempty" protobuf:"bytes,4,rep,name=labels"`
 	// +required
-	ObjectReference corev1.TypedObjectReference `json:"objectReference,omitzero" protobuf:"bytes,5,opt,name=objectReference"`
+	ObjectReference corev1.TypedObjectReference `json:"objectReference" protobuf:"bytes,5,opt,name=objectReference"`
 	// +optional
 	Optional *bool `json:"optional,omitempty" protobuf:"varint,6,opt,name=optional"`
 }

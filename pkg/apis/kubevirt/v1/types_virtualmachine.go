@@ -17,7 +17,7 @@ type VirtualMachine struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero" protobuf:"bytes,1,opt,name=metadata"`
 	// +required
-	Spec VirtualMachineSpec `json:"spec,omitzero" protobuf:"bytes,2,opt,name=spec"`
+	Spec VirtualMachineSpec `json:"spec" protobuf:"bytes,2,opt,name=spec"`
 	// +optional
 	Status VirtualMachineStatus `json:"status,omitempty,omitzero" protobuf:"bytes,3,opt,name=status"`
 }
@@ -120,7 +120,7 @@ type DataVolumeTemplateSpec struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero" protobuf:"bytes,3,opt,name=metadata"`
 	// +required
-	Spec cdiv1.DataVolumeSpec `json:"spec,omitzero" protobuf:"bytes,4,opt,name=spec"`
+	Spec cdiv1.DataVolumeSpec `json:"spec" protobuf:"bytes,4,opt,name=spec"`
 	// +optional
 	Status *DataVolumeTemplateDummyStatus `json:"status,omitempty" protobuf:"bytes,5,opt,name=status"`
 }

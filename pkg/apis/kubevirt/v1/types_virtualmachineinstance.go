@@ -14,7 +14,7 @@ type VirtualMachineInstance struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero" protobuf:"bytes,1,opt,name=metadata"`
 	// +required
-	Spec VirtualMachineInstanceSpec `json:"spec,omitzero" protobuf:"bytes,2,opt,name=spec"`
+	Spec VirtualMachineInstanceSpec `json:"spec" protobuf:"bytes,2,opt,name=spec"`
 	// +optional
 	Status VirtualMachineInstanceStatus `json:"status,omitempty,omitzero" protobuf:"bytes,3,opt,name=status"`
 }
@@ -33,7 +33,7 @@ type VirtualMachineInstanceSpec struct {
 	// +optional
 	DNSPolicy corev1.DNSPolicy `json:"dnsPolicy,omitempty" protobuf:"bytes,5,opt,name=dnsPolicy"`
 	// +required
-	Domain DomainSpec `json:"domain,omitzero" protobuf:"bytes,6,opt,name=domain"`
+	Domain DomainSpec `json:"domain" protobuf:"bytes,6,opt,name=domain"`
 	// +optional
 	EvictionStrategy *EvictionStrategy `json:"evictionStrategy,omitempty" protobuf:"bytes,7,opt,name=evictionStrategy"`
 	// +optional
@@ -144,17 +144,17 @@ type UtilityVolume struct {
 // SSHPublicKeyAccessCredential is documented field by field below.
 type SSHPublicKeyAccessCredential struct {
 	// +required
-	PropagationMethod SSHPublicKeyAccessCredentialPropagationMethod `json:"propagationMethod,omitzero" protobuf:"bytes,1,opt,name=propagationMethod"`
+	PropagationMethod SSHPublicKeyAccessCredentialPropagationMethod `json:"propagationMethod" protobuf:"bytes,1,opt,name=propagationMethod"`
 	// +required
-	Source SSHPublicKeyAccessCredentialSource `json:"source,omitzero" protobuf:"bytes,2,opt,name=source"`
+	Source SSHPublicKeyAccessCredentialSource `json:"source" protobuf:"bytes,2,opt,name=source"`
 }
 
 // UserPasswordAccessCredential is documented field by field below.
 type UserPasswordAccessCredential struct {
 	// +required
-	PropagationMethod UserPasswordAccessCredentialPropagationMethod `json:"propagationMethod,omitzero" protobuf:"bytes,1,opt,name=propagationMethod"`
+	PropagationMethod UserPasswordAccessCredentialPropagationMethod `json:"propagationMethod" protobuf:"bytes,1,opt,name=propagationMethod"`
 	// +required
-	Source UserPasswordAccessCredentialSource `json:"source,omitzero" protobuf:"bytes,2,opt,name=source"`
+	Source UserPasswordAccessCredentialSource `json:"source" protobuf:"bytes,2,opt,name=source"`
 }
 
 // GuestAgentPing is documented field by field below.
