@@ -122,8 +122,8 @@ func instance(t *testing.T, name string) *virtv1.VirtualMachineInstance {
 		t.Fatal(err)
 	}
 	controller, _, err := env.ServiceAccount(t.Context(), "kubevirt-controller", nil)
-	if apierrors.IsNotFound(err) || err != nil {
-		controller = env.Admin
+	if err != nil {
+		t.Fatal(err)
 	}
 	c, err := versioned.NewForConfig(controller)
 	if err != nil {
