@@ -68,7 +68,7 @@ func (p *Plugin) SetCount(count int) {
 	p.count = max(count, 0)
 	p.mu.Unlock()
 	for _, r := range p.resources {
-		_, missing, _ := r.offered()
+		_, _, missing := r.offered()
 		r.update(max(count, 0), missing)
 	}
 }

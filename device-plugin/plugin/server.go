@@ -50,13 +50,13 @@ func (r *resource) update(count int, missing error) bool {
 	return !same
 }
 
-func (r *resource) offered() (int, error, <-chan struct{}) {
+func (r *resource) offered() (int, <-chan struct{}, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.missing != nil {
-		return 0, r.missing, r.changed
+		return 0, r.changed, r.missing
 	}
-	return r.count, nil, r.changed
+	return r.count, r.changed, nil
 }
 
 func (r *resource) prefix() string { return r.device.name() + "-" }
@@ -65,7 +65,7 @@ func (r *resource) prefix() string { return r.device.name() + "-" }
 // that the node shows it with quantity 0.
 func (r *resource) ListAndWatch(_ *kubelet.Empty, stream grpc.ServerStreamingServer[kubelet.ListAndWatchResponse]) error {
 	for {
-		count, _, changed := r.offered()
+		count, changed, _ := r.offered()
 		response := &kubelet.ListAndWatchResponse{Devices: make([]*kubelet.Device, 0, count)}
 		for i := range count {
 			response.Devices = append(response.Devices, &kubelet.Device{ID: r.prefix() + strconv.Itoa(i), Health: kubelet.Healthy})
@@ -84,7 +84,7 @@ func (r *resource) ListAndWatch(_ *kubelet.Empty, stream grpc.ServerStreamingSer
 // Allocate gives each container the device node. One id that is not offered fails the whole request: a container must
 // not start without its device.
 func (r *resource) Allocate(_ context.Context, request *kubelet.AllocateRequest) (*kubelet.AllocateResponse, error) {
-	count, missing, _ := r.offered()
+	count, _, missing := r.offered()
 	if missing != nil {
 		return nil, status.Errorf(codes.FailedPrecondition, "%s has no devices now: %v", r.device.Resource, missing)
 	}
