@@ -27,8 +27,51 @@ const (
 	refuseFor = 700 * time.Millisecond
 )
 
+// bareEnv tells the test program that it runs without the files that the agent's image lacks.
+const bareEnv = "VIRTPLANE_TEST_BARE"
+
+// bare runs the tests in a mount namespace in which /etc/protocols and /etc/services are empty, as in the agent's image: nft
+// would look names up in them.
+func bare() int {
+	child := exec.Command("/proc/self/exe", os.Args[1:]...)
+	child.Env = append(os.Environ(), bareEnv+"=1")
+	child.Stdout, child.Stderr = os.Stdout, os.Stderr
+	child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+	err := child.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "running the tests in a mount namespace:", err)
+		return 1
+	}
+	return 0
+}
+
+func hide() error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	for _, file := range []string{"/etc/protocols", "/etc/services"} {
+		if err := unix.Mount(os.DevNull, file, "", unix.MS_BIND, ""); err != nil && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("hiding %s: %w", file, err)
+		}
+	}
+	return nil
+}
+
 // TestMain lets the test program open a tap as another user (see TestTapBelongsToTheLauncher).
 func TestMain(m *testing.M) {
+	if os.Geteuid() == 0 && os.Getenv(bareEnv) == "" {
+		os.Exit(bare())
+	}
+	if os.Geteuid() == 0 && (len(os.Args) < 2 || os.Args[1] != "open-tap") {
+		if err := hide(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	if len(os.Args) > 1 && os.Args[1] == "open-tap" {
 		request, err := unix.NewIfreq(Tap)
 		if err == nil {

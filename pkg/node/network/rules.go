@@ -57,7 +57,7 @@ func chains(plan *Plan, ipv6 bool) []chain {
 	input := []string{
 		"iifname != " + bridge + " accept",
 		"ct state { established, related } accept",
-		"meta l4proto { icmp, ipv6-icmp } accept",
+		"meta l4proto { 1, 58 } accept",
 		"udp dport { 67, 547 } accept",
 		"drop",
 	}
