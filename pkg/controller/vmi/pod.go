@@ -95,10 +95,8 @@ func Pod(vmi *virtv1.VirtualMachineInstance, attempt int, o RenderOptions) *core
 				Name:            machine.ComputeContainer,
 				Image:           o.LauncherImage,
 				ImagePullPolicy: o.Config.ImagePullPolicy,
-				Command: []string{"/usr/bin/virt-launcher", "init", "--",
-					"--name", vmi.Name, "--namespace", vmi.Namespace, "--uid", string(vmi.UID), "--pod-uid", "$(POD_UID)",
-					"--grace-period", fmt.Sprintf("%ds", gracePeriod(spec))},
-				Env: []corev1.EnvVar{{Name: "POD_UID", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "metadata.uid"}}}},
+				Command: []string{"/usr/bin/virt-launcher", "init", "--grace-period", fmt.Sprintf("%ds", gracePeriod(spec)), "--",
+					"--name", vmi.Name, "--namespace", vmi.Namespace, "--uid", string(vmi.UID)},
 				SecurityContext: &corev1.SecurityContext{
 					AllowPrivilegeEscalation: ptr.To(false), ReadOnlyRootFilesystem: ptr.To(true),
 					RunAsUser: ptr.To(machine.QEMUUser), RunAsGroup: ptr.To(machine.QEMUGroup), RunAsNonRoot: ptr.To(true),

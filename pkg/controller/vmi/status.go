@@ -60,7 +60,7 @@ func observe(vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, waiting wait, 
 		status.ActivePods = map[types.UID]string{pod.UID: node}
 		qos := pod.Status.QOSClass
 		status.QOSClass = &qos
-		status.RuntimeUser = uint64(machine.QEMUUser)
+		status.RuntimeUser = machine.QEMUUser
 		status.LauncherContainerImageVersion = o.LauncherImage
 		overhead := machine.MemoryOverhead(&vmi.Spec, machine.Options{Emulation: o.emulation(), Ratio: o.Config.AdditionalGuestMemoryOverheadRatio})
 		guest := machine.GuestMemory(&vmi.Spec)

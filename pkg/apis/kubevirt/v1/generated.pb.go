@@ -67186,7 +67186,7 @@ func (m *VirtualMachineInstanceStatus) Unmarshal(dAtA []byte) error {
 				}
 				b := dAtA[iNdEx]
 				iNdEx++
-				m.RuntimeUser |= uint64(b&0x7F) << shift
+				m.RuntimeUser |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

@@ -56,7 +56,7 @@ type VirtualMachineInstanceStatus struct {
 	// +optional
 	Reason string `json:"reason,omitempty" protobuf:"bytes,22,opt,name=reason"`
 	// +optional
-	RuntimeUser uint64 `json:"runtimeUser,omitempty" protobuf:"varint,23,opt,name=runtimeUser"`
+	RuntimeUser int64 `json:"runtimeUser,omitempty" protobuf:"varint,23,opt,name=runtimeUser"`
 	// +optional
 	SelinuxContext string `json:"selinuxContext,omitempty" protobuf:"bytes,24,opt,name=selinuxContext"`
 	// +optional

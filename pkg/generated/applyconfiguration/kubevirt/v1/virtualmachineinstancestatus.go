@@ -38,7 +38,7 @@ type VirtualMachineInstanceStatusApplyConfiguration struct {
 	PhaseTransitionTimestamps     []VirtualMachineInstancePhaseTransitionTimestampApplyConfiguration `json:"phaseTransitionTimestamps,omitempty"`
 	QOSClass                      *corev1.PodQOSClass                                                `json:"qosClass,omitempty"`
 	Reason                        *string                                                            `json:"reason,omitempty"`
-	RuntimeUser                   *uint64                                                            `json:"runtimeUser,omitempty"`
+	RuntimeUser                   *int64                                                             `json:"runtimeUser,omitempty"`
 	SelinuxContext                *string                                                            `json:"selinuxContext,omitempty"`
 	TopologyHints                 *TopologyHintsApplyConfiguration                                   `json:"topologyHints,omitempty"`
 	VirtualMachineRevisionName    *string                                                            `json:"virtualMachineRevisionName,omitempty"`
@@ -256,7 +256,7 @@ func (b *VirtualMachineInstanceStatusApplyConfiguration) WithReason(value string
 // WithRuntimeUser sets the RuntimeUser field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the RuntimeUser field is set to the value of the last call.
-func (b *VirtualMachineInstanceStatusApplyConfiguration) WithRuntimeUser(value uint64) *VirtualMachineInstanceStatusApplyConfiguration {
+func (b *VirtualMachineInstanceStatusApplyConfiguration) WithRuntimeUser(value int64) *VirtualMachineInstanceStatusApplyConfiguration {
 	b.RuntimeUser = &value
 	return b
 }
