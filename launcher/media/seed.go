@@ -81,6 +81,13 @@ func WriteSeed(path, workDir string, s Seed) error {
 	return writeISO(path, workDir, volumeLabel[s.Kind], files)
 }
 
+// A disk is longer than its contents: readers look for other file systems' marks up to some hundred KB and take the
+// end of the disk there for a failure. The size suits disks with large blocks as well. Nothing is stored for it.
+const (
+	padding  = 300 << 10
+	sizeStep = 1 << 20
+)
+
 // writeISO makes an ISO 9660 disk with the names as Linux (Rock Ridge) and Windows (Joliet) like them.
 func writeISO(path, workDir, label string, files map[string][]byte) (err error) {
 	stage, err := os.MkdirTemp(workDir, "media-")
@@ -111,6 +118,13 @@ func writeISO(path, workDir, label string, files map[string][]byte) (err error) 
 		return fmt.Errorf("making media: %w", err)
 	}
 	if err := iso.Finalize(iso9660.FinalizeOptions{RockRidge: true, Joliet: true, VolumeIdentifier: label}); err != nil {
+		return fmt.Errorf("writing media: %w", err)
+	}
+	info, err := out.Stat()
+	if err != nil {
+		return fmt.Errorf("writing media: %w", err)
+	}
+	if err := out.Truncate((info.Size() + padding + sizeStep - 1) / sizeStep * sizeStep); err != nil {
 		return fmt.Errorf("writing media: %w", err)
 	}
 	if err := out.Close(); err != nil {

@@ -67,8 +67,8 @@ func TestWriteSeed(t *testing.T) {
 					t.Errorf("left in %s: %v, %v", d, left, err)
 				}
 			}
-			if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
-				t.Errorf("mode %v, %v", info.Mode(), err)
+			if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 || info.Size() != 1<<20 {
+				t.Errorf("mode %v, %d bytes, %v", info.Mode(), info.Size(), err)
 			}
 		})
 	}

@@ -76,8 +76,19 @@ type pod struct {
 	client api.LauncherClient
 }
 
-// newPod starts the first process. Around wraps its command line, for a network namespace of its own.
-func newPod(t *testing.T, around ...string) *pod {
+// newPod starts the first process in a pod whose containerDisk is the guest in one boot sector.
+func newPod(t *testing.T) *pod {
+	t.Helper()
+	return makePod(t, func(p *pod) {
+		if err := testguest.Write(p.path("container-disk/root/disk/guest.img")); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// makePod makes a pod's folders, lets prepare fill them, and starts the first process. Around wraps its command line,
+// for namespaces of its own and another user.
+func makePod(t *testing.T, prepare func(*pod), around ...string) *pod {
 	t.Helper()
 	binary := build(t)
 	dir, err := os.MkdirTemp("", "vl") // short, for the sake of the sockets
@@ -103,9 +114,7 @@ func newPod(t *testing.T, around ...string) *pod {
 	if err := os.MkdirAll(p.path("container-disk/root/disk"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := testguest.Write(p.path("container-disk/root/disk/guest.img")); err != nil {
-		t.Fatal(err)
-	}
+	prepare(p)
 	p.init = exec.Command(args[0], args[1:]...)
 	logFile, err := os.Create(p.path("log"))
 	if err != nil {

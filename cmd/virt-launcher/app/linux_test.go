@@ -1,0 +1,178 @@
+package app
+
+import (
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/virtplane/virtplane/launcher/api"
+)
+
+// qemuUser is the user of launcher pods.
+const qemuUser = 107
+
+// inPod runs what follows as a launcher pod does: in a network of its own with the bridge and tap that the node agent
+// makes, as user 107 without any capability.
+const inPod = `set -e
+mknod "$1" c 10 200; chmod 666 "$1"; mount --bind "$1" /dev/net/tun; shift
+sysctl -qw net.ipv4.ip_unprivileged_port_start=0
+ip link set lo up
+ip link add k6t-eth0 type bridge
+ip addr add 10.0.2.1/24 dev k6t-eth0
+ip tuntap add tap0 mode tap user 107
+ip link set tap0 mtu 1400 master k6t-eth0 up
+ip link set k6t-eth0 up
+exec setpriv --reuid 107 --regid 107 --clear-groups --bounding-set -all --no-new-privs "$@"`
+
+// tinyGuest gives the folder of the tiny Linux guest, as test/guest builds it.
+func tinyGuest(t *testing.T) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("namespaces and another user need root")
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Skip(err)
+	}
+	found, err := filepath.Glob(filepath.Join(cache, "virtplane/images/guest.tiny.*/disk.raw"))
+	if err != nil || len(found) == 0 {
+		t.Skip("the tiny guest is not built yet")
+	}
+	return filepath.Dir(slices.MaxFunc(found, func(a, b string) int { return built(a).Compare(built(b)) }))
+}
+
+// built is when a file was last written.
+func built(path string) time.Time {
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
+}
+
+func linuxPod(t *testing.T, prepare func(*pod)) *pod {
+	t.Helper()
+	tun := filepath.Join(t.TempDir(), "tun")
+	return makePod(t, func(p *pod) {
+		prepare(p)
+		if err := os.Chmod(filepath.Dir(program), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := filepath.WalkDir(p.dir, func(path string, _ fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			return os.Chown(path, qemuUser, qemuUser)
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}, "unshare", "-n", "-m", "sh", "-c", inPod, "sh", tun)
+}
+
+func copyFile(t *testing.T, to, from string) {
+	t.Helper()
+	in, err := os.Open(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	out, err := os.Create(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// syncLinux starts a VMI of which spec is the JSON.
+func (p *pod) syncLinux(spec string) {
+	p.t.Helper()
+	vmi := `{"metadata":{"name":"testvm","namespace":"default","uid":"the-uid"},"spec":` + spec + `}`
+	if _, err := p.client.Sync(p.context(), &api.SyncRequest{Vmi: []byte(vmi), Options: &api.SyncOptions{
+		Emulation:  true,
+		Interfaces: []*api.InterfaceOptions{{Name: "default", Tap: "tap0", Bridge: "k6t-eth0", Mtu: 1400, GuestIpv4: "10.0.2.2/24", GatewayIpv4: "10.0.2.1"}},
+	}}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// TestLinuxGuest boots a Linux from a containerDisk: cloud-init names it, DHCP gives it its address, the power button
+// stops it, and all that in a pod without privileges.
+func TestLinuxGuest(t *testing.T) {
+	guest := tinyGuest(t)
+	p := linuxPod(t, func(p *pod) {
+		copyFile(t, p.path("container-disk/root/disk/disk.raw"), filepath.Join(guest, "disk.raw"))
+	})
+	p.syncLinux(`{"hostname":"called-so","domain":{"memory":{"guest":"192Mi"},"devices":{"rng":{},
+		"disks":[{"name":"root","disk":{"bus":"virtio"}},{"name":"seed","disk":{"bus":"virtio"}},{"name":"scratch","disk":{"bus":"virtio"}}],
+		"interfaces":[{"name":"default","masquerade":{}}]}},"networks":[{"name":"default","pod":{}}],
+		"volumes":[{"name":"root","containerDisk":{"image":"tiny"}},{"name":"seed","cloudInitNoCloud":{"userData":"#!/bin/sh\necho user data ran >/dev/ttyS0\n"}},
+		{"name":"scratch","emptyDisk":{"capacity":"1Gi"}}]}`)
+	console := p.serial()
+	for _, text := range []string{"user data ran", "virtplane tiny guest ready", "host: called-so", "address: eth0 10.0.2.2/24", "# "} {
+		console.hear(text)
+	}
+	console.say("cat /etc/resolv.conf /sys/class/net/eth0/mtu; blockdev --getsize64 /dev/vdc\n")
+	for _, text := range []string{"search default.svc.cluster.local", "nameserver 10.96.0.10", "1400", "1073741824"} {
+		console.hear(text)
+	}
+	e := p.watch("a lease", func(e *api.Event) bool { return len(e.Interfaces) == 1 && e.Interfaces[0].LeasedAt != nil })
+	t.Log(protojson.Format(e))
+
+	// The launcher's death costs neither the console nor the next lease.
+	p.killLauncher()
+	console.say("udhcpc -i eth0 -n -q -f -s /etc/udhcpc/default.script\n")
+	console.hear("lease of 10.0.2.2 obtained")
+	if _, err := p.client.Shutdown(p.context(), &api.ShutdownRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	console.hear("virtplane tiny guest powering off")
+	p.await(stateShutdown, api.ReasonGuestShutdown)
+	p.expectEnd(0, api.ReasonGuestShutdown)
+}
+
+// TestKernelBoot boots without any disk.
+func TestKernelBoot(t *testing.T) {
+	guest := tinyGuest(t)
+	p := linuxPod(t, func(p *pod) {
+		copyFile(t, p.path("kernel-boot/boot/vmlinuz"), filepath.Join(guest, "vmlinuz"))
+		copyFile(t, p.path("kernel-boot/boot/initrd"), filepath.Join(guest, "initrd"))
+	})
+	p.syncLinux(`{"domain":{"memory":{"guest":"192Mi"},"devices":{"autoattachGraphicsDevice":false},
+		"firmware":{"kernelBoot":{"kernelArgs":"console=ttyS0 quiet","container":{"image":"tiny-kernel","kernelPath":"/boot/vmlinuz","initrdPath":"/boot/initrd"}}}}}`)
+	console := p.serial()
+	console.hear("SeaBIOS")
+	console.hear("virtplane tiny guest ready")
+	if _, err := p.client.Shutdown(p.context(), &api.ShutdownRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	p.expectEnd(0, api.ReasonGuestShutdown)
+}
+
+// TestUEFI starts the firmware with Secure Boot on; it finds no system on the disk and says so.
+func TestUEFI(t *testing.T) {
+	if _, err := os.Stat("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"); err != nil {
+		t.Skip("the UEFI firmware is not installed")
+	}
+	p := newPod(t)
+	p.mustSync(`"firmware":{"bootloader":{"efi":{}}}`)
+	p.serial().hear("BdsDxe")
+	p.await(stateRunning, "")
+	if _, err := p.client.Kill(p.context(), &api.KillRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	p.expectEnd(0, api.ReasonKilled)
+}
