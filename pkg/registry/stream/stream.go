@@ -3,11 +3,14 @@
 package stream
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/proxy"
 	"k8s.io/apiserver/pkg/registry/rest"
 )
@@ -23,12 +26,22 @@ var private = []string{"Authorization", "Cookie", "Impersonate-User", "Impersona
 // Handler relays to a location. Errors before the connection is upgraded go to the responder; what the agent answers instead
 // of upgrading goes to the client as it is.
 func Handler(location *url.URL, transport http.RoundTripper, responder rest.Responder) http.Handler {
-	relay := proxy.NewUpgradeAwareHandler(location, transport, false, true, proxy.NewErrorResponder(responder))
+	relay := proxy.NewUpgradeAwareHandler(location, transport, false, true, proxy.NewErrorResponder(unreachable{responder}))
 	relay.UseLocationHost = true
 	relay.RejectForwardingRedirects = true
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		relay.ServeHTTP(w, forwarded(r))
 	})
+}
+
+// unreachable says of errors that are none of the API's what they mean: the agent could not be reached.
+type unreachable struct{ rest.Responder }
+
+func (u unreachable) Error(err error) {
+	if status := apierrors.APIStatus(nil); !errors.As(err, &status) {
+		err = apierrors.NewServiceUnavailable(fmt.Sprintf("could not reach the agent of the node: %v", err))
+	}
+	u.Responder.Error(err)
 }
 
 // forwarded is the request without what is not the agent's to see. Browsers carry their token as a second subprotocol; only

@@ -243,7 +243,7 @@ func TestActionsOnNothing(t *testing.T) {
 			{http.MethodPost, "/apis/kubevirt.io/v1/"}, {http.MethodPost, "/apis/kubevirt.io/v1alpha3/"},
 		} {
 			a := f.Do(registrytest.Admin, call.method, call.prefix+"namespaces/default/"+path, "application/json", "{}")
-			if a.Code != http.StatusNotFound || !strings.HasSuffix(a.Message(), `"a" not found`) {
+			if kind := strings.TrimSuffix(strings.Split(path, "/")[0], "s"); a.Code != http.StatusNotFound || a.Message() != kind+`.kubevirt.io "a" not found` {
 				t.Errorf("%s %s%s: %d %s, want 404", call.method, call.prefix, path, a.Code, a.Body)
 			}
 		}

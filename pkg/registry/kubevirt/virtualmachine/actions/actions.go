@@ -96,7 +96,7 @@ func (a *Actions) act(ctx context.Context, name string, dryRun []string, grace *
 		// they are asked to. By itself it changes nothing, but not even that may happen when the action is refused.
 		obj, err := a.machines.Get(ctx, name, &metav1.GetOptions{})
 		if err != nil {
-			return err
+			return notFound(name, err)
 		}
 		if err := change(obj.DeepCopyObject().(*virtv1.VirtualMachine), vmi); err != nil {
 			return err
@@ -117,6 +117,14 @@ func (a *Actions) act(ctx context.Context, name string, dryRun []string, grace *
 		return vm, nil
 	})
 	_, _, err = a.machines.Update(ctx, name, info, rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{DryRun: dryRun})
+	return notFound(name, err)
+}
+
+// notFound names the kind as clients of either group know it, and not the group through which they came.
+func notFound(name string, err error) error {
+	if apierrors.IsNotFound(err) {
+		return apierrors.NewNotFound(virtv1.Resource("virtualmachine"), name)
+	}
 	return err
 }
 

@@ -127,6 +127,9 @@ func running(vmi *virtv1.VirtualMachineInstance) error {
 
 func (a *Actions) get(ctx context.Context, name string, may func(*virtv1.VirtualMachineInstance) error) (*virtv1.VirtualMachineInstance, error) {
 	obj, err := a.instances.Get(ctx, name, &metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, apierrors.NewNotFound(virtv1.Resource("virtualmachineinstance"), name)
+	}
 	if err != nil {
 		return nil, err
 	}
