@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -62,6 +63,12 @@ func (a *Agent) announceShutdown(vmi *virtv1.VirtualMachineInstance, seconds int
 	a.event(vmi, corev1.EventTypeNormal, EventShuttingDown, fmt.Sprintf("The guest was asked to power down; it is killed after %d s", seconds))
 }
 
+// noteLimit is what the API takes of an event's note.
+const noteLimit = 1000
+
 func (a *Agent) event(vmi *virtv1.VirtualMachineInstance, kind, reason, note string) {
+	if len(note) > noteLimit {
+		note = strings.ToValidUTF8(note[:noteLimit], "") + " …"
+	}
 	a.recorder.Eventf(vmi, nil, kind, reason, "Run", "%s", note)
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -47,6 +48,12 @@ func failureOf(err error) *failure {
 	if err == nil {
 		return nil
 	}
+	f := judge(err)
+	f.message = strings.TrimSpace(f.message)
+	return f
+}
+
+func judge(err error) *failure {
 	var unsupported *network.UnsupportedError
 	var known *stepError
 	switch {

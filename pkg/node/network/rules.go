@@ -57,7 +57,7 @@ func chains(plan *Plan, ipv6 bool) []chain {
 	input := []string{
 		"iifname != " + bridge + " accept",
 		"ct state { established, related } accept",
-		"meta l4proto { 1, 58 } accept",
+		"meta l4proto { 1, 58 } accept", // ICMP and ICMPv6, by number: nft looks names up in a file that images lack
 		"udp dport { 67, 547 } accept",
 		"drop",
 	}

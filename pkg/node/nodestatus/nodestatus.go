@@ -21,8 +21,13 @@ const (
 	// KVMUsable is the type of the node condition.
 	KVMUsable corev1.NodeConditionType = "KVMUsable"
 
-	interval     = time.Minute
-	retry        = 5 * time.Second
+	interval = time.Minute
+	// look is the time between two looks at the agent's own health, which cost nothing.
+	look  = time.Second
+	retry = 5 * time.Second
+	// patience is how long an agent that has just been started may take before it takes the label away that an earlier
+	// life may have left.
+	patience     = 30 * time.Second
 	writeTimeout = 10 * time.Second
 	// jitter spreads the heartbeats of many nodes.
 	jitter = 0.2
@@ -40,28 +45,30 @@ func New(client kubernetes.Interface, name string, clock clock.Clock) *Node {
 	return &Node{client: client, name: name, clock: clock}
 }
 
-// Heartbeat says each minute, until ctx ends, whether instances may come: they may while healthy is nil. At the end it
-// says that none may: nobody would start them.
+// Heartbeat says each minute, and at once after a change, whether instances may come: they may while healthy is nil. When
+// ctx ends it says that none may: nobody would start them.
 func (n *Node) Heartbeat(ctx context.Context, healthy func() error) {
 	log := klog.FromContext(ctx)
-	last := ""
+	began, due := n.clock.Now(), n.clock.Now()
+	told := ""
 	for ctx.Err() == nil {
-		err := healthy()
-		if text := fmt.Sprint(err); text != last {
-			log.Info("Telling whether instances may be scheduled to this node", "schedulable", err == nil, "reason", text)
-			last = text
-		}
-		next := wait.Jitter(interval, jitter)
-		if err != nil {
-			next = retry // what is missing comes soon, as a rule
-		}
-		if err := n.schedulable(ctx, err == nil); err != nil && ctx.Err() == nil {
-			log.Error(err, "Could not write the heartbeat, trying again", "wait", retry)
-			next = retry
+		unhealthy, now := healthy(), n.clock.Now()
+		state := fmt.Sprint(unhealthy == nil)
+		early := told == "" && unhealthy != nil && now.Sub(began) < patience
+		if !early && (state != told || !now.Before(due)) {
+			if state != told {
+				log.Info("Telling whether instances may be scheduled to this node", "schedulable", unhealthy == nil, "reason", fmt.Sprint(unhealthy))
+			}
+			err := n.schedulable(ctx, unhealthy == nil)
+			told, due = state, now.Add(wait.Jitter(interval, jitter))
+			if err != nil && ctx.Err() == nil {
+				log.Error(err, "Could not write the heartbeat, trying again", "wait", retry)
+				due = now.Add(retry)
+			}
 		}
 		select {
 		case <-ctx.Done():
-		case <-n.clock.After(next):
+		case <-n.clock.After(look):
 		}
 	}
 	if err := n.schedulable(context.WithoutCancel(ctx), false); err != nil {

@@ -61,17 +61,34 @@ func TestHeartbeat(t *testing.T) {
 		})
 	}()
 	label := func() string { return node(t, client).Labels["kubevirt.io/schedulable"] }
-	await(t, "the node is not schedulable", func() bool { return label() == "false" })
+	// step lets the heart look once, after so long.
+	step := func(d time.Duration) {
+		t.Helper()
+		await(t, "it waits", clock.HasWaiters)
+		clock.Step(d)
+		await(t, "it waits again", clock.HasWaiters)
+	}
+	step(29 * time.Second)
+	if got := label(); got != "" {
+		t.Errorf("label %q of an agent that starts", got)
+	}
+	step(time.Second)
+	if got := label(); got != "false" {
+		t.Errorf("label %q of an agent that does not get ready", got)
+	}
 	healthy.Store(true)
-	await(t, "it waits", clock.HasWaiters)
-	clock.Step(5 * time.Second)
-	await(t, "the node is schedulable", func() bool { return label() == "true" })
-	if got, want := node(t, client).Annotations["kubevirt.io/heartbeat"], "2026-11-22T12:00:05Z"; got != want {
+	step(time.Second)
+	if got, want := node(t, client).Annotations["kubevirt.io/heartbeat"], "2026-11-22T12:00:31Z"; label() != "true" || got != want {
+		t.Errorf("label %q, heartbeat %q, want %q", label(), got, want)
+	}
+	step(10 * time.Second)
+	if got, want := node(t, client).Annotations["kubevirt.io/heartbeat"], "2026-11-22T12:00:31Z"; got != want {
 		t.Errorf("heartbeat %q, want %q", got, want)
 	}
-	await(t, "it waits", clock.HasWaiters)
-	clock.Step(2 * time.Minute)
-	await(t, "the heart beats", func() bool { return node(t, client).Annotations["kubevirt.io/heartbeat"] == "2026-11-22T12:02:05Z" })
+	step(2 * time.Minute)
+	if got, want := node(t, client).Annotations["kubevirt.io/heartbeat"], "2026-11-22T12:02:41Z"; got != want {
+		t.Errorf("heartbeat %q, want %q", got, want)
+	}
 	cancel()
 	<-done
 	if label() != "false" {
