@@ -4,8 +4,6 @@
 package scheme
 
 import (
-	"fmt"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -28,7 +26,7 @@ var (
 
 func init() { utilruntime.Must(AddToScheme(Scheme)) }
 
-// AddToScheme registers all kinds, versions and field labels.
+// AddToScheme registers all kinds under all versions.
 func AddToScheme(scheme *runtime.Scheme) error {
 	// One Go type for each kind stands under every version and under the internal one. The order matters where a
 	// kind must be chosen without a wanted version: the first one registered wins.
@@ -40,11 +38,6 @@ func AddToScheme(scheme *runtime.Scheme) error {
 	}
 	for _, gv := range []schema.GroupVersion{virtv1.DeprecatedGroupVersion, virtv1.SubresourceGroupVersion, virtv1.DeprecatedSubresourceGroupVersion} {
 		metav1.AddToGroupVersion(scheme, gv)
-	}
-	for _, gv := range []schema.GroupVersion{virtv1.SchemeGroupVersion, virtv1.DeprecatedGroupVersion} {
-		if err := addFieldLabels(scheme, gv); err != nil {
-			return err
-		}
 	}
 	for _, gvs := range [][]schema.GroupVersion{
 		{virtv1.SchemeGroupVersion, virtv1.DeprecatedGroupVersion},
@@ -61,23 +54,6 @@ func AddToScheme(scheme *runtime.Scheme) error {
 	scheme.AddUnversionedTypes(core,
 		&metav1.Status{}, &metav1.APIVersions{}, &metav1.APIGroupList{}, &metav1.APIGroup{}, &metav1.APIResourceList{})
 	return nil
-}
-
-// instanceFields are the field selectors of VirtualMachineInstance beyond name and namespace.
-var instanceFields = map[string]bool{
-	"status.phase":                     true,
-	"status.nodeName":                  true,
-	"status.migrationState.targetNode": true,
-}
-
-func addFieldLabels(scheme *runtime.Scheme, gv schema.GroupVersion) error {
-	return scheme.AddFieldLabelConversionFunc(gv.WithKind("VirtualMachineInstance"), func(label, value string) (string, string, error) {
-		switch {
-		case label == "metadata.name", label == "metadata.namespace", instanceFields[label]:
-			return label, value, nil
-		}
-		return "", "", fmt.Errorf("%q is not a field that virtual machine instances can be selected by: use metadata.name, metadata.namespace, status.phase, status.nodeName or status.migrationState.targetNode", label)
-	})
 }
 
 // StorageCodec writes protobuf in version v1 and reads what any version wrote.

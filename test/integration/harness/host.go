@@ -137,7 +137,16 @@ func startHost(root, dir string, p programs, options []Option) (_ *Host, err err
 	if err := h.APIServer.wait(time.Minute, "readiness", h.get("/readyz")); err != nil {
 		return nil, err
 	}
-	h.kcm, err = startProcess(dir, "kube-controller-manager", filepath.Join(p.kubernetes, "kube-controller-manager"), []string{
+	return h, nil
+}
+
+// startControllers starts the controllers of the host. They look at once for everything that is served, and then only now
+// and then, so they start last.
+func (h *Host) startControllers() (err error) {
+	if h.kcm != nil {
+		return nil
+	}
+	h.kcm, err = startProcess(h.Dir, "kube-controller-manager", filepath.Join(h.programs.kubernetes, "kube-controller-manager"), []string{
 		"--kubeconfig=" + h.adminFile,
 		"--leader-elect=false",
 		"--use-service-account-credentials=false",
@@ -146,10 +155,11 @@ func startHost(root, dir string, p programs, options []Option) (_ *Host, err err
 		// What depends on the API's kinds: namespaces end, quotas count, owners take their own along.
 		"--controllers=namespace-controller,resourcequota-controller,garbage-collector-controller,serviceaccount-controller,root-ca-certificate-publisher-controller,clusterrole-aggregation-controller",
 		"--concurrent-gc-syncs=2",
+		"--resource-quota-sync-period=5s",
 		"--profiling=false",
 		"--v=2",
 	}, nil)
-	return h, err
+	return err
 }
 
 func (h *Host) pki(file string) string { return filepath.Join(h.Dir, "pki", file) }
@@ -247,7 +257,7 @@ func (h *Host) get(path string) func() error {
 // KubectlRun runs kubectl as the administrator and returns what it said.
 func (h *Host) KubectlRun(ctx context.Context, stdin string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, h.Kubectl, append([]string{"--kubeconfig=" + h.adminFile}, args...)...)
-	cmd.Env = append(os.Environ(), "HOME="+h.Dir)
+	cmd.Env = append(os.Environ(), "HOME="+h.TempDir("kubectl")) // where it remembers what the cluster served
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	if err != nil {

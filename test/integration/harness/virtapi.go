@@ -104,7 +104,7 @@ func (h *Host) WaitAvailable(ctx context.Context, v *VirtAPI, limit time.Duratio
 	if err != nil {
 		return err
 	}
-	return v.wait(limit, "availability", func() error {
+	err = v.wait(limit, "availability", func() error {
 		for _, g := range Groups {
 			s, err := services.ApiregistrationV1().APIServices().Get(ctx, g.Version+"."+g.Group, metav1.GetOptions{})
 			if err != nil {
@@ -120,9 +120,17 @@ func (h *Host) WaitAvailable(ctx context.Context, v *VirtAPI, limit time.Duratio
 			if !ok {
 				return fmt.Errorf("APIService %s: %s", s.Name, reason)
 			}
+			// kube-apiserver itself learns it a little later.
+			if err := services.RESTClient().Get().AbsPath("/apis", g.Group, g.Version).Do(ctx).Error(); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return h.startControllers()
 }
 
 // TempDir makes a folder for a store or other files that end with the test run.
