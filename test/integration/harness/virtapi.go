@@ -12,6 +12,8 @@ import (
 	"k8s.io/client-go/rest"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	aggregator "k8s.io/kube-aggregator/pkg/client/clientset_generated/clientset"
+
+	"github.com/virtplane/virtplane/pkg/generated/clientset/versioned"
 )
 
 // VirtAPI is a virt-api process that kube-apiserver forwards to.
@@ -140,4 +142,9 @@ func (h *Host) TempDir(name string) string {
 		panic(err)
 	}
 	return dir
+}
+
+// Client is a typed client that talks to virt-api without kube-apiserver.
+func (v *VirtAPI) Client(c *rest.Config) (versioned.Interface, error) {
+	return versioned.NewForConfig(v.Direct(c))
 }
