@@ -48,11 +48,13 @@ func kubeletConfiguration(s Settings) object {
 		"nodeStatusUpdateFrequency": "5s",
 		"syncFrequency":             "20s",
 		"volumeStatsAggPeriod":      "10s",
-		"serializeImagePulls":       false,
-		"registryPullQPS":           0,
-		"eventRecordQPS":            0,
-		"kubeAPIQPS":                100,
-		"kubeAPIBurst":              200,
+		// A killed program waits as long as after its first crash, also when it is killed again and again.
+		"crashLoopBackOff":    object{"maxContainerRestartPeriod": "10s"},
+		"serializeImagePulls": false,
+		"registryPullQPS":     0,
+		"eventRecordQPS":      0,
+		"kubeAPIQPS":          100,
+		"kubeAPIBurst":        200,
 	}
 }
 
