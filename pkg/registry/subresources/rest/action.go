@@ -2,22 +2,15 @@ package rest
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"net/http"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/registry/subresources/body"
 )
-
-// maxBody is far more than the options of an action need.
-const maxBody = 1 << 20
 
 // actionREST serves an action by PUT, as stock clients call it. The body may be missing, and is JSON or YAML whatever its
 // content type says, which many clients leave out; so the request does not go through the server's own decoding.
@@ -46,7 +39,7 @@ func (a *actionREST[T]) GroupVersionKind(schema.GroupVersion) schema.GroupVersio
 func (a *actionREST[T]) Connect(ctx context.Context, name string, _ runtime.Object, responder rest.Responder) (http.Handler, error) {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		options := a.empty()
-		if err := decode(r.Body, options); err != nil {
+		if err := body.Decode(r.Body, options); err != nil {
 			responder.Error(err)
 			return
 		}
@@ -56,20 +49,4 @@ func (a *actionREST[T]) Connect(ctx context.Context, name string, _ runtime.Obje
 		}
 		w.WriteHeader(a.code)
 	}), nil
-}
-
-// decode reads a body that may be missing, and be JSON or YAML.
-func decode(body io.Reader, into any) error {
-	if body == nil {
-		return nil
-	}
-	limited := &io.LimitedReader{R: body, N: maxBody + 1}
-	err := yaml.NewYAMLOrJSONDecoder(limited, 1024).Decode(into)
-	switch {
-	case limited.N <= 0:
-		return apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("limit is %d", maxBody))
-	case err == nil, errors.Is(err, io.EOF):
-		return nil
-	}
-	return apierrors.NewBadRequest(fmt.Sprintf("Can not unmarshal Request body to struct, error: %s", err))
 }

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/handlers/responsewriters"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/registry/subresources/body"
 )
 
 // CompatibleVersion is the release of the reference whose API this server keeps. Stock clients compare its major and minor
@@ -68,14 +69,14 @@ func answer(f func(*http.Request) (any, error), fail func(error, http.ResponseWr
 			fail(err, resp.ResponseWriter, r)
 			return
 		}
-		body, err := json.Marshal(out)
+		text, err := json.Marshal(out)
 		if err != nil {
 			fail(apierrors.NewInternalError(err), resp.ResponseWriter, r)
 			return
 		}
 		resp.Header().Set("Content-Type", runtime.ContentTypeJSON)
 		resp.WriteHeader(http.StatusOK)
-		_, _ = resp.Write(body) // the client has gone when this fails
+		_, _ = resp.Write(text) // the client has gone when this fails
 	}
 }
 
@@ -106,7 +107,7 @@ func buildVersion() version.Info {
 // for. Machines that name neither are their own expansion.
 func expand(r *http.Request) (any, error) {
 	vm := &virtv1.VirtualMachine{}
-	if err := decode(r.Body, vm); err != nil {
+	if err := body.Decode(r.Body, vm); err != nil {
 		return nil, err
 	}
 	if vm.Spec.Template == nil {
