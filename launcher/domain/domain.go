@@ -232,6 +232,10 @@ func (d *Domain) refresh(ctx context.Context, mon *qmp.Client) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.run = s.Status
+	if d.rec.Run != s.Status && d.rec.Guest != nil {
+		d.rec.Run = s.Status
+		d.save()
+	}
 	d.publish()
 	return nil
 }

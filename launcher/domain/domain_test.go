@@ -447,6 +447,10 @@ func TestTakeOver(t *testing.T) {
 					t.Fatal(err)
 				}
 			})
+			// Whoever asks first hears of the guest, not of an empty launcher.
+			if e, _ := d.Current(); e.State == none || e.State == starting {
+				t.Errorf("first event: %v", e)
+			}
 			e := awaitState(t, d, tc.wants, tc.reason)
 			if e.Uid != "u" || e.LauncherRestarts != 3 {
 				t.Errorf("event: %v", e)
@@ -488,6 +492,24 @@ func TestTakeOver(t *testing.T) {
 			}
 		})
 		awaitState(t, d, shutdown, api.ReasonKilled)
+	})
+	t.Run("QEMU does not answer", func(t *testing.T) {
+		w := newWorld(t)
+		w.boot()
+		w.mute["query-status"] = true
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		d := New(w.config(func(c *Config) {
+			if err := saveRecord(c.StateFile, record{Guest: aGuest(), Started: time.Unix(1700000000, 0), Run: "paused"}); err != nil {
+				t.Fatal(err)
+			}
+		}))
+		if err := d.Start(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if e, _ := d.Current(); e.State != paused || e.Reason != api.ReasonPausedByUser {
+			t.Errorf("first event: %v", e)
+		}
 	})
 	t.Run("nothing came of it", func(t *testing.T) {
 		w := newWorld(t)

@@ -246,8 +246,18 @@ type closer func()
 
 func (c closer) Close() error { c(); return nil }
 
-// domain makes a domain in this world.
+// domain makes a domain in this world and starts it.
 func (w *world) domain(change ...func(*Config)) *Domain {
+	w.t.Helper()
+	d := New(w.config(change...))
+	if err := d.Start(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	return d
+}
+
+// config is what a domain needs of this world.
+func (w *world) config(change ...func(*Config)) Config {
 	w.t.Helper()
 	c := Config{
 		UID: "u", QEMU: "/usr/bin/qemu", StateFile: filepath.Join(w.t.TempDir(), "state.json"), Supervisor: w, Dial: w.dial,
@@ -271,11 +281,7 @@ func (w *world) domain(change ...func(*Config)) *Domain {
 	for _, f := range change {
 		f(&c)
 	}
-	d := New(c)
-	if err := d.Start(w.t.Context()); err != nil {
-		w.t.Fatal(err)
-	}
-	return d
+	return c
 }
 
 func aGuest() *Guest {

@@ -17,6 +17,9 @@ import (
 // errStopped ends a start that somebody does not want any more.
 var errStopped = api.Errorf(codes.FailedPrecondition, api.ReasonStopRequested, "the guest is being stopped")
 
+// takeOverTime is how long Start waits for a QEMU that runs already: who asks afterwards is to hear of its guest at once.
+const takeOverTime = 3 * time.Second
+
 // Start finds out what is there, takes over a guest that runs, and watches from then on until ctx ends.
 func (d *Domain) Start(ctx context.Context) error {
 	status, err := d.Supervisor.Status(ctx)
@@ -35,8 +38,19 @@ func (d *Domain) Start(ctx context.Context) error {
 		return err
 	}
 	go d.superviseEnd(ctx, status)
-	if status.QEMU != nil && status.QEMU.Exit == nil {
-		go d.attach(ctx)
+	if status.QEMU == nil || status.QEMU.Exit != nil {
+		return nil
+	}
+	attached := make(chan struct{})
+	go func() {
+		d.attach(ctx)
+		close(attached)
+	}()
+	select {
+	case <-attached:
+	case <-time.After(takeOverTime):
+		d.Log.Warn("QEMU does not answer yet, serving with what was known of it before")
+	case <-ctx.Done():
 	}
 	return nil
 }
@@ -52,7 +66,8 @@ func (d *Domain) recall(q *supervise.Process) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.rec, d.qemu = rec, q
+	d.rec, d.qemu, d.run = rec, q, rec.Run
+	d.publish()
 	d.Log.Info("Found QEMU running", "pid", q.PID, "uid", rec.Guest.UID)
 	return nil
 }

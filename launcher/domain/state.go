@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/virtplane/virtplane/launcher/qmp"
 )
 
 // recordVersion grows when an older launcher could misread the file. Both ends are of one image, so it is only a guard.
@@ -19,6 +21,8 @@ type record struct {
 	Guest   *Guest `json:"guest"`
 	// Started is when the guest's CPUs ran for the first time.
 	Started time.Time `json:"started,omitzero"`
+	// Run is what the machine did when it was last asked.
+	Run qmp.RunState `json:"run,omitempty"`
 	// StopBy is when a guest that was asked to stop will be killed.
 	StopBy time.Time `json:"stopBy,omitzero"`
 	// Killed is the reason for which QEMU was ended on purpose.
