@@ -1,4 +1,4 @@
-package rest
+package body
 
 import (
 	"bytes"
@@ -27,19 +27,19 @@ func TestDecode(t *testing.T) {
 		{name: "YAML", body: "gracePeriod: 3\ndryRun: [All]\n", want: virtv1.StopOptions{GracePeriod: ptr.To(int64(3)), DryRun: []string{"All"}}},
 		{name: "list", body: "[]", fails: "Can not unmarshal Request body to struct, error: "},
 		{name: "word", body: "now", fails: "Can not unmarshal Request body to struct, error: "},
-		{name: "too long", body: `{"gracePeriod": 1` + strings.Repeat(" ", maxBody), fails: "limit is 1048576"},
+		{name: "too long", body: `{"gracePeriod": 1` + strings.Repeat(" ", maxLength), fails: "limit is 1048576"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var got virtv1.StopOptions
-			err := decode(strings.NewReader(row.body), &got)
+			err := Decode(strings.NewReader(row.body), &got)
 			if row.fails != "" {
 				if err == nil || !strings.Contains(err.Error(), row.fails) || !(apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err)) {
-					t.Errorf("decode: %v, want %q", err, row.fails)
+					t.Errorf("Decode: %v, want %q", err, row.fails)
 				}
 				return
 			}
 			if err != nil {
-				t.Fatalf("decode: %v", err)
+				t.Fatalf("Decode: %v", err)
 			}
 			got.TypeMeta = row.want.TypeMeta
 			if diff := cmp.Diff(row.want, got); diff != "" {
@@ -56,8 +56,8 @@ func FuzzBody(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, into := range []any{&virtv1.StartOptions{}, &virtv1.StopOptions{}, &virtv1.RestartOptions{}, &virtv1.PauseOptions{}, &virtv1.VirtualMachine{}} {
-			if err := decode(bytes.NewReader(body), into); err != nil && !apierrors.IsBadRequest(err) && !apierrors.IsRequestEntityTooLargeError(err) {
-				t.Errorf("decode into %T: %v, want a bad request", into, err)
+			if err := Decode(bytes.NewReader(body), into); err != nil && !apierrors.IsBadRequest(err) && !apierrors.IsRequestEntityTooLargeError(err) {
+				t.Errorf("Decode into %T: %v, want a bad request", into, err)
 			}
 		}
 	})
