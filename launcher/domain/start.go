@@ -340,7 +340,7 @@ func (d *Domain) letRun(ctx context.Context, mon *qmp.Client, guest *Guest) erro
 	d.mu.Lock()
 	stop := !d.rec.StopBy.IsZero()
 	if !stop {
-		d.rec.Started = time.Now()
+		d.rec.Started, d.rec.Run = time.Now(), qmp.StateRunning
 		d.save()
 	}
 	d.mu.Unlock()

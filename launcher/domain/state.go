@@ -31,7 +31,8 @@ type record struct {
 	SoftReboot bool `json:"softReboot,omitempty"`
 }
 
-// saveRecord replaces the file whole: a crash leaves the old one or the new one.
+// saveRecord replaces the file whole: a crash leaves the old one or the new one. It need not outlive the node: then the
+// guest is gone as well.
 func saveRecord(path string, r record) (err error) {
 	r.Version = recordVersion
 	raw, err := json.Marshal(r)
@@ -55,11 +56,7 @@ func saveRecord(path string, r record) (err error) {
 	if err != nil {
 		return fmt.Errorf("saving state: %w", err)
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return fmt.Errorf("saving state: %w", err)
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return nil
 }
 
 // loadRecord gives no guest where there is no file.

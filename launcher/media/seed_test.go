@@ -118,34 +118,23 @@ func readISO(t testing.TB, path string) (map[string]string, string) {
 	return out, strings.TrimRight(iso.Label(), " \x00")
 }
 
-// The kernel is the reader that counts.
-func TestLinuxMountsSeed(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("mounting needs root")
+// blkid is how a guest finds its seed.
+func TestBlkidSeesLabel(t *testing.T) {
+	blkid, err := exec.LookPath("blkid")
+	if err != nil {
+		t.Skip("blkid is not installed")
 	}
 	for name, tc := range seeds {
 		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			path := filepath.Join(dir, "seed.iso")
+			path := filepath.Join(t.TempDir(), "seed.iso")
 			if err := WriteSeed(path, "", tc.seed); err != nil {
 				t.Fatal(err)
 			}
-			// The mount lives in a mount namespace of its own and so ends with the shell.
-			script := `mount -o loop,ro "$1" /mnt && cd /mnt && find . -type f | while read f; do printf '%s=' "$f"; cat "$f"; printf '\0'; done`
-			out, err := exec.Command("unshare", "-m", "sh", "-c", script, "sh", path).Output()
-			if err != nil {
-				t.Skipf("this machine mounts no loop devices: %v", err)
-			}
-			got := map[string]string{}
-			for _, part := range bytes.Split(bytes.TrimSuffix(out, []byte{0}), []byte{0}) {
-				k, v, _ := strings.Cut(string(part), "=")
-				got[strings.TrimPrefix(k, "./")] = v
-			}
-			if diff := cmp.Diff(tc.want, got); diff != "" {
-				t.Error(diff)
-			}
-			if label, err := exec.Command("blkid", "-p", "-o", "value", "-s", "LABEL", path).Output(); err == nil && strings.TrimSpace(string(label)) != tc.label {
-				t.Errorf("blkid sees label %q, want %q", label, tc.label)
+			for tag, want := range map[string]string{"LABEL": tc.label, "TYPE": "iso9660"} {
+				out, err := exec.Command(blkid, "-p", "-o", "value", "-s", tag, path).Output()
+				if err != nil || strings.TrimSpace(string(out)) != want {
+					t.Errorf("%s is %q, %v, want %q", tag, out, err, want)
+				}
 			}
 		})
 	}

@@ -11,15 +11,20 @@ import (
 	"time"
 )
 
-// dialPause is the time between two tries to reach a QEMU that has not made its socket yet.
-const dialPause = 2 * time.Millisecond
+// A QEMU that was just started needs some 30 ms until its socket is there, and a guest waits for it: it is tried often
+// at first.
+const (
+	dialOften  = 2 * time.Millisecond
+	dialSeldom = 50 * time.Millisecond
+	dialSoon   = time.Second
+)
 
 // Dial connects to QEMU's socket and shakes hands. While the socket is not there or nobody listens yet it tries
 // again until ctx ends, because a QEMU that was just started needs a moment. It serves the first connection and any
 // later one alike.
 func Dial(ctx context.Context, path string, opts ...Option) (*Client, error) {
 	var d net.Dialer
-	pause := dialPause
+	began := time.Now()
 	for {
 		conn, err := d.DialContext(ctx, "unix", path)
 		if err == nil {
@@ -28,9 +33,12 @@ func Dial(ctx context.Context, path string, opts ...Option) (*Client, error) {
 		if !notYet(err) {
 			return nil, fmt.Errorf("connecting to QEMU at %s: %w", path, err)
 		}
+		pause := dialOften
+		if time.Since(began) > dialSoon {
+			pause = dialSeldom
+		}
 		select {
 		case <-time.After(pause):
-			pause = min(2*pause, 100*time.Millisecond)
 		case <-ctx.Done():
 			return nil, fmt.Errorf("connecting to QEMU at %s: %w (last: %w)", path, context.Cause(ctx), err)
 		}
