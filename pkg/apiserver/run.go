@@ -38,6 +38,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return leader.Run(ctx, s.extra.Host, s.extra.Namespace, "virt-api", s.chores())
 	})
 	if s.extra.Register {
+		run(ctx, "waiting for the groups", s.waitRegistered)
 		run(ctx, "announcing", s.announce)
 	}
 
@@ -51,6 +52,40 @@ func (s *Server) Run(ctx context.Context) error {
 		return cause
 	}
 	return err
+}
+
+// waitRegistered looks until kube-apiserver sends the requests for our groups to this server.
+func (s *Server) waitRegistered(ctx context.Context) error {
+	for {
+		err := s.extra.Registrar.Check(ctx)
+		s.registered.set(err)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// verdict is an error that changes.
+type verdict struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (v *verdict) set(err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.err = err
+}
+
+func (v *verdict) get() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.err
 }
 
 func (s *Server) watchStore(ctx context.Context) error {

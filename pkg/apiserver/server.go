@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -65,6 +66,8 @@ type Server struct {
 	backend *storage.Backend
 	nodes   *nodes.Conn
 	config  *clusterconfig.Config
+	// registered is nil once kube-apiserver knows this server.
+	registered verdict
 }
 
 // New assembles the server.
@@ -78,6 +81,12 @@ func (c CompletedConfig) New(ctx context.Context) (*Server, error) {
 		return nil, fmt.Errorf("making the store's codec: %w", err)
 	}
 	s := &Server{Generic: generic, extra: c.Extra}
+	if c.Extra.Register {
+		s.registered.set(errors.New("not looked yet"))
+		if err := generic.AddReadyzChecks(healthz.NamedCheck("groups", func(*http.Request) error { return s.registered.get() })); err != nil {
+			return nil, err
+		}
+	}
 	s.backend = storage.New(ctx, storage.Config{
 		Client:                  c.Extra.Store.Client,
 		KV:                      c.Extra.Guard.KV(),

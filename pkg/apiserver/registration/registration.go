@@ -64,6 +64,24 @@ func (r *Registrar) Foreign(ctx context.Context) error {
 		ErrForeign, strings.Join(found, ", "), strings.Join(found, " "))
 }
 
+// Check returns nil when our groups are ours: every APIService leads to this server. Otherwise it says what is missing.
+func (r *Registrar) Check(ctx context.Context) error {
+	for _, gv := range r.Versions {
+		s, err := r.Services.Get(ctx, name(gv), metav1.GetOptions{})
+		if err == nil && s.Spec.Service != nil && s.Spec.Service.Namespace == r.Namespace && s.Spec.Service.Name == r.Service {
+			continue
+		}
+		if foreign := r.Foreign(ctx); foreign != nil {
+			return foreign
+		}
+		if err != nil {
+			return fmt.Errorf("APIService %s is not there yet: %w", name(gv), err)
+		}
+		return fmt.Errorf("APIService %s does not lead to Service %s/%s", name(gv), r.Namespace, r.Service)
+	}
+	return nil
+}
+
 // Sync creates the APIServices that are missing, and gives all of them the bundle to verify this server with.
 func (r *Registrar) Sync(ctx context.Context, bundle []byte) error {
 	for i, gv := range r.Versions {
