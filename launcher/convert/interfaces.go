@@ -82,6 +82,44 @@ func MACOf(vmi *virtv1.VirtualMachineInstance, iface *virtv1.Interface, node str
 	return MAC(vmi, iface.Name)
 }
 
+// places gives the display, the agent's channel and the interfaces their PCI slots, the same whatever other devices
+// there are: guests name their interfaces by them. What is left takes the slots behind.
+func (b *builder) places() {
+	taken := map[int]bool{}
+	slots := map[string]*qemu.PCIAddress{}
+	for _, d := range b.m.Devices {
+		switch d := d.(type) {
+		case *qemu.Graphics:
+			slots["display"] = &d.PCI
+		case *qemu.AgentChannel:
+			slots["agent"] = &d.PCI
+		case *qemu.NIC:
+			slots["interface "+d.Name] = &d.PCI
+			taken[d.PCI.Slot] = true
+		case *qemu.Disk:
+			taken[d.PCI.Slot] = true
+		}
+	}
+	order := []string{"display", "agent"}
+	for i := range b.domain.Devices.Interfaces {
+		order = append(order, "interface "+b.domain.Devices.Interfaces[i].Name)
+	}
+	next := 1
+	if !strings.Contains(b.m.Type, "q35") {
+		next = 2 // the south bridge has slot 1
+	}
+	for _, name := range order {
+		for taken[next] {
+			next++
+		}
+		// A device that is not there keeps its place free.
+		if p := slots[name]; p != nil && *p == (qemu.PCIAddress{}) {
+			p.Slot = next
+		}
+		next++
+	}
+}
+
 // bootOrder lets a machine for which nobody chose one try its disks as they stand in the spec.
 func (b *builder) bootOrder() {
 	next := 1

@@ -97,6 +97,7 @@ func Machine(in Input) (*Result, error) {
 	b.disks()
 	b.interfaces()
 	b.bootOrder()
+	b.places()
 	if err := b.err(); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -182,8 +183,9 @@ func (m *Machine) arrange() ([]Device, error) {
 			}
 		}
 	}
-	devices := append(controllers, m.Devices...)
-	return devices, place(devices, m.reserved())
+	// A controller more must not move what was there before.
+	err := place(append(slices.Clone(m.Devices), controllers...), m.reserved())
+	return append(controllers, m.Devices...), err
 }
 
 // sataPorts is how many disks an AHCI controller takes.
