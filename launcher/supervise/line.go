@@ -69,6 +69,11 @@ func (l *line) close() {
 
 // handle answers one request.
 func (s *supervisor) handle(in fromLine) {
+	if in.line != s.line || s.launcherPID == 0 {
+		// The last wish of a launcher that is dead: the next one has begun anew, or will, and must not find a QEMU that
+		// it was not told of.
+		return
+	}
 	var err error
 	switch in.req.Op {
 	case opStatus:

@@ -1,10 +1,12 @@
 package app
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -260,4 +262,35 @@ func TestEndBeforeStart(t *testing.T) {
 	p := newPod(t)
 	p.init.Process.Signal(syscall.SIGTERM)
 	p.expectEnd(0, "NotStarted")
+}
+
+// TestLauncherKilledWhileStarting kills the launcher at moments all over a start. The node agent sends the VMI again, and
+// there is one QEMU and a guest that runs.
+func TestLauncherKilledWhileStarting(t *testing.T) {
+	for moment := time.Duration(0); moment <= 150*time.Millisecond; moment += 15 * time.Millisecond {
+		t.Run(moment.String(), func(t *testing.T) {
+			p := newPod(t)
+			first := make(chan error, 1)
+			go func() { first <- p.sync("", nil) }()
+			time.Sleep(moment) // no wait for anything: the moment is what is tried
+			p.killLauncher()
+			<-first
+			p.eventually("the VMI is taken", func() bool { return p.sync("", nil) == nil })
+			e := p.await(stateRunning, "")
+			console := p.serial()
+			console.ping()
+			var guests []int
+			for _, child := range children(p.init.Process.Pid) {
+				if raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child)); strings.Contains(string(raw), "guest=default_testvm") {
+					guests = append(guests, child)
+				}
+			}
+			if len(guests) != 1 || guests[0] != int(e.QemuPid) {
+				t.Errorf("QEMUs %v, want one: %d", guests, e.QemuPid)
+			}
+			p.client.Shutdown(p.context(), &api.ShutdownRequest{})
+			p.await(stateShutdown, api.ReasonGuestShutdown)
+			p.expectEnd(0, api.ReasonGuestShutdown)
+		})
+	}
 }
