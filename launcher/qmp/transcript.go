@@ -1,6 +1,7 @@
 package qmp
 
 import (
+	"context"
 	"bytes"
 	"encoding/json"
 	"log/slog"
@@ -26,7 +27,7 @@ var quiet = map[string]bool{
 type transcript struct{ log *slog.Logger }
 
 func (t transcript) enabled(name string) bool {
-	return t.log != nil && !quiet[name] && t.log.Enabled(nil, slog.LevelDebug) //nolint:staticcheck // no context here
+	return t.log != nil && !quiet[name] && t.log.Enabled(context.Background(), slog.LevelDebug)
 }
 
 func (t transcript) sent(r request) {
