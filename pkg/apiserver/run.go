@@ -12,6 +12,7 @@ import (
 	"github.com/virtplane/virtplane/pkg/apiserver/certs"
 	"github.com/virtplane/virtplane/pkg/apiserver/leader"
 	"github.com/virtplane/virtplane/pkg/apiserver/placement"
+	"github.com/virtplane/virtplane/pkg/apiserver/registration"
 	"github.com/virtplane/virtplane/pkg/store"
 )
 
@@ -29,6 +30,9 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
+	reporter := newReporter(s.extra.Host, s.extra.Namespace)
+	defer reporter.stop()
+	s.extra.Guard.OnBlock = reporter.store
 	run(background, "guarding the store", s.extra.Guard.Run)
 	run(background, "following certificates", s.extra.Source.Run)
 	run(background, "following the agents of nodes", s.nodes.Run)
@@ -38,7 +42,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return leader.Run(ctx, s.extra.Host, s.extra.Namespace, "virt-api", s.chores())
 	})
 	if s.extra.Register {
-		run(ctx, "waiting for the groups", s.waitRegistered)
+		run(ctx, "waiting for the groups", func(ctx context.Context) error { return s.waitRegistered(ctx, reporter) })
 		run(ctx, "announcing", s.announce)
 	}
 
@@ -55,9 +59,12 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // waitRegistered looks until kube-apiserver sends the requests for our groups to this server.
-func (s *Server) waitRegistered(ctx context.Context) error {
+func (s *Server) waitRegistered(ctx context.Context, reporter *reporter) error {
 	for {
 		err := s.extra.Registrar.Check(ctx)
+		if errors.Is(err, registration.ErrForeign) && !errors.Is(s.registered.get(), registration.ErrForeign) {
+			reporter.groups(err)
+		}
 		s.registered.set(err)
 		if err == nil {
 			return nil

@@ -55,6 +55,9 @@ type Guard struct {
 
 	// floor is the highest revision seen; no answer to a request that begins later may come from below it.
 	floor atomic.Int64
+	// OnBlock, if set, is called with each new reason for which the store is not served, and with nil when it is again.
+	OnBlock func(reason error)
+
 	// wake asks Run to look at once.
 	wake chan struct{}
 
@@ -135,11 +138,13 @@ func (g *Guard) Run(ctx context.Context) error {
 			if err.Error() != said {
 				said = err.Error()
 				logger.Error(err, "The store is not served")
+				g.tell(err)
 			}
 		case g.Check() != nil:
 			said = ""
 			logger.Info("The store is served", "id", g.proved.ID, "generation", g.proved.Generation, "revision", g.floor.Load())
 			g.open()
+			g.tell(nil)
 		}
 		select {
 		case <-ctx.Done():
@@ -150,12 +155,21 @@ func (g *Guard) Run(ctx context.Context) error {
 	}
 }
 
+func (g *Guard) tell(reason error) {
+	if g.OnBlock != nil {
+		g.OnBlock(reason)
+	}
+}
+
 // look compares the store with the record once, and records how far it has come.
 func (g *Guard) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	before := g.floor.Load()
 	state, err := ReadState(ctx, g.raw, g.prefix)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errors.New("the store does not answer: do its members run, and does a majority of them?")
+	}
 	if err != nil {
 		return err
 	}

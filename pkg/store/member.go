@@ -116,6 +116,8 @@ func (c MemberConfig) embed() (*embed.Config, error) {
 	cfg.AutoCompactionMode, cfg.AutoCompactionRetention = embed.CompactorModePeriodic, "0"
 	// Progress marks keep lists from the cache fresh.
 	cfg.WatchProgressNotifyInterval = 5 * time.Second
+	// On a busy disk these are the rule.
+	cfg.WarningApplyDuration, cfg.WarningUnaryRequestDuration = time.Second, 3*time.Second
 	cfg.EnableGRPCGateway = false
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(etcdLogger())
 	if !c.Several {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -54,6 +55,9 @@ func (o *Options) Config(ctx context.Context) (*apiserver.Config, error) {
 	generic.EffectiveVersion = utilcompatibility.DefaultComponentGlobalsRegistry.EffectiveVersionFor("kube")
 	generic.FeatureGate = utilfeature.DefaultFeatureGate
 	generic.LongRunningFunc = genericfilters.BasicLongRunningRequestCheck(sets.NewString("watch", "proxy"), longRunning)
+	// The server starts while its store is away, and waits for it as long as it takes.
+	generic.StorageInitializationTimeout = 10 * time.Second
+	generic.LivezGracePeriod = 2 * time.Minute
 	generic.ShutdownDelayDuration = o.ShutdownDelay
 	generic.ShutdownSendRetryAfter = true
 

@@ -234,6 +234,13 @@ func TestReplacedStoreKillsNoGuest(t *testing.T) {
 			time.Sleep(3 * time.Second) // the garbage collector's turn
 			unserved(t, ns, tc.reason)
 			alive(t, pod)
+			eventually(t, "an event to say so", func(ctx context.Context) error {
+				events, err := kube(t).CoreV1().Events(harness.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=StoreNotServed"})
+				if err == nil && len(events.Items) == 0 {
+					err = fmt.Errorf("there is none")
+				}
+				return err
+			})
 
 			// The way out: the right data comes back.
 			env.store.Stop()
