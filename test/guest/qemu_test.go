@@ -227,3 +227,12 @@ func seed(t *testing.T, label string, files map[string]string) string {
 	}
 	return iso
 }
+
+// overlayOf makes a QCOW2 file that keeps what is written to it over a disk; size is that of the disk unless given.
+func overlayOf(t *testing.T, overlay, disk, format string, size ...string) {
+	t.Helper()
+	args := append([]string{"create", "-q", "-f", "qcow2", "-F", format, "-b", disk, overlay}, size...)
+	if out, err := exec.CommandContext(t.Context(), "qemu-img", args...).CombinedOutput(); err != nil {
+		t.Fatalf("qemu-img create: %v\n%s", err, out)
+	}
+}

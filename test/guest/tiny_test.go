@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -206,10 +205,7 @@ func TestTinyKernelEnds(t *testing.T) {
 // A file that the guest writes to its disk is there after a reboot.
 func TestTinyWritesToItsDisk(t *testing.T) {
 	overlay := filepath.Join(plainDir(t), "overlay.qcow2")
-	out, err := exec.CommandContext(t.Context(), "qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", need(t, Tiny).File(DiskRaw), overlay).CombinedOutput()
-	if err != nil {
-		t.Fatalf("qemu-img create: %v\n%s", err, out)
-	}
+	overlayOf(t, overlay, need(t, Tiny).File(DiskRaw), "raw")
 	for _, command := range []string{"echo kept >/mnt/note", "grep -x kept /mnt/note"} {
 		m := boot(t, nil, "-m", "192", "-drive", "if=none,id=root,format=qcow2,file="+overlay, "-device", "virtio-blk-pci,drive=root")
 		if _, err := m.Expect(t.Context(), greeting); err != nil {

@@ -19,7 +19,7 @@ mmdebstrap --quiet --mode=root --variant=minbase --architectures=amd64 --include
 	--aptopt='APT::Install-Recommends "false"' \
 	--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
 	--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
-	--essential-hook="cp -r '$here/rootfs/.' \"\$1\"" \
+	--essential-hook="bash $here/prepare.sh \"\$1\"" \
 	--customize-hook="bash $here/customize.sh \"\$1\"" \
 	bookworm "$work/root" "$sources"
 
