@@ -61,7 +61,7 @@ func TestBadDisks(t *testing.T) {
 	cases := []struct{ name, image, volume, want string }{
 		{name: "missing-image", image: "registry.virtplane.local:5000/virtplane/does-not-exist:devel", want: "does-not-exist"},
 		{name: "no-disk-folder", image: load(t, "no-disk", image.File{Path: "/readme", Content: []byte("x")}), want: "/disk"},
-		{name: "two-disks", image: load(t, "two-disks", disk("/disk/a.img", small), disk("/disk/b.img", small)), want: "exactly one"},
+		{name: "two-disks", image: load(t, "two-disks", disk("/disk/a.img", small), disk("/disk/b.img", small)), want: "must hold one file, not 2"},
 		{name: "backing-file", image: load(t, "backing", disk("/disk/disk.qcow2", backing)), want: "backing file"},
 		{name: "too-large", image: load(t, "huge", disk("/disk/disk.qcow2", huge)), want: "limit"},
 		{name: "unknown-format", image: load(t, "vmdk", disk("/disk/disk.vmdk", diskImage(t, "-f", "vmdk", "1M"))), want: "format"},
@@ -132,7 +132,7 @@ func TestRefusals(t *testing.T) {
 	for _, tc := range []struct{ name, manifest, want string }{
 		{"both running and runStrategy", strings.Replace(good, "runStrategy: Always", "runStrategy: Always\n  running: true", 1), "mutually exclusive"},
 		{"unknown strategy", strings.Replace(good, "Always", "Sometimes", 1), "spec.runStrategy"},
-		{"disk without volume", strings.Replace(good, "- name: root\n          disk", "- name: other\n          disk", 1), "other"},
+		{"disk without volume", strings.Replace(good, "- name: root\n        containerDisk", "- name: other\n        containerDisk", 1), "root"},
 		{"no name", strings.Replace(good, "{name: x}", "{labels: {a: b}}", 1), "name"},
 		{"misspelt field", strings.Replace(good, "runStrategy:", "RunStrategi:", 1), "unknown field"},
 	} {

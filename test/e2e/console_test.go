@@ -75,7 +75,7 @@ func TestConsole(t *testing.T) {
 			t.Errorf("a viewer cannot see the instance: %s", out)
 		}
 		for _, verb := range []string{"get", "create"} {
-			out, err := c.TryKubectl(t, "", "-n", ns, "auth", "can-i", verb, "virtualmachineinstances/console", "--as=system:serviceaccount:"+ns+":viewer")
+			out, err := c.TryKubectl(t, "", "-n", ns, "auth", "can-i", verb, "virtualmachineinstances.subresources.kubevirt.io", "--subresource=console", "--as=system:serviceaccount:"+ns+":viewer")
 			if err == nil {
 				t.Errorf("a viewer may %s consoles: %s", verb, out)
 			}

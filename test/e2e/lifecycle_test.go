@@ -60,7 +60,7 @@ func TestLifecycle(t *testing.T) {
 		if pod.Labels["kubevirt.io"] != "virt-launcher" || pod.Labels["special"] != "key" || !strings.HasPrefix(pod.Name, "virt-launcher-web-") {
 			t.Errorf("pod %s labels %v", pod.Name, pod.Labels)
 		}
-		if out := c.Exec(t, ns, pod.Name, "compute", "top", "-b", "-n1"); !strings.Contains(out, "qemu") {
+		if out := c.Exec(t, ns, pod.Name, "compute", "bash", "-c", "TERM=xterm top -b -n1"); !strings.Contains(out, "qemu") {
 			t.Errorf("top shows no qemu:\n%s", out)
 		}
 		if got := first.Labels["kubevirt.io/nodeName"]; got != first.Status.NodeName || got != pod.Spec.NodeName {
@@ -149,7 +149,7 @@ func TestRunStrategies(t *testing.T) {
 	t.Run("rerun on failure", func(t *testing.T) {
 		first := c.WaitVMI(t, ns, "rerun", "running", harness.BootLimit, harness.Running)
 		pod := c.LauncherPod(t, first)
-		c.Exec(t, ns, pod.Name, "compute", "bash", "-c", "kill -9 $(pidof qemu-system-x86_64)")
+		c.Exec(t, ns, pod.Name, "compute", "pkill", "-9", "qemu-system")
 		second := c.WaitVMI(t, ns, "rerun", "running anew after its QEMU was killed", harness.BootLimit, func(vmi *virtv1.VirtualMachineInstance) bool {
 			return harness.Running(vmi) && vmi.UID != first.UID
 		})

@@ -101,7 +101,7 @@ spec:
 			t.Errorf("the guest resolves no name:\n%s", out)
 		}
 		closedIP := c.LauncherPod(t, closed).Status.PodIP
-		if got := harness.Run(t, console, fmt.Sprintf("wget -T 5 -q -O - http://%s/boot-id", closedIP)); len(got) < 36 {
+		if got := harness.Run(t, console, fmt.Sprintf(`printf 'GET /boot-id HTTP/1.0\r\n\r\n' | nc -w 5 %s 80`, closedIP)); !strings.Contains(got, "200 OK") {
 			t.Errorf("fetched %q from the other guest", got)
 		}
 	})
