@@ -28,7 +28,7 @@ func Adopt(ctx context.Context, kv clientv3.KV, prefix string, schema int64, anc
 	if state, err = writeIdentity(ctx, kv, prefix, state, id); err != nil {
 		return Record{}, err
 	}
-	r := Record{ID: state.ID, Generation: state.Generation, Revision: state.Revision}
+	r := Record{ID: state.ID, Generation: state.Generation, Revision: state.Revision, Cluster: state.Cluster}
 	if err := anchor.Replace(ctx, r); err != nil {
 		return r, fmt.Errorf("recording the store: %w", err)
 	}

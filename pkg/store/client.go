@@ -1,8 +1,10 @@
 package store
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -10,8 +12,10 @@ import (
 	"google.golang.org/grpc/backoff"
 )
 
-// Dial returns a client of the etcd cluster at these endpoints. It does not wait for a connection: calls do.
-func Dial(endpoints []string, tls *tls.Config) (*clientv3.Client, error) {
+// Dial returns a client of the etcd cluster at these endpoints. It does not wait for a connection: calls do. Connected, if
+// set, is called for each connection before it is used.
+func Dial(endpoints []string, tls *tls.Config, connected func()) (*clientv3.Client, error) {
+	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
 	cfg := clientv3.Config{
 		Endpoints:            endpoints,
 		TLS:                  tls,
@@ -25,6 +29,13 @@ func Dial(endpoints []string, tls *tls.Config) (*clientv3.Client, error) {
 			grpc.WithConnectParams(grpc.ConnectParams{
 				Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second},
 				MinConnectTimeout: 5 * time.Second,
+			}),
+			grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+				conn, err := dialer.DialContext(ctx, "tcp", address)
+				if err == nil && connected != nil {
+					connected()
+				}
+				return conn, err
 			}),
 		},
 	}

@@ -101,7 +101,7 @@ func (c *Cluster) joinThrough(ctx context.Context, other Peer) (place, error) {
 	if err != nil {
 		return place{}, err
 	}
-	client, err := Dial([]string{other.ClientURL}, config)
+	client, err := Dial([]string{other.ClientURL}, config, nil)
 	if err != nil {
 		return place{}, err
 	}

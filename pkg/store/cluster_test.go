@@ -79,7 +79,7 @@ func (m *members) client() *clientv3.Client {
 	for _, p := range m.peers {
 		urls = append(urls, p.ClientURL)
 	}
-	c, err := Dial(urls, nil)
+	c, err := Dial(urls, nil, nil)
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ const (
 	keyID         = "id"
 	keyGeneration = "generation"
 	keyRevision   = "revision"
+	keyCluster    = "cluster"
 )
 
 // ConfigMapAnchor keeps the record in a ConfigMap of the host cluster.
@@ -68,6 +69,13 @@ func decodeRecord(cm *corev1.ConfigMap) (*Record, error) {
 		}
 		*into = n
 	}
+	if c := cm.Data[keyCluster]; c != "" {
+		n, err := strconv.ParseUint(c, 16, 64)
+		if err != nil {
+			return nil, fmt.Errorf("ConfigMap %s/%s: %s is not a hexadecimal number: %q", cm.Namespace, cm.Name, keyCluster, c)
+		}
+		r.Cluster = n
+	}
 	return r, nil
 }
 
@@ -78,6 +86,7 @@ func encodeRecord(cm *corev1.ConfigMap, r Record) {
 	cm.Data[keyID] = r.ID
 	cm.Data[keyGeneration] = strconv.FormatInt(r.Generation, 10)
 	cm.Data[keyRevision] = strconv.FormatInt(r.Revision, 10)
+	cm.Data[keyCluster] = strconv.FormatUint(r.Cluster, 16)
 }
 
 // Create writes the first record.
@@ -112,7 +121,7 @@ func (a *ConfigMapAnchor) Advance(ctx context.Context, r Record) error {
 		return errors.New("there is no record")
 	}
 	old, err := decodeRecord(a.last)
-	if err != nil || old == nil || old.ID != r.ID || old.Generation != r.Generation || old.Revision >= r.Revision {
+	if err != nil || old == nil || old.ID != r.ID || old.Generation != r.Generation || old.Revision >= r.Revision && old.Cluster == r.Cluster {
 		return err
 	}
 	cm := a.last.DeepCopy()

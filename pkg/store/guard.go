@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/klog/v2"
@@ -18,6 +19,9 @@ type Record struct {
 	ID         string
 	Generation int64
 	Revision   int64
+	// Cluster is etcd's own name for the cluster, which changes when a cluster is made anew, be it from a snapshot. Zero
+	// is unknown.
+	Cluster uint64
 }
 
 // Anchor keeps the record where it does not share the store's fate.
@@ -52,7 +56,12 @@ type Guard struct {
 	prefix  string
 	anchor  Anchor
 	schema  int64
+	// recordEvery is a constant but for tests.
+	recordEvery time.Duration
 
+	// connections counts the connections made to the store. Behind a new one there may be another store, so nothing is
+	// believed before Run has looked again.
+	connections atomic.Int64
 	// floor is the highest revision seen; no answer to a request that begins later may come from below it.
 	floor atomic.Int64
 	// OnBlock, if set, is called with each new reason for which the store is not served, and with nil when it is again.
@@ -67,11 +76,16 @@ type Guard struct {
 	mu      sync.Mutex
 	blocked error
 	id      string
+	cluster uint64
+	// looked is the number of connections that Run has looked behind.
+	looked int64
+	// changed is closed, and replaced, when one of the above changes.
+	changed chan struct{}
 }
 
 // NewGuard guards the keys under prefix of a store. Schema is the newest schema that this program writes.
 func NewGuard(kv clientv3.KV, prefix string, schema int64, anchor Anchor) *Guard {
-	g := &Guard{raw: kv, prefix: prefix, anchor: anchor, schema: schema, wake: make(chan struct{}, 1)}
+	g := &Guard{raw: kv, prefix: prefix, anchor: anchor, schema: schema, recordEvery: recordEvery, wake: make(chan struct{}, 1), changed: make(chan struct{})}
 	g.blocked = errors.New("the store was not reached yet")
 	g.kv = guardedKV{KV: kv, guard: g}
 	return g
@@ -94,18 +108,38 @@ func (g *Guard) ID() string {
 	return g.id
 }
 
-func (g *Guard) block(err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.blocked = err
-	proved.Set(0)
+// Connected is to be called whenever a connection to the store is made, before it is used.
+func (g *Guard) Connected() {
+	g.connections.Add(1)
+	g.lookNow()
 }
 
-func (g *Guard) open() {
+func (g *Guard) lookNow() {
+	select {
+	case g.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (g *Guard) block(err error) {
+	proved.Set(0)
+	g.change(func() { g.blocked = err })
+}
+
+// open serves the store that was proved when there were this many connections.
+func (g *Guard) open(connections int64) {
+	proved.Set(1)
+	g.change(func() {
+		g.blocked, g.id, g.cluster, g.looked = nil, g.proved.ID, g.proved.Cluster, connections
+	})
+}
+
+func (g *Guard) change(f func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.blocked, g.id = nil, g.proved.ID
-	proved.Set(1)
+	f()
+	close(g.changed)
+	g.changed = make(chan struct{})
 }
 
 const (
@@ -123,11 +157,12 @@ func (g *Guard) Run(ctx context.Context) error {
 	logger := klog.FromContext(ctx).WithName("store-guard")
 	var said string
 	for {
+		connections := g.connections.Load()
 		err := g.look(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		wait := recordEvery
+		wait := g.recordEvery
 		switch {
 		case errors.Is(err, ErrChanged), errors.Is(err, ErrNewerSchema):
 			g.block(err)
@@ -143,8 +178,10 @@ func (g *Guard) Run(ctx context.Context) error {
 		case g.Check() != nil:
 			said = ""
 			logger.Info("The store is served", "id", g.proved.ID, "generation", g.proved.Generation, "revision", g.floor.Load())
-			g.open()
+			g.open(connections)
 			g.tell(nil)
+		default:
+			g.open(connections)
 		}
 		select {
 		case <-ctx.Done():
@@ -205,8 +242,8 @@ func (g *Guard) look(ctx context.Context) error {
 		}
 	}
 	g.raise(state.Revision)
-	g.proved = &Record{ID: state.ID, Generation: state.Generation, Revision: state.Revision}
-	if state.Revision > record.Revision {
+	g.proved = &Record{ID: state.ID, Generation: state.Generation, Revision: state.Revision, Cluster: state.Cluster}
+	if state.Revision > record.Revision || record.Cluster == 0 {
 		if err := g.anchor.Advance(ctx, *g.proved); err != nil {
 			// The store is the right one all the same.
 			klog.FromContext(ctx).Error(err, "Could not record the store's revision", "revision", state.Revision)
@@ -226,7 +263,7 @@ func (g *Guard) first(ctx context.Context, state State) (*Record, State, error) 
 			return nil, state, err
 		}
 	}
-	record := Record{ID: state.ID, Generation: state.Generation, Revision: state.Revision}
+	record := Record{ID: state.ID, Generation: state.Generation, Revision: state.Revision, Cluster: state.Cluster}
 	if err := g.anchor.Create(ctx, record); err != nil {
 		return nil, state, fmt.Errorf("recording the store: %w", err)
 	}
@@ -243,6 +280,8 @@ func compare(r Record, s State) error {
 		return fmt.Errorf("this is store %s, but store %s was in use: %s", s.ID, r.ID, wayOut)
 	case s.Generation != r.Generation:
 		return fmt.Errorf("the store is of generation %d, but generation %d was in use: %s", s.Generation, r.Generation, wayOut)
+	case r.Cluster != 0 && s.Cluster != r.Cluster:
+		return fmt.Errorf("the store is etcd cluster %x, but %x was in use: it was made anew: %s", s.Cluster, r.Cluster, wayOut)
 	case s.Revision < r.Revision:
 		return fmt.Errorf("the store is at revision %d, but had come to %d before: it was set back: %s", s.Revision, r.Revision, wayOut)
 	}
@@ -253,27 +292,60 @@ func wentBack(from, to int64) error {
 	return fmt.Errorf("the store went back from revision %d to %d: %s", from, to, wayOut)
 }
 
-// admit is called when a request begins. It returns the floor that the answer may not lie below: reads go by quorum, so
-// a lower answer comes from a store that was set back.
-func (g *Guard) admit() (int64, error) {
-	if err := g.Check(); err != nil {
-		return 0, apierrors.NewServiceUnavailable(err.Error())
-	}
-	return g.floor.Load(), nil
+// ticket is what was known when a request began.
+type ticket struct {
+	floor, connections int64
+	cluster            uint64
 }
 
-// seen takes note of an answer's revision.
-func (g *Guard) seen(floor, revision int64) error {
-	if revision >= floor {
-		g.raise(revision)
-		return nil
+// admit lets a request begin once the store behind every connection is proved.
+func (g *Guard) admit(ctx context.Context) (ticket, error) {
+	timeout := time.After(lookTimeout)
+	for {
+		g.mu.Lock()
+		blocked, looked, cluster, changed := g.blocked, g.looked, g.cluster, g.changed
+		g.mu.Unlock()
+		if blocked != nil {
+			return ticket{}, apierrors.NewServiceUnavailable(blocked.Error())
+		}
+		// In this order: the floor must not be younger than the request.
+		t := ticket{floor: g.floor.Load(), connections: g.connections.Load(), cluster: cluster}
+		if looked >= t.connections {
+			return t, nil
+		}
+		g.lookNow()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ticket{}, ctx.Err()
+		case <-timeout:
+			return ticket{}, apierrors.NewServiceUnavailable("the connection to the store is new, and looking who is there takes long: try again")
+		}
 	}
-	err := wentBack(floor, revision)
+}
+
+// seen believes an answer, or does not. Reads go by quorum, so one from below the floor comes from a store that was set
+// back; one from another cluster comes from another store. An answer may have come over a connection that was made
+// meanwhile: then it must be proved first who is there.
+func (g *Guard) seen(ctx context.Context, t ticket, header *etcdserverpb.ResponseHeader) error {
+	switch {
+	case header.ClusterId != t.cluster:
+		return g.disbelieve(fmt.Errorf("an answer came from etcd cluster %x, but %x was in use: %s", header.ClusterId, t.cluster, wayOut))
+	case header.Revision < t.floor:
+		return g.disbelieve(wentBack(t.floor, header.Revision))
+	}
+	if g.connections.Load() != t.connections {
+		if _, err := g.admit(ctx); err != nil {
+			return err
+		}
+	}
+	g.raise(header.Revision)
+	return nil
+}
+
+func (g *Guard) disbelieve(err error) error {
 	g.block(err)
-	select {
-	case g.wake <- struct{}{}: // have it looked at and logged
-	default:
-	}
+	g.lookNow() // and have it logged
 	return apierrors.NewServiceUnavailable(err.Error())
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
@@ -101,6 +102,10 @@ func TestGuardLook(t *testing.T) {
 			identify(t, kv, Identity{ID: "a", Generation: 2, Schema: 1})
 			a.record = &Record{ID: "a", Generation: 1, Revision: 2}
 		}, want: "the store is of generation 2, but generation 1 was in use"},
+		{name: "a cluster that was made anew", before: func(t *testing.T, kv clientv3.KV, a *fakeAnchor) {
+			identify(t, kv, Identity{ID: "a", Generation: 1, Schema: 1})
+			a.record = &Record{ID: "a", Generation: 1, Revision: 2, Cluster: 7}
+		}, want: "but 7 was in use: it was made anew"},
 		{name: "an old copy", before: func(t *testing.T, kv clientv3.KV, a *fakeAnchor) {
 			identify(t, kv, Identity{ID: "a", Generation: 1, Schema: 1})
 			a.record = &Record{ID: "a", Generation: 1, Revision: 200}
@@ -194,7 +199,7 @@ func TestGuardNoticesReplacedStore(t *testing.T) {
 	}
 
 	behind.to(empty)
-	if _, err := g.KV().Get(t.Context(), "/test/x"); !apierrors.IsServiceUnavailable(err) || !strings.Contains(err.Error(), "went back from revision") {
+	if _, err := g.KV().Get(t.Context(), "/test/x"); !apierrors.IsServiceUnavailable(err) || !strings.Contains(err.Error(), "an answer came from etcd cluster") {
 		t.Errorf("reading from an empty store: error %v", err)
 	}
 	if g.Check() == nil {
@@ -226,6 +231,81 @@ func TestGuardNoticesReplacedStore(t *testing.T) {
 		t.Error("the guard goes on with the caches of the old store")
 	}
 	cancel()
+}
+
+// answers changes the headers of a store's answers, as another store would.
+type answers struct {
+	clientv3.KV
+	change func(*etcdserverpb.ResponseHeader)
+}
+
+func (a answers) Get(ctx context.Context, key string, o ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+	resp, err := a.KV.Get(ctx, key, o...)
+	if err == nil {
+		a.change(resp.Header)
+	}
+	return resp, err
+}
+
+func TestGuardDisbelieves(t *testing.T) {
+	kv := startAlone(t, t.TempDir()).Client().KV
+	another := errors.New("another store is there")
+	for _, tc := range []struct {
+		name string
+		// answer happens while the store answers.
+		answer func(g *Guard, a *fakeAnchor, h *etcdserverpb.ResponseHeader)
+		want   string
+	}{
+		{"a good answer", func(*Guard, *fakeAnchor, *etcdserverpb.ResponseHeader) {}, ""},
+		{"a lower revision", func(_ *Guard, _ *fakeAnchor, h *etcdserverpb.ResponseHeader) { h.Revision = 1 }, "went back from revision"},
+		{"another cluster, with a higher revision", func(_ *Guard, _ *fakeAnchor, h *etcdserverpb.ResponseHeader) {
+			h.ClusterId++
+			h.Revision += 1e9
+		}, "an answer came from etcd cluster"},
+		{"a new connection to the same store", func(g *Guard, _ *fakeAnchor, _ *etcdserverpb.ResponseHeader) { g.Connected() }, ""},
+		{"a new connection to a restored store", func(g *Guard, a *fakeAnchor, h *etcdserverpb.ResponseHeader) {
+			h.Revision += 1e9
+			a.set(func(a *fakeAnchor) { a.launched, a.record = another, nil }) // whatever the look finds
+			g.Connected()
+		}, another.Error()},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			anchor := &fakeAnchor{}
+			var g *Guard
+			g = NewGuard(answers{kv, func(h *etcdserverpb.ResponseHeader) {
+				if g.Check() == nil && h.Revision >= g.floor.Load() && tc.answer != nil {
+					answer := tc.answer
+					tc.answer = nil // the guard's own look is answered as it is
+					answer(g, anchor, h)
+				}
+			}}, "/disbelieve", 1, anchor)
+			g.recordEvery = time.Hour
+			go func() { _ = g.Run(t.Context()) }()
+			waitFor(t, "the store to be proved", func() bool { return g.Check() == nil })
+			_, err := g.KV().Get(t.Context(), "/disbelieve/x")
+			if tc.want == "" && err != nil || tc.want != "" && (!apierrors.IsServiceUnavailable(err) || !strings.Contains(err.Error(), tc.want)) {
+				t.Errorf("error %v, want %s", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestGuardLooksBehindNewConnections(t *testing.T) {
+	kv := startAlone(t, t.TempDir()).Client().KV
+	anchor := &fakeAnchor{}
+	g := NewGuard(kv, "/test", 1, anchor)
+	g.recordEvery = time.Hour
+	go func() { _ = g.Run(t.Context()) }()
+	waitFor(t, "the store to be proved", func() bool { return g.Check() == nil })
+	if _, err := g.KV().Get(t.Context(), "/test/x"); err != nil {
+		t.Fatal(err)
+	}
+	// Nobody has looked for an hour, but whatever is behind a new connection is looked at before it is used.
+	anchor.set(func(a *fakeAnchor) { a.record.Generation++ })
+	g.Connected()
+	if _, err := g.KV().Get(t.Context(), "/test/x"); !apierrors.IsServiceUnavailable(err) || !strings.Contains(err.Error(), "the store is of generation 1, but generation 2 was in use") {
+		t.Errorf("error %v", err)
+	}
 }
 
 func TestGuardOutlivesAnchor(t *testing.T) {

@@ -3,93 +3,85 @@ package store
 import (
 	"context"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
-// guardedKV looks at the revision of each answer.
+// guardedKV asks the guard before each request, and shows it each answer.
 type guardedKV struct {
 	clientv3.KV
 	guard *Guard
 }
 
-func (k guardedKV) Put(ctx context.Context, key, val string, opts ...clientv3.OpOption) (*clientv3.PutResponse, error) {
-	floor, err := k.guard.admit()
+// guarded makes one request.
+func guarded[T any](ctx context.Context, g *Guard, call func() (T, error), header func(T) *etcdserverpb.ResponseHeader) (T, error) {
+	var none T
+	t, err := g.admit(ctx)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
-	resp, err := k.KV.Put(ctx, key, val, opts...)
-	if err != nil {
-		return resp, err
-	}
-	return resp, k.guard.seen(floor, resp.Header.Revision)
-}
-
-func (k guardedKV) Get(ctx context.Context, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
-	floor, err := k.guard.admit()
-	if err != nil {
-		return nil, err
-	}
-	resp, err := k.KV.Get(ctx, key, opts...)
+	resp, err := call()
 	if err != nil {
 		return resp, err
 	}
-	if err := k.guard.seen(floor, resp.Header.Revision); err != nil {
-		return nil, err
+	if err := g.seen(ctx, t, header(resp)); err != nil {
+		return none, err
 	}
 	return resp, nil
 }
 
-func (k guardedKV) GetStream(ctx context.Context, key string, opts ...clientv3.OpOption) (clientv3.GetStreamChan, error) {
-	// A probe by quorum goes first: the parts of a stream are handed out before its end is known.
-	if _, err := k.Get(ctx, key, clientv3.WithCountOnly()); err != nil {
-		return nil, err
-	}
-	return k.KV.GetStream(ctx, key, opts...)
+func (k guardedKV) Put(ctx context.Context, key, val string, opts ...clientv3.OpOption) (*clientv3.PutResponse, error) {
+	return guarded(ctx, k.guard, func() (*clientv3.PutResponse, error) { return k.KV.Put(ctx, key, val, opts...) },
+		func(r *clientv3.PutResponse) *etcdserverpb.ResponseHeader { return r.Header })
+}
+
+func (k guardedKV) Get(ctx context.Context, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+	return guarded(ctx, k.guard, func() (*clientv3.GetResponse, error) { return k.KV.Get(ctx, key, opts...) },
+		func(r *clientv3.GetResponse) *etcdserverpb.ResponseHeader { return r.Header })
+}
+
+// GetStream is refused, and callers read by pages: the parts of a stream are used before its end is known.
+func (k guardedKV) GetStream(context.Context, string, ...clientv3.OpOption) (clientv3.GetStreamChan, error) {
+	return nil, status.Error(codes.Unimplemented, "ranges are read by pages")
 }
 
 func (k guardedKV) Delete(ctx context.Context, key string, opts ...clientv3.OpOption) (*clientv3.DeleteResponse, error) {
-	floor, err := k.guard.admit()
-	if err != nil {
-		return nil, err
-	}
-	resp, err := k.KV.Delete(ctx, key, opts...)
-	if err != nil {
-		return resp, err
-	}
-	return resp, k.guard.seen(floor, resp.Header.Revision)
+	return guarded(ctx, k.guard, func() (*clientv3.DeleteResponse, error) { return k.KV.Delete(ctx, key, opts...) },
+		func(r *clientv3.DeleteResponse) *etcdserverpb.ResponseHeader { return r.Header })
+}
+
+func (k guardedKV) Compact(ctx context.Context, rev int64, opts ...clientv3.CompactOption) (*clientv3.CompactResponse, error) {
+	return guarded(ctx, k.guard, func() (*clientv3.CompactResponse, error) { return k.KV.Compact(ctx, rev, opts...) },
+		func(r *clientv3.CompactResponse) *etcdserverpb.ResponseHeader { return r.Header })
 }
 
 func (k guardedKV) Do(ctx context.Context, op clientv3.Op) (clientv3.OpResponse, error) {
-	floor, err := k.guard.admit()
-	if err != nil {
-		return clientv3.OpResponse{}, err
-	}
-	resp, err := k.KV.Do(ctx, op)
-	if err != nil {
-		return resp, err
-	}
-	var revision int64
+	return guarded(ctx, k.guard, func() (clientv3.OpResponse, error) { return k.KV.Do(ctx, op) }, opHeader)
+}
+
+func opHeader(r clientv3.OpResponse) *etcdserverpb.ResponseHeader {
 	switch {
-	case resp.Get() != nil:
-		revision = resp.Get().Header.Revision
-	case resp.Put() != nil:
-		revision = resp.Put().Header.Revision
-	case resp.Del() != nil:
-		revision = resp.Del().Header.Revision
-	case resp.Txn() != nil:
-		revision = resp.Txn().Header.Revision
-	default:
-		return resp, nil
+	case r.Get() != nil:
+		return r.Get().Header
+	case r.Put() != nil:
+		return r.Put().Header
+	case r.Del() != nil:
+		return r.Del().Header
+	case r.Txn() != nil:
+		return r.Txn().Header
 	}
-	return resp, k.guard.seen(floor, revision)
+	return &etcdserverpb.ResponseHeader{}
 }
 
 func (k guardedKV) Txn(ctx context.Context) clientv3.Txn {
-	return &guardedTxn{Txn: k.KV.Txn(ctx), guard: k.guard}
+	return &guardedTxn{Txn: k.KV.Txn(ctx), ctx: ctx, guard: k.guard}
 }
 
 type guardedTxn struct {
 	clientv3.Txn
+	ctx   context.Context // as in the transaction that it wraps
 	guard *Guard
 }
 
@@ -109,16 +101,5 @@ func (t *guardedTxn) Else(ops ...clientv3.Op) clientv3.Txn {
 }
 
 func (t *guardedTxn) Commit() (*clientv3.TxnResponse, error) {
-	floor, err := t.guard.admit()
-	if err != nil {
-		return nil, err
-	}
-	resp, err := t.Txn.Commit()
-	if err != nil {
-		return resp, err
-	}
-	if err := t.guard.seen(floor, resp.Header.Revision); err != nil {
-		return nil, err
-	}
-	return resp, nil
+	return guarded(t.ctx, t.guard, t.Txn.Commit, func(r *clientv3.TxnResponse) *etcdserverpb.ResponseHeader { return r.Header })
 }

@@ -24,6 +24,7 @@ type Identity struct {
 type State struct {
 	Identity
 	Revision int64
+	Cluster  uint64
 	// modRevision is the revision at which the identity was written, 0 when the store has none.
 	modRevision int64
 }
@@ -40,7 +41,7 @@ func ReadState(ctx context.Context, kv clientv3.KV, prefix string) (State, error
 	if err != nil {
 		return State{}, fmt.Errorf("reading the store's identity: %w", err)
 	}
-	s := State{Revision: resp.Header.Revision}
+	s := State{Revision: resp.Header.Revision, Cluster: resp.Header.ClusterId}
 	if len(resp.Kvs) == 0 {
 		return s, nil
 	}
@@ -71,7 +72,7 @@ func writeIdentity(ctx context.Context, kv clientv3.KV, prefix string, state Sta
 	if !resp.Succeeded {
 		return state, errRaced
 	}
-	return State{Identity: id, Revision: resp.Header.Revision, modRevision: resp.Header.Revision}, nil
+	return State{Identity: id, Revision: resp.Header.Revision, Cluster: resp.Header.ClusterId, modRevision: resp.Header.Revision}, nil
 }
 
 func newIdentity(schema int64) Identity {

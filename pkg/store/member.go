@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
@@ -119,6 +120,8 @@ func (c MemberConfig) embed() (*embed.Config, error) {
 	// On a busy disk these are the rule.
 	cfg.WarningApplyDuration, cfg.WarningUnaryRequestDuration = time.Second, 3*time.Second
 	cfg.EnableGRPCGateway = false
+	// The cluster's id follows from the token: with one that is drawn, no two clusters have the same. Only founders use it.
+	cfg.InitialClusterToken = "virtplane-" + uuid.NewString()
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(etcdLogger())
 	if !c.Several {
 		// Nobody to agree with: become the leader at once.

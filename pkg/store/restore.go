@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/google/uuid"
 	"go.etcd.io/etcd/etcdutl/v3/snapshot"
 )
 
@@ -58,8 +59,10 @@ func Restore(ctx context.Context, c RestoreConfig) (Identity, error) {
 		OutputDataDir:  work.dataDir(),
 		PeerURLs:       []string{peer},
 		InitialCluster: name + "=" + peer,
-		RevisionBump:   uint64(max(c.Reached-contents.Revision, 0) + revisionMargin),
-		MarkCompacted:  true,
+		// Another cluster than the one that the snapshot is of, for everybody who still knows that.
+		InitialClusterToken: "virtplane-" + uuid.NewString(),
+		RevisionBump:        uint64(max(c.Reached-contents.Revision, 0) + revisionMargin),
+		MarkCompacted:       true,
 	})
 	if err != nil {
 		return Identity{}, fmt.Errorf("restoring %s: %w", c.Snapshot, err)

@@ -86,7 +86,7 @@ func (r *reach) connect(ctx context.Context) (*clientv3.Client, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	client, err := store.Dial(servers, config)
+	client, err := store.Dial(servers, config, nil)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -102,10 +103,16 @@ func (o *Options) Config(ctx context.Context) (*apiserver.Config, error) {
 		generic.SecureServing.Cert = source
 	}
 	store.RegisterMetrics()
-	opened, err := o.Store.open(ctx, source)
+	var guard atomic.Pointer[store.Guard]
+	opened, err := o.Store.open(ctx, source, func() {
+		if g := guard.Load(); g != nil {
+			g.Connected()
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
+	guard.Store(store.NewGuard(opened.Client.KV, o.Store.Prefix, storage.SchemaVersion, store.NewConfigMapAnchor(host, o.Namespace)))
 	return &apiserver.Config{
 		Generic: generic,
 		Extra: apiserver.Extra{
@@ -113,7 +120,7 @@ func (o *Options) Config(ctx context.Context) (*apiserver.Config, error) {
 			Namespace: o.Namespace,
 			Service:   o.Service,
 			Store:     opened,
-			Guard:     store.NewGuard(opened.Client.KV, o.Store.Prefix, storage.SchemaVersion, store.NewConfigMapAnchor(host, o.Namespace)),
+			Guard:     guard.Load(),
 			Agents:    agents,
 			Review:    review,
 			NodePort:  o.NodePort,
@@ -132,7 +139,7 @@ func (o *Options) Config(ctx context.Context) (*apiserver.Config, error) {
 }
 
 // open starts the embedded store, or makes a client of the one at --etcd-servers.
-func (o *StoreOptions) open(ctx context.Context, source *certs.Source) (apiserver.Store, error) {
+func (o *StoreOptions) open(ctx context.Context, source *certs.Source, connected func()) (apiserver.Store, error) {
 	s := apiserver.Store{Prefix: o.Prefix, Compaction: o.Compaction}
 	if o.Embedded == "" {
 		config, err := o.TLS.ClientConfig()
@@ -142,7 +149,7 @@ func (o *StoreOptions) open(ctx context.Context, source *certs.Source) (apiserve
 		if config == nil && strings.HasPrefix(o.Servers[0], "https://") {
 			config = source.StoreTLS() // members of our own
 		}
-		client, err := store.Dial(o.Servers, config)
+		client, err := store.Dial(o.Servers, config, connected)
 		if err != nil {
 			return s, err
 		}
