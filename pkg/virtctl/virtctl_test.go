@@ -111,7 +111,10 @@ func TestRefusalsAreTold(t *testing.T) {
 		{"neither vm nor vmi", []string{"pause", "pod", "web"}, `"pod" is neither vm nor vmi: say pause vm NAME or pause vmi NAME`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			f := &fakeServer{answer: func(w http.ResponseWriter, _ *http.Request) bool { status(w, 409, "VM is already running"); return true }}
+			f := &fakeServer{answer: func(w http.ResponseWriter, _ *http.Request) bool {
+				status(w, 409, "VM is already running")
+				return true
+			}}
 			_, _, err := run(t, f, nil, tc.args...)
 			if err == nil || err.Error() != tc.want {
 				t.Errorf("error %v, want %s", err, tc.want)

@@ -91,7 +91,7 @@ stringData:
 	t.Run("a claim keeps, a container disk forgets", func(t *testing.T) {
 		// The claim's disk is blank: it takes a mark at its start, the container disk one in a free sector near its end.
 		harness.Run(t, console, "echo kept | dd of=/dev/vdb conv=notrunc 2>/dev/null; mkdir -p /mnt; echo scratch | dd of=/dev/vdc conv=notrunc 2>/dev/null; sync")
-		last := fmt.Sprintf("$(( $(cat /sys/block/vda/size) - 1 ))")
+		last := "$(( $(cat /sys/block/vda/size) - 1 ))"
 		harness.Run(t, console, "echo forgotten | dd of=/dev/vda bs=512 seek="+last+" conv=notrunc 2>/dev/null; sync")
 		act(t, c, ns, "virtualmachines", "disks", "restart", "", http.StatusAccepted)
 		c.WaitVMI(t, ns, "disks", "running anew", harness.BootLimit, func(vmi *virtv1.VirtualMachineInstance) bool {

@@ -109,7 +109,7 @@ func (c *Console) Expect(ctx context.Context, pattern string) ([]string, error) 
 		defer cancel()
 	}
 	for {
-		groups, ended, changed := c.match(re)
+		groups, changed, ended := c.match(re)
 		if groups != nil {
 			return groups, nil
 		}
@@ -124,13 +124,13 @@ func (c *Console) Expect(ctx context.Context, pattern string) ([]string, error) 
 	}
 }
 
-func (c *Console) match(re *regexp.Regexp) (groups []string, ended error, changed <-chan struct{}) {
+func (c *Console) match(re *regexp.Regexp) (groups []string, changed <-chan struct{}, ended error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	rest := c.text[c.pos:]
 	at := re.FindSubmatchIndex(rest)
 	if at == nil {
-		return nil, c.err, c.changed
+		return nil, c.changed, c.err
 	}
 	for i := 0; i < len(at); i += 2 {
 		group := ""

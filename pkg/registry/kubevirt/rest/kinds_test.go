@@ -214,7 +214,7 @@ func TestStatusOwnership(t *testing.T) {
 				}
 				for _, e := range applied.GetManagedFields() {
 					if e.Manager == "person" && contains(e.FieldsV1, "f:status") {
-						t.Errorf("The applier of the main endpoint owns status: %s", e.FieldsV1.Raw)
+						t.Errorf("The applier of the main endpoint owns status: %s", e.FieldsV1.GetRawString())
 					}
 				}
 				if k.status == "" {
@@ -230,7 +230,7 @@ func TestStatusOwnership(t *testing.T) {
 				}
 				for _, e := range after.GetManagedFields() {
 					if e.Manager == "controller" && (contains(e.FieldsV1, "f:spec") || contains(e.FieldsV1, "f:labels")) {
-						t.Errorf("The applier of the status owns more: %s", e.FieldsV1.Raw)
+						t.Errorf("The applier of the status owns more: %s", e.FieldsV1.GetRawString())
 					}
 				}
 			})
@@ -243,7 +243,7 @@ func contains(f *metav1.FieldsV1, field string) bool {
 	if f == nil {
 		return false
 	}
-	if err := json.Unmarshal(f.Raw, &m); err != nil {
+	if err := json.Unmarshal(f.GetRawBytes(), &m); err != nil {
 		return false
 	}
 	if metadata, ok := m["f:metadata"].(map[string]any); ok {
@@ -363,7 +363,7 @@ func TestScale(t *testing.T) {
 	}
 	owned := false
 	for _, e := range got.ManagedFields {
-		owned = owned || e.Manager == "autoscaler" && e.Subresource == "scale" && string(e.FieldsV1.Raw) == `{"f:spec":{"f:replicas":{}}}`
+		owned = owned || e.Manager == "autoscaler" && e.Subresource == "scale" && e.FieldsV1.GetRawString() == `{"f:spec":{"f:replicas":{}}}`
 	}
 	if !owned {
 		t.Errorf("The autoscaler does not own the replicas: %v", got.ManagedFields)

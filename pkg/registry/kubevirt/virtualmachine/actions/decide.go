@@ -13,9 +13,10 @@ import (
 
 // Texts that clients and scripts match.
 var (
-	errRunning      = errors.New("VM is already running")
-	errNotRunning   = errors.New("VM is not running")
-	errUnderway     = errors.New("unable to complete request: stop/start already underway")
+	errRunning    = errors.New("VM is already running")
+	errNotRunning = errors.New("VM is not running")
+	errUnderway   = errors.New("unable to complete request: stop/start already underway")
+	//lint:ignore ST1005 the text is part of the API
 	errShorterGrace = errors.New("Halted only supports manual stop requests with a shorter graceperiod")
 	errRecovery     = errors.New("VM needs manual recovery after a failed migration of its volumes: set its volumes back first")
 )

@@ -1,7 +1,6 @@
 package actions
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"time"
@@ -41,7 +40,7 @@ func own(vm, was *virtv1.VirtualMachine, now time.Time) error {
 			continue
 		}
 		set := &fieldpath.Set{}
-		if err := set.FromJSON(bytes.NewReader(e.FieldsV1.Raw)); err != nil {
+		if err := set.FromJSON(e.FieldsV1.GetRawReader()); err != nil {
 			return fmt.Errorf("reading managed fields of %s: %w", e.Manager, err)
 		}
 		if e.Manager == manager && e.Operation == metav1.ManagedFieldsOperationUpdate {
@@ -60,7 +59,7 @@ func own(vm, was *virtv1.VirtualMachine, now time.Time) error {
 		if err != nil {
 			return fmt.Errorf("writing managed fields of %s: %w", e.Manager, err)
 		}
-		e.FieldsV1 = &metav1.FieldsV1{Raw: raw}
+		e.FieldsV1 = metav1.NewFieldsV1(string(raw))
 		entries = append(entries, e)
 	}
 	raw, err := owned.ToJSON()
@@ -70,7 +69,7 @@ func own(vm, was *virtv1.VirtualMachine, now time.Time) error {
 	at := metav1.NewTime(now)
 	vm.ManagedFields = slices.Concat(entries, []metav1.ManagedFieldsEntry{{
 		Manager: manager, Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: virtv1.SchemeGroupVersion.String(),
-		Time: &at, FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{Raw: raw},
+		Time: &at, FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(string(raw)),
 	}})
 	return nil
 }

@@ -38,8 +38,9 @@ var (
 	errPaused        = errors.New("VMI is already paused")
 	errNotPaused     = errors.New("VMI is not paused")
 	errMigrating     = errors.New("VMI cannot be paused because it is currently being migrated")
-	errLiveness      = errors.New("Pausing VMIs with LivenessProbe is currently not supported: the probe would end the paused guest")
-	errFailed        = errors.New("VMI is in failed status")
+	//lint:ignore ST1005 the text is part of the API
+	errLiveness = errors.New("Pausing VMIs with LivenessProbe is currently not supported: the probe would end the paused guest")
+	errFailed   = errors.New("VMI is in failed status")
 )
 
 // Actions reaches the guests of the instances that instances reads.
