@@ -47,6 +47,12 @@ const (
 	alonePeer = "http://localhost:2380"
 )
 
+// Common names of the certificates that members take: of each other, and of their client.
+const (
+	MemberCommonName = "virt-store"
+	ClientCommonName = "virt-api"
+)
+
 // TLSFiles names the files of a certificate, its key, and the authorities of the other side.
 type TLSFiles struct{ Cert, Key, CA string }
 
@@ -165,7 +171,13 @@ func (c MemberConfig) embed() (*embed.Config, error) {
 	if c.Join {
 		cfg.ClusterState = embed.ClusterStateFlagExisting
 	}
-	cfg.ClientTLSInfo, cfg.PeerTLSInfo = c.TLS.info(), c.TLS.info()
+	if !c.TLS.Empty() {
+		cfg.ClientTLSInfo, cfg.PeerTLSInfo = c.TLS.info(), c.TLS.info()
+		cfg.ClientTLSInfo.AllowedCNs = []string{ClientCommonName, MemberCommonName}
+		cfg.PeerTLSInfo.AllowedCNs = []string{MemberCommonName}
+		// The name is checked; the addresses of pods are not in certificates.
+		cfg.PeerTLSInfo.SkipClientSANVerify = true
+	}
 	return cfg, nil
 }
 
@@ -186,7 +198,7 @@ func (m *Member) Close() {
 // etcdLogger passes etcd's warnings and errors on as JSON lines; what it says in good times is too much.
 func etcdLogger() *zap.Logger {
 	level := zap.WarnLevel
-	if klog.V(4).Enabled() {
+	if verbose := klog.V(4); verbose.Enabled() {
 		level = zap.InfoLevel
 	}
 	cfg := zap.NewProductionConfig()
