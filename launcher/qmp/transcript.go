@@ -1,8 +1,8 @@
 package qmp
 
 import (
-	"context"
 	"bytes"
+	"context"
 	"encoding/json"
 	"log/slog"
 	"strings"

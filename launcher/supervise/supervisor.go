@@ -71,7 +71,7 @@ type supervisor struct {
 }
 
 // Run supervises until QEMU has ended, or the process is told to end before QEMU was started. It gives the exit code
-// of the pod. It must be called from the main goroutine: its children are killed when its thread ends.
+// of the pod. It keeps its thread: its children are killed when that ends.
 func Run(o Options) (int, error) {
 	runtime.LockOSThread()
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
@@ -272,8 +272,12 @@ func (s *supervisor) conclude() int {
 		switch {
 		case s.outcome != nil:
 			t.Reason, t.Message = s.outcome.Reason, s.outcome.Message
-			if s.outcome.Expected {
+			switch {
+			case s.outcome.Expected:
 				t.ExitCode = 0
+			case t.ExitCode == 0:
+				// QEMU ended in order but the guest did not: a watchdog has switched it off.
+				t.ExitCode = 1
 			}
 		case q.Exit.Killed:
 			t.Reason, t.ExitCode = "GracePeriodExceeded", 0

@@ -122,12 +122,12 @@ func TestEnds(t *testing.T) {
 			c.hear("button")
 		}, stateShutdown, api.ReasonGuestShutdown, 0},
 		{"QEMU dies", "", func(p *pod, _ *serial) {
-			syscall.Kill(int(p.await(stateRunning, "").QemuPid), syscall.SIGKILL)
+			syscall.Kill(p.qemuPID(), syscall.SIGKILL)
 		}, stateCrashed, api.ReasonQEMUKilled, 137},
 		{"guest reboots and may not", `"rebootPolicy":"Terminate"`, func(_ *pod, c *serial) { c.say("r") }, stateShutdown, api.ReasonGuestShutdown, 0},
 		{"QEMU dies while the launcher is dead", "", func(p *pod, _ *serial) {
-			pid := int(p.await(stateRunning, "").QemuPid)
-			syscall.Kill(p.launcherPID(), syscall.SIGKILL)
+			pid := p.qemuPID()
+			p.strike()
 			syscall.Kill(pid, syscall.SIGSEGV)
 		}, stateCrashed, api.ReasonQEMUKilled, 139},
 	} {

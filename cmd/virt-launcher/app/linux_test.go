@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/encoding/protojson"
-
 	"github.com/virtplane/virtplane/launcher/api"
 )
 
@@ -30,8 +28,9 @@ ip link set tap0 mtu 1400 master k6t-eth0 up
 ip link set k6t-eth0 up
 exec setpriv --reuid 107 --regid 107 --clear-groups --bounding-set -all --no-new-privs "$@"`
 
-// tinyGuest gives the folder of the tiny Linux guest, as test/guest builds it.
-func tinyGuest(t *testing.T) string {
+// tinyGuest gives the folder of a tiny Linux guest, as test/guest builds it: "tiny", or "tiny-generic" whose kernel has
+// drivers for emulated hardware too.
+func tinyGuest(t *testing.T, kind string) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("namespaces and another user need root")
@@ -40,7 +39,7 @@ func tinyGuest(t *testing.T) string {
 	if err != nil {
 		t.Skip(err)
 	}
-	found, err := filepath.Glob(filepath.Join(cache, "virtplane/images/guest.tiny.*/disk.raw"))
+	found, err := filepath.Glob(filepath.Join(cache, "virtplane/images/guest."+kind+".*/disk.raw"))
 	if err != nil || len(found) == 0 {
 		t.Skip("the tiny guest is not built yet")
 	}
@@ -112,7 +111,7 @@ func (p *pod) syncLinux(spec string) {
 // TestLinuxGuest boots a Linux from a containerDisk: cloud-init names it, DHCP gives it its address, the power button
 // stops it, and all that in a pod without privileges.
 func TestLinuxGuest(t *testing.T) {
-	guest := tinyGuest(t)
+	guest := tinyGuest(t, "tiny")
 	p := linuxPod(t, func(p *pod) {
 		copyFile(t, p.path("container-disk/root/disk/disk.raw"), filepath.Join(guest, "disk.raw"))
 	})
@@ -129,8 +128,7 @@ func TestLinuxGuest(t *testing.T) {
 	for _, text := range []string{"search default.svc.cluster.local", "nameserver 10.96.0.10", "1400", "1073741824"} {
 		console.hear(text)
 	}
-	e := p.watch("a lease", func(e *api.Event) bool { return len(e.Interfaces) == 1 && e.Interfaces[0].LeasedAt != nil })
-	t.Log(protojson.Format(e))
+	p.watch("a lease", func(e *api.Event) bool { return len(e.Interfaces) == 1 && e.Interfaces[0].LeasedAt != nil })
 
 	// The launcher's death costs neither the console nor the next lease.
 	p.killLauncher()
@@ -146,7 +144,7 @@ func TestLinuxGuest(t *testing.T) {
 
 // TestKernelBoot boots without any disk.
 func TestKernelBoot(t *testing.T) {
-	guest := tinyGuest(t)
+	guest := tinyGuest(t, "tiny")
 	p := linuxPod(t, func(p *pod) {
 		copyFile(t, p.path("kernel-boot/boot/vmlinuz"), filepath.Join(guest, "vmlinuz"))
 		copyFile(t, p.path("kernel-boot/boot/initrd"), filepath.Join(guest, "initrd"))
@@ -160,6 +158,23 @@ func TestKernelBoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.expectEnd(0, api.ReasonGuestShutdown)
+}
+
+// TestWatchdog has a guest that forgets to feed its watchdog.
+func TestWatchdog(t *testing.T) {
+	guest := tinyGuest(t, "tiny-generic")
+	p := linuxPod(t, func(p *pod) {
+		copyFile(t, p.path("kernel-boot/boot/vmlinuz"), filepath.Join(guest, "vmlinuz"))
+		copyFile(t, p.path("kernel-boot/boot/initrd"), filepath.Join(guest, "initrd"))
+	})
+	p.syncLinux(`{"domain":{"memory":{"guest":"192Mi"},"devices":{"autoattachGraphicsDevice":false,"watchdog":{"name":"dog","i6300esb":{"action":"poweroff"}}},
+		"firmware":{"kernelBoot":{"kernelArgs":"console=ttyS0 quiet","container":{"image":"tiny-kernel","kernelPath":"/boot/vmlinuz","initrdPath":"/boot/initrd"}}}}}`)
+	console := p.serial()
+	console.hear("virtplane tiny guest ready")
+	console.hear("# ")
+	console.say("rmmod i6300esb; modprobe i6300esb heartbeat=2 && echo bark >/dev/watchdog\n")
+	p.await(stateCrashed, api.ReasonWatchdogExpired)
+	p.expectEnd(1, api.ReasonWatchdogExpired)
 }
 
 // TestUEFI starts the firmware with Secure Boot on; it finds no system on the disk and says so.

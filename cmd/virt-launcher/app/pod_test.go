@@ -321,24 +321,50 @@ func (p *pod) launcherPID() int {
 	return 0
 }
 
+// children lists the processes that any thread of a process has started.
 func children(pid int) []int {
-	raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	var out []int
-	for _, f := range strings.Fields(string(raw)) {
-		if n, err := strconv.Atoi(f); err == nil {
-			out = append(out, n)
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, list := range lists {
+		raw, _ := os.ReadFile(list)
+		for _, f := range strings.Fields(string(raw)) {
+			if n, err := strconv.Atoi(f); err == nil {
+				out = append(out, n)
+			}
 		}
 	}
 	return out
 }
 
+// strike kills the launcher and gives its process id. A launcher that is just being started is waited for: the number 0
+// would stand for the test's own process group.
+func (p *pod) strike() int {
+	p.t.Helper()
+	pid := 0
+	p.eventually("there is a launcher", func() bool {
+		pid = p.launcherPID()
+		return pid > 1
+	})
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		p.t.Fatal(err)
+	}
+	return pid
+}
+
+// qemuPID is the process id of the QEMU that runs.
+func (p *pod) qemuPID() int {
+	p.t.Helper()
+	pid := int(p.await(stateRunning, "").QemuPid)
+	if pid <= 1 {
+		p.t.Fatalf("QEMU has process id %d", pid)
+	}
+	return pid
+}
+
 // killLauncher kills the launcher and waits for the next one to serve.
 func (p *pod) killLauncher() {
 	p.t.Helper()
-	old := p.launcherPID()
-	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
-		p.t.Fatal(err)
-	}
+	old := p.strike()
 	p.eventually("the launcher lives again", func() bool {
 		now := p.launcherPID()
 		if now == 0 || now == old {
