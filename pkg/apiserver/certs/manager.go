@@ -15,7 +15,7 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
-	subresourcesv1 "github.com/virtplane/virtplane/pkg/apis/subresources/v1"
+	"github.com/virtplane/virtplane/pkg/store"
 )
 
 // Secrets that the leader keeps.
@@ -71,7 +71,7 @@ func (m *Manager) Sync(ctx context.Context) (bundle []byte, err error) {
 			return nil, err
 		}
 		return data, leaf(data, old, keyClientCert, keyClientKey, Request{
-			Name: subresourcesv1.APICommonName, Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+			Name: store.ClientCommonName, Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 		})
 	})
 	if err != nil {
@@ -91,7 +91,7 @@ func (m *Manager) serving() Request {
 func (m *Manager) storeMember() Request {
 	host := StoreService + "." + m.Namespace + ".svc"
 	return Request{
-		Name:   StoreService,
+		Name:   store.MemberCommonName,
 		Hosts:  []string{host, "*." + host, "localhost", "127.0.0.1", "::1"},
 		Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}, // members are each other's clients
 	}
