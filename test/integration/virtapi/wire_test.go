@@ -16,6 +16,7 @@ import (
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/generated/clientset/versioned"
 	"github.com/virtplane/virtplane/test/integration/harness"
+	"github.com/virtplane/virtplane/test/spec"
 )
 
 // get asks a path of kube-apiserver as the administrator.
@@ -165,7 +166,13 @@ func TestDiscoveryAndOpenAPI(t *testing.T) {
 	}
 }
 
-func TestDeprecatedVersionWarns(t *testing.T) {
+func TestVersions(t *testing.T) {
+	spec.Covers(t, "P2-CPU-11")
+	// A group that the manual prints by mistake.
+	_, err := env.KubectlRun(t.Context(), `{apiVersion: kubevirt/v1alpha3, kind: VirtualMachine, metadata: {name: a}}`, "create", "-f", "-")
+	if err == nil || !strings.Contains(err.Error(), `no matches for kind "VirtualMachine" in version "kubevirt/v1alpha3"`) {
+		t.Errorf("error %v", err)
+	}
 	for version, want := range map[string]string{
 		"v1":       "",
 		"v1alpha3": `299 - "kubevirt.io/v1alpha3 virtualmachines is deprecated; use kubevirt.io/v1"`,
