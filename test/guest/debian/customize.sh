@@ -16,7 +16,7 @@ chroot "$root" systemctl --quiet mask \
 	systemd-pstore.service systemd-rfkill.socket systemd-timesyncd.service systemd-random-seed.service \
 	systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-machine-id-commit.service \
 	systemd-journal-flush.service systemd-binfmt.service proc-sys-fs-binfmt_misc.automount kmod-static-nodes.service \
-	systemd-network-generator.service cloud-init-hotplugd.socket \
+	systemd-network-generator.service cloud-init-hotplugd.socket modprobe@.service \
 	sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount \
 	dev-mqueue.mount dev-hugepages.mount
 mkdir -p "$root/etc/systemd/system-generators"
@@ -35,3 +35,5 @@ rm -f "$root"/etc/ssh/ssh_host_*_key*
 # "No update happened": saves the start the search for what to rebuild.
 touch -d @0 "$root/usr"
 touch "$root/etc/.updated" "$root/var/.updated"
+# The kernel's version is in the greeting's way and costs a few programs at each login.
+rm -f "$root/etc/update-motd.d/10-uname"
