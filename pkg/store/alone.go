@@ -43,7 +43,7 @@ func StartAlone(ctx context.Context, folder Folder, quotaBytes int64) (*Alone, e
 		wg.Wait()
 		unlock()
 	})
-	keep := &maintainer{client: m.client, endpoint: "in-process", member: uint64(m.etcd.Server.MemberID()), quota: m.quota, clock: time.Now}
+	keep := newMaintainer(m, "in-process")
 	wg.Go(func() { keep.run(ctx) })
 	wg.Go(func() { a.watch(ctx, folder) })
 	return a, nil

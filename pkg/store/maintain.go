@@ -23,12 +23,21 @@ const (
 
 // maintainer defragments a member's database and watches its size.
 type maintainer struct {
-	client   *clientv3.Client
+	client *clientv3.Client
+	// endpoint names the member to the client; defrag rewrites its file. The client in the same process cannot ask for that.
 	endpoint string
+	defrag   func() error
 	member   uint64
 	quota    int64
 	clock    func() time.Time
 	last     time.Time
+}
+
+func newMaintainer(m *Member, endpoint string) *maintainer {
+	return &maintainer{
+		client: m.client, endpoint: endpoint, member: uint64(m.etcd.Server.MemberID()), quota: m.quota, clock: time.Now,
+		defrag: func() error { return m.etcd.Server.Backend().Defrag() },
+	}
 }
 
 func (m *maintainer) run(ctx context.Context) {
@@ -119,7 +128,7 @@ func (m *maintainer) defragment(ctx context.Context) error {
 		defer func() { _ = turn.Unlock(context.WithoutCancel(ctx)) }()
 	}
 	start := time.Now()
-	if _, err := m.client.Defragment(ctx, m.endpoint); err != nil {
+	if err := m.defrag(); err != nil {
 		return fmt.Errorf("defragmenting: %w", err)
 	}
 	klog.FromContext(ctx).Info("Defragmented the store's database", "duration", time.Since(start))

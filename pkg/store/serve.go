@@ -114,7 +114,7 @@ func (s *Server) runOnce(ctx context.Context) (again bool, err error) {
 			logger.Error(err, "Could not become a voting member")
 		}
 	})
-	keep := &maintainer{client: m.client, endpoint: c.Cluster.Self.ClientURL, member: id, quota: m.quota, clock: time.Now}
+	keep := newMaintainer(m, c.Cluster.Self.ClientURL)
 	wg.Go(func() { keep.run(ctx) })
 
 	restored := time.NewTicker(500 * time.Millisecond)
