@@ -7,8 +7,10 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 )
@@ -45,6 +47,7 @@ func (l *ledger) write(ctx context.Context) {
 		if n <= ledgerMost {
 			vm := &virtv1.VirtualMachine{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{ledgerMark: ""}},
 				Spec: virtv1.VirtualMachineSpec{RunStrategy: virtv1.RunStrategyHalted, Template: &virtv1.VirtualMachineInstanceTemplateSpec{}}}
+			vm.Spec.Template.Spec.Domain.Memory = &virtv1.Memory{Guest: ptr.To(resource.MustParse("64Mi"))}
 			if got, err := api.Create(once, vm, metav1.CreateOptions{}); err == nil {
 				l.note(func() { l.uids[name] = got.UID })
 			}

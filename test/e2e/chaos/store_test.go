@@ -24,8 +24,8 @@ const (
 	// memberDir is what a member writes, as its node sees it; beside it is room for what the test puts aside.
 	storeDir  = "/var/lib/virtplane/store"
 	memberDir = storeDir + "/member-data"
-	// refusedFor is how long the wrong store is watched being refused: Kubernetes' garbage collector looks at owners
-	// again every few seconds, with a back-off.
+	// refusedFor is how long the wrong store is watched being refused: Kubernetes' garbage collector, once its watch is
+	// broken, lists the owners of pods anew with a back-off of up to half a minute.
 	refusedFor = time.Minute
 	serveLimit = 2 * time.Minute
 )
@@ -110,7 +110,7 @@ func (s *store) waitMember(t *testing.T) {
 }
 
 // refused watches the API refuse to answer: no object may be said to be gone, from the first moment on.
-func (s *store) refused(t *testing.T, names []string) {
+func (s *store) refused(t *testing.T, names []string, during time.Duration) {
 	t.Helper()
 	machines := fmt.Sprintf("/apis/kubevirt.io/v1/namespaces/%s/virtualmachines", s.ns)
 	instances := fmt.Sprintf("/apis/kubevirt.io/v1/namespaces/%s/virtualmachineinstances", s.ns)
@@ -119,7 +119,7 @@ func (s *store) refused(t *testing.T, names []string) {
 		paths = append(paths, machines+"/"+name, instances+"/"+name)
 	}
 	began, asked, refusals := time.Now(), 0, 0
-	for time.Since(began) < refusedFor {
+	for time.Since(began) < during {
 		for _, path := range paths {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			resp, err := s.Wire.Do(ctx, http.MethodGet, path, "")
@@ -231,7 +231,7 @@ func TestStoreReplaced(t *testing.T) {
 			}
 		}
 		defer restore()
-		s.refused(t, names)
+		s.refused(t, names, refusedFor)
 		alive(t)
 		s.waitMember(t)
 		out, err := s.command(t, nil, "adopt")
@@ -257,7 +257,7 @@ func TestStoreReplaced(t *testing.T) {
 		}
 		time.Sleep(5 * time.Second) // how far the store has come is recorded every two seconds
 		s.frozen(t, true, fmt.Sprintf("rm -rf %[2]s; mv %[1]s/test-older %[2]s", storeDir, memberDir))
-		s.refused(t, names)
+		s.refused(t, names, refusedFor)
 		alive(t)
 		s.waitMember(t)
 		if out, err := s.command(t, nil, "adopt"); err != nil {
@@ -280,7 +280,7 @@ func TestStoreReplaced(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.frozen(t, true, "rm -rf "+memberDir)
-		s.refused(t, names)
+		s.refused(t, names, refusedFor/4) // an empty store again
 		alive(t)
 		s.waitMember(t)
 		if _, err := s.command(t, snapshot, "restore", "-"); err != nil {
