@@ -635,7 +635,7 @@ func schema_pkg_apis_cdi_v1beta1_DataVolumeBlankImage(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DataVolumeBlankImage is documented field by field below.",
+				Description: "DataVolumeBlankImage is nothing. It has no settings.",
 				Type:        []string{"object"},
 			},
 		},
@@ -646,21 +646,23 @@ func schema_pkg_apis_cdi_v1beta1_DataVolumeCheckpoint(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DataVolumeCheckpoint is documented field by field below.",
+				Description: "DataVolumeCheckpoint is a stage of a copy that is made in several.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"current": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Snapshot that is copied.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"previous": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Snapshot that was copied before, if any.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -674,57 +676,67 @@ func schema_pkg_apis_cdi_v1beta1_DataVolumeSource(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DataVolumeSource is documented field by field below.",
+				Description: "DataVolumeSource is what a claim is filled with. It has one of its fields.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"blank": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1beta1.DataVolumeBlankImage{}.OpenAPIModelName()),
+							Description: "Nothing.",
+							Ref:         ref(v1beta1.DataVolumeBlankImage{}.OpenAPIModelName()),
 						},
 					},
 					"gcs": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1beta1.DataVolumeSourceGCS{}.OpenAPIModelName()),
+							Description: "An object of Google Cloud Storage.",
+							Ref:         ref(v1beta1.DataVolumeSourceGCS{}.OpenAPIModelName()),
 						},
 					},
 					"http": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1beta1.DataVolumeSourceHTTP{}.OpenAPIModelName()),
+							Description: "A file of a web server.",
+							Ref:         ref(v1beta1.DataVolumeSourceHTTP{}.OpenAPIModelName()),
 						},
 					},
 					"imageio": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1beta1.DataVolumeSourceImageIO{}.OpenAPIModelName()),
+							Description: "A disk of oVirt.",
+							Ref:         ref(v1beta1.DataVolumeSourceImageIO{}.OpenAPIModelName()),
 						},
 					},
 					"pvc": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1beta1.DataVolumeSourcePVC{}.OpenAPIModelName()),
+							Description: "Another claim.",
+							Ref:         ref(v1beta1.DataVolumeSourcePVC{}.OpenAPIModelName()),
 						},
 					},
 					"registry": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1beta1.DataVolumeSourceRegistry{}.OpenAPIModelName()),
+							Description: "A disk image from a container image.",
+							Ref:         ref(v1beta1.DataVolumeSourceRegistry{}.OpenAPIModelName()),
 						},
 					},
 					"s3": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1beta1.DataVolumeSourceS3{}.OpenAPIModelName()),
+							Description: "An object of S3.",
+							Ref:         ref(v1beta1.DataVolumeSourceS3{}.OpenAPIModelName()),
 						},
 					},
 					"snapshot": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1beta1.DataVolumeSourceSnapshot{}.OpenAPIModelName()),
+							Description: "A snapshot of a volume.",
+							Ref:         ref(v1beta1.DataVolumeSourceSnapshot{}.OpenAPIModelName()),
 						},
 					},
 					"upload": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1beta1.DataVolumeSourceUpload{}.OpenAPIModelName()),
+							Description: "What a client sends.",
+							Ref:         ref(v1beta1.DataVolumeSourceUpload{}.OpenAPIModelName()),
 						},
 					},
 					"vddk": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1beta1.DataVolumeSourceVDDK{}.OpenAPIModelName()),
+							Description: "A disk of VMware.",
+							Ref:         ref(v1beta1.DataVolumeSourceVDDK{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -739,20 +751,22 @@ func schema_pkg_apis_cdi_v1beta1_DataVolumeSourceGCS(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DataVolumeSourceGCS is documented field by field below.",
+				Description: "DataVolumeSourceGCS is an object of Google Cloud Storage.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"secretRef": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Secret with the credentials.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"url": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "URL of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -766,18 +780,20 @@ func schema_pkg_apis_cdi_v1beta1_DataVolumeSourceHTTP(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DataVolumeSourceHTTP is documented field by field below.",
+				Description: "DataVolumeSourceHTTP is a file of a web server.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"certConfigMap": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "ConfigMap with the certificates of authorities to trust.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"extraHeaders": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Headers that are sent along.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -790,7 +806,8 @@ func schema_pkg_apis_cdi_v1beta1_DataVolumeSourceHTTP(ref common.ReferenceCallba
 					},
 					"secretExtraHeaders": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Secrets whose values are headers that are sent along.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -803,15 +820,17 @@ func schema_pkg_apis_cdi_v1beta1_DataVolumeSourceHTTP(ref common.ReferenceCallba
 					},
 					"secretRef": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Secret with user name and password.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"url": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "URL of the file.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -825,39 +844,44 @@ func schema_pkg_apis_cdi_v1beta1_DataVolumeSourceImageIO(ref common.ReferenceCal
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DataVolumeSourceImageIO is documented field by field below.",
+				Description: "DataVolumeSourceImageIO is a disk of oVirt.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"certConfigMap": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "ConfigMap with the certificates of authorities to trust.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"diskId": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "ID of the disk.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"insecureSkipVerify": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the server's certificate is not checked. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"secretRef": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Secret with user name and password.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"url": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "URL of the server.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -871,21 +895,23 @@ func schema_pkg_apis_cdi_v1beta1_DataVolumeSourcePVC(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DataVolumeSourcePVC is documented field by field below.",
+				Description: "DataVolumeSourcePVC names another claim.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the claim.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Namespace of the claim.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -899,27 +925,30 @@ func schema_pkg_apis_cdi_v1beta1_DataVolumeSourceRef(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DataVolumeSourceRef is documented field by field below.",
+				Description: "DataVolumeSourceRef names an object that says what a claim is filled with.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Kind of the object: DataSource.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Namespace of the object. Default: that of the DataVolume.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -933,42 +962,48 @@ func schema_pkg_apis_cdi_v1beta1_DataVolumeSourceRegistry(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DataVolumeSourceRegistry is documented field by field below.",
+				Description: "DataVolumeSourceRegistry is a disk image from a container image. It has one of url and imageStream.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"certConfigMap": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "ConfigMap with the certificates of authorities to trust.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"imageStream": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Image stream of OpenShift.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"platform": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1beta1.PlatformOptions{}.OpenAPIModelName()),
+							Description: "Which of the platforms of the image is taken.",
+							Ref:         ref(v1beta1.PlatformOptions{}.OpenAPIModelName()),
 						},
 					},
 					"pullMethod": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Who pulls the image: pod (the importer) or node. Default: pod.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"secretRef": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Secret with user name and password.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"url": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "URL of the image, such as docker://registry.example/containerdisks/fedora.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -983,26 +1018,29 @@ func schema_pkg_apis_cdi_v1beta1_DataVolumeSourceS3(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DataVolumeSourceS3 is documented field by field below.",
+				Description: "DataVolumeSourceS3 is an object of S3.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"certConfigMap": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "ConfigMap with the certificates of authorities to trust.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"secretRef": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Secret with the keys.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"url": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "URL of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -1016,21 +1054,23 @@ func schema_pkg_apis_cdi_v1beta1_DataVolumeSourceSnapshot(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DataVolumeSourceSnapshot is documented field by field below.",
+				Description: "DataVolumeSourceSnapshot names a snapshot of a volume.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the snapshot.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Namespace of the snapshot.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -1044,7 +1084,7 @@ func schema_pkg_apis_cdi_v1beta1_DataVolumeSourceUpload(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DataVolumeSourceUpload is documented field by field below.",
+				Description: "DataVolumeSourceUpload is what a client sends. It has no settings.",
 				Type:        []string{"object"},
 			},
 		},
@@ -1055,49 +1095,56 @@ func schema_pkg_apis_cdi_v1beta1_DataVolumeSourceVDDK(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DataVolumeSourceVDDK is documented field by field below.",
+				Description: "DataVolumeSourceVDDK is a disk of VMware.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"backingFile": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Path of the disk's file.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"extraArgs": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "ConfigMap with further settings of the library.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"initImageURL": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Image that holds the library.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"secretRef": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Secret with user name and password.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"thumbprint": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Thumbprint of the server's certificate.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"url": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "URL of the server.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"uuid": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "UUID of the virtual machine.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -1110,12 +1157,13 @@ func schema_pkg_apis_cdi_v1beta1_DataVolumeSpec(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DataVolumeSpec is documented field by field below.",
+				Description: "DataVolumeSpec says what a claim is filled with.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"checkpoints": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Stages of a copy that is made in several.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -1127,46 +1175,54 @@ func schema_pkg_apis_cdi_v1beta1_DataVolumeSpec(ref common.ReferenceCallback) co
 					},
 					"contentType": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "kubevirt for a disk image, archive for a tar archive. Default: kubevirt.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"finalCheckpoint": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the last of checkpoints ends the copy. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"preallocation": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the space is taken up at once. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"priorityClassName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Priority class of the pods that fill the claim.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"pvc": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(corev1.PersistentVolumeClaimSpec{}.OpenAPIModelName()),
+							Description: "The claim as Kubernetes has it. Excludes storage.",
+							Ref:         ref(corev1.PersistentVolumeClaimSpec{}.OpenAPIModelName()),
 						},
 					},
 					"source": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1beta1.DataVolumeSource{}.OpenAPIModelName()),
+							Description: "What it is filled with. Excludes sourceRef.",
+							Ref:         ref(v1beta1.DataVolumeSource{}.OpenAPIModelName()),
 						},
 					},
 					"sourceRef": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1beta1.DataVolumeSourceRef{}.OpenAPIModelName()),
+							Description: "Object that says what it is filled with.",
+							Ref:         ref(v1beta1.DataVolumeSourceRef{}.OpenAPIModelName()),
 						},
 					},
 					"storage": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1beta1.StorageSpec{}.OpenAPIModelName()),
+							Description: "The claim with what is left out chosen to suit the storage class. Excludes pvc.",
+							Ref:         ref(v1beta1.StorageSpec{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -1181,13 +1237,14 @@ func schema_pkg_apis_cdi_v1beta1_PlatformOptions(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlatformOptions is documented field by field below.",
+				Description: "PlatformOptions is a platform of a container image.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"architecture": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "CPU architecture.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -1200,12 +1257,13 @@ func schema_pkg_apis_cdi_v1beta1_StorageSpec(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "StorageSpec is documented field by field below.",
+				Description: "StorageSpec is a claim. What is left out is chosen to suit the storage class.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"accessModes": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "How the volume is mounted, such as ReadWriteOnce.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -1219,34 +1277,39 @@ func schema_pkg_apis_cdi_v1beta1_StorageSpec(ref common.ReferenceCallback) commo
 					},
 					"dataSource": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(corev1.TypedLocalObjectReference{}.OpenAPIModelName()),
+							Description: "Object of the same namespace that the volume is made from.",
+							Ref:         ref(corev1.TypedLocalObjectReference{}.OpenAPIModelName()),
 						},
 					},
 					"dataSourceRef": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(corev1.TypedObjectReference{}.OpenAPIModelName()),
+							Description: "Object that the volume is made from, also of other kinds and namespaces.",
+							Ref:         ref(corev1.TypedObjectReference{}.OpenAPIModelName()),
 						},
 					},
 					"resources": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(corev1.VolumeResourceRequirements{}.OpenAPIModelName()),
+							Description: "Size of the volume.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(corev1.VolumeResourceRequirements{}.OpenAPIModelName()),
 						},
 					},
 					"selector": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.LabelSelector{}.OpenAPIModelName()),
+							Description: "Selects volumes by labels.",
+							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},
 					"storageClassName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Storage class. Default: the cluster's default for machines, else the cluster's default.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"volumeMode": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Possible enum values:\n - `\"Block\"` means the volume will not be formatted with a filesystem and will remain a raw block device.\n - `\"Filesystem\"` means the volume will be or is formatted with a filesystem.",
+							Description: "Block or Filesystem.\n\nPossible enum values:\n - `\"Block\"` means the volume will not be formatted with a filesystem and will remain a raw block device.\n - `\"Filesystem\"` means the volume will be or is formatted with a filesystem.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Block", "Filesystem"},
@@ -1254,8 +1317,9 @@ func schema_pkg_apis_cdi_v1beta1_StorageSpec(ref common.ReferenceCallback) commo
 					},
 					"volumeName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "The volume itself.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -1270,19 +1334,21 @@ func schema_pkg_apis_kubevirt_v1_ACPI(ref common.ReferenceCallback) common.OpenA
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ACPI is documented field by field below.",
+				Description: "ACPI names the ACPI tables that carry licences of Windows. It has at least one.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"msdmNameRef": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Volume of kind secret that holds the table MSDM.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"slicNameRef": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Volume of kind secret that holds the table SLIC.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -1295,17 +1361,19 @@ func schema_pkg_apis_kubevirt_v1_AccessCredential(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "AccessCredential is documented field by field below.",
+				Description: "AccessCredential is an SSH key or a password for the guest. It has one of its fields.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"sshPublicKey": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.SSHPublicKeyAccessCredential{}.OpenAPIModelName()),
+							Description: "SSH public keys.",
+							Ref:         ref(v1.SSHPublicKeyAccessCredential{}.OpenAPIModelName()),
 						},
 					},
 					"userPassword": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.UserPasswordAccessCredential{}.OpenAPIModelName()),
+							Description: "Passwords of users.",
+							Ref:         ref(v1.UserPasswordAccessCredential{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -1320,14 +1388,15 @@ func schema_pkg_apis_kubevirt_v1_AccessCredentialSecretSource(ref common.Referen
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "AccessCredentialSecretSource is documented field by field below.",
+				Description: "AccessCredentialSecretSource names a Secret in the namespace of the instance.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"secretName": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Its name.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -1341,12 +1410,13 @@ func schema_pkg_apis_kubevirt_v1_AddVolumeOptions(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "AddVolumeOptions is documented field by field below.",
+				Description: "AddVolumeOptions is the body of a request to add a volume to a running guest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"disk": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.Disk{}.OpenAPIModelName()),
+							Description: "The disk that shows the volume.",
+							Ref:         ref(v1.Disk{}.OpenAPIModelName()),
 						},
 					},
 					"dryRun": {
@@ -1356,7 +1426,8 @@ func schema_pkg_apis_kubevirt_v1_AddVolumeOptions(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "All checks the request and changes nothing.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -1369,14 +1440,16 @@ func schema_pkg_apis_kubevirt_v1_AddVolumeOptions(ref common.ReferenceCallback) 
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the volume.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"volumeSource": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.HotplugVolumeSource{}.OpenAPIModelName()),
+							Description: "What the volume is made from.",
+							Ref:         ref(v1.HotplugVolumeSource{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -1392,33 +1465,38 @@ func schema_pkg_apis_kubevirt_v1_ArchConfiguration(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ArchConfiguration is documented field by field below.",
+				Description: "ArchConfiguration sets what depends on the architecture of the guest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"amd64": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ArchSpecificConfiguration{}.OpenAPIModelName()),
+							Description: "For amd64.",
+							Ref:         ref(v1.ArchSpecificConfiguration{}.OpenAPIModelName()),
 						},
 					},
 					"arm64": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ArchSpecificConfiguration{}.OpenAPIModelName()),
+							Description: "For arm64.",
+							Ref:         ref(v1.ArchSpecificConfiguration{}.OpenAPIModelName()),
 						},
 					},
 					"defaultArchitecture": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Architecture of instances that do not name one. Default: that of the control plane's nodes.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"ppc64le": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ArchSpecificConfiguration{}.OpenAPIModelName()),
+							Description: "For ppc64le, which is no longer supported.",
+							Ref:         ref(v1.ArchSpecificConfiguration{}.OpenAPIModelName()),
 						},
 					},
 					"s390x": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ArchSpecificConfiguration{}.OpenAPIModelName()),
+							Description: "For s390x.",
+							Ref:         ref(v1.ArchSpecificConfiguration{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -1433,7 +1511,7 @@ func schema_pkg_apis_kubevirt_v1_ArchSpecificConfiguration(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ArchSpecificConfiguration is documented field by field below.",
+				Description: "ArchSpecificConfiguration sets what depends on the architecture of the guest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"emulatedMachines": {
@@ -1443,7 +1521,8 @@ func schema_pkg_apis_kubevirt_v1_ArchSpecificConfiguration(ref common.ReferenceC
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Machine types that may be used, in which * stands for any characters.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -1456,14 +1535,16 @@ func schema_pkg_apis_kubevirt_v1_ArchSpecificConfiguration(ref common.ReferenceC
 					},
 					"machineType": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Machine type of instances that do not name one.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"ovmfPath": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Directory of the UEFI firmware in the launcher's image.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -1476,13 +1557,14 @@ func schema_pkg_apis_kubevirt_v1_BIOS(ref common.ReferenceCallback) common.OpenA
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "BIOS is documented field by field below.",
+				Description: "BIOS boots with BIOS.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"useSerial": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the BIOS writes to the serial console. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -1495,17 +1577,19 @@ func schema_pkg_apis_kubevirt_v1_BlockSize(ref common.ReferenceCallback) common.
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "BlockSize is documented field by field below.",
+				Description: "BlockSize is the size of the blocks that the guest sees. It has one of its fields.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"custom": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.CustomBlockSize{}.OpenAPIModelName()),
+							Description: "The sizes given here.",
+							Ref:         ref(v1.CustomBlockSize{}.OpenAPIModelName()),
 						},
 					},
 					"matchVolume": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.FeatureState{}.OpenAPIModelName()),
+							Description: "The sizes of the storage below.",
+							Ref:         ref(v1.FeatureState{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -1520,17 +1604,19 @@ func schema_pkg_apis_kubevirt_v1_Bootloader(ref common.ReferenceCallback) common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Bootloader is documented field by field below.",
+				Description: "Bootloader is the firmware that boots the machine. It has at most one of its fields.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"bios": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.BIOS{}.OpenAPIModelName()),
+							Description: "Boots with BIOS.",
+							Ref:         ref(v1.BIOS{}.OpenAPIModelName()),
 						},
 					},
 					"efi": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.EFI{}.OpenAPIModelName()),
+							Description: "Boots with UEFI.",
+							Ref:         ref(v1.EFI{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -1545,25 +1631,28 @@ func schema_pkg_apis_kubevirt_v1_CDRomTarget(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "CDRomTarget is documented field by field below.",
+				Description: "CDRomTarget is a CD-ROM drive.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"bus": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "sata, scsi or usb. Default: sata.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"readonly": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the guest cannot write. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"tray": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "open or closed. Default: closed.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -1576,24 +1665,27 @@ func schema_pkg_apis_kubevirt_v1_CPU(ref common.ReferenceCallback) common.OpenAP
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "CPU is documented field by field below.",
+				Description: "CPU is model and topology of the CPUs. The guest has sockets times cores times threads of them, at most 512.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"cores": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Cores in each socket. Default: 1.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"dedicatedCpuPlacement": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether each CPU of the guest has one of the node for itself. Needs whole CPUs, and equal memory requests and limits.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"features": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Features of the CPU that are added to the model or taken from it.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -1605,42 +1697,49 @@ func schema_pkg_apis_kubevirt_v1_CPU(ref common.ReferenceCallback) common.OpenAP
 					},
 					"isolateEmulatorThread": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the emulator's own work has one more dedicated CPU. Needs dedicatedCpuPlacement.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"maxSockets": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Sockets up to which CPUs can be added while the guest runs.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"model": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "A model's name, host-model (the nearest to that of the node) or host-passthrough (that of the node). Default: that of the cluster's configuration, else host-model.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"numa": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.NUMA{}.OpenAPIModelName()),
+							Description: "NUMA topology of the guest.",
+							Ref:         ref(v1.NUMA{}.OpenAPIModelName()),
 						},
 					},
 					"realtime": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.Realtime{}.OpenAPIModelName()),
+							Description: "Scheduling for guests with hard deadlines. Needs dedicatedCpuPlacement and numa.",
+							Ref:         ref(v1.Realtime{}.OpenAPIModelName()),
 						},
 					},
 					"sockets": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Sockets. Default: 1, or as many as resources limit or request CPUs when no topology is given.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"threads": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Threads of each core. Default: 1.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 				},
@@ -1655,20 +1754,22 @@ func schema_pkg_apis_kubevirt_v1_CPUFeature(ref common.ReferenceCallback) common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "CPUFeature is documented field by field below.",
+				Description: "CPUFeature adds a feature to the CPU model, or takes it away.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the feature, such as apic.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"policy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "force, require, optional, disable or forbid: the first three give the feature to the guest, whatever the node has, only on nodes that have it, or where there is it; forbid also keeps the instance off nodes that have it. Default: require.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -1682,25 +1783,28 @@ func schema_pkg_apis_kubevirt_v1_CPUTopology(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "CPUTopology is documented field by field below.",
+				Description: "CPUTopology is a number of CPUs by sockets, cores and threads.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"cores": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Cores of each socket.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"sockets": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Sockets.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"threads": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Threads of each core.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 				},
@@ -1713,17 +1817,19 @@ func schema_pkg_apis_kubevirt_v1_CertConfig(ref common.ReferenceCallback) common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "CertConfig is documented field by field below.",
+				Description: "CertConfig sets how long a certificate is valid.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"duration": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Duration{}.OpenAPIModelName()),
+							Description: "How long it is valid.",
+							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
 					"renewBefore": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Duration{}.OpenAPIModelName()),
+							Description: "How long before its end it is renewed.",
+							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -1738,17 +1844,19 @@ func schema_pkg_apis_kubevirt_v1_ChangedBlockTrackingSelectors(ref common.Refere
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ChangedBlockTrackingSelectors is documented field by field below.",
+				Description: "ChangedBlockTrackingSelectors selects the machines whose changed blocks are tracked for incremental backups.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"namespaceLabelSelector": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.LabelSelector{}.OpenAPIModelName()),
+							Description: "Selects by labels of the namespace.",
+							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},
 					"virtualMachineLabelSelector": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.LabelSelector{}.OpenAPIModelName()),
+							Description: "Selects by labels of the machine.",
+							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -1763,19 +1871,21 @@ func schema_pkg_apis_kubevirt_v1_ChangedBlockTrackingStatus(ref common.Reference
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ChangedBlockTrackingStatus is documented field by field below.",
+				Description: "ChangedBlockTrackingStatus is the state of the tracking of changed blocks.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"backupStatus": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.VirtualMachineInstanceBackupStatus{}.OpenAPIModelName()),
+							Description: "The backup that is under way, or the last one.",
+							Ref:         ref(v1.VirtualMachineInstanceBackupStatus{}.OpenAPIModelName()),
 						},
 					},
 					"state": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "PendingRestart, Initializing, Enabled or Disabled.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -1791,37 +1901,42 @@ func schema_pkg_apis_kubevirt_v1_Chassis(ref common.ReferenceCallback) common.Op
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Chassis is documented field by field below.",
+				Description: "Chassis is what the guest reads of its case from SMBIOS. Each text is at most 256 printable ASCII characters.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"asset": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Asset tag.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"manufacturer": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Manufacturer.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"serial": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Serial number.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"sku": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Stock-keeping unit.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Version.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -1834,19 +1949,21 @@ func schema_pkg_apis_kubevirt_v1_ClaimRequest(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClaimRequest is documented field by field below.",
+				Description: "ClaimRequest names one request of a resource claim.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"claimName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Name of the claim in spec.resourceClaims.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"requestName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Request within the claim.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -1859,7 +1976,7 @@ func schema_pkg_apis_kubevirt_v1_ClientPassthroughDevices(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClientPassthroughDevices is documented field by field below.",
+				Description: "ClientPassthroughDevices lets clients attach USB devices of theirs. It has no settings.",
 				Type:        []string{"object"},
 			},
 		},
@@ -1870,23 +1987,26 @@ func schema_pkg_apis_kubevirt_v1_Clock(ref common.ReferenceCallback) common.Open
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Clock is documented field by field below.",
+				Description: "Clock sets the guest's clock. It has at most one of timezone and utc.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"timer": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.Timer{}.OpenAPIModelName()),
+							Description: "Timers of the machine. Default: those that suit the guest's architecture.",
+							Ref:         ref(v1.Timer{}.OpenAPIModelName()),
 						},
 					},
 					"timezone": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Time zone of the clock, such as Europe/Prague.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"utc": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ClockOffsetUTC{}.OpenAPIModelName()),
+							Description: "A clock in UTC, with an offset. Default: UTC without one.",
+							Ref:         ref(v1.ClockOffsetUTC{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -1901,13 +2021,14 @@ func schema_pkg_apis_kubevirt_v1_ClockOffsetUTC(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClockOffsetUTC is documented field by field below.",
+				Description: "ClockOffsetUTC is a clock in UTC.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"offsetSeconds": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Seconds that the clock is ahead. With it, changes by the guest are kept only until the next start. Default: 0.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 				},
@@ -1920,41 +2041,47 @@ func schema_pkg_apis_kubevirt_v1_CloudInitConfigDriveSource(ref common.Reference
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "CloudInitConfigDriveSource is documented field by field below.",
+				Description: "CloudInitConfigDriveSource is data for cloud-init as a config drive of OpenStack. It has at most one source of user data, at most one of network data, and at least one in all.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"networkData": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Configuration of the network, at most 2048 bytes.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"networkDataBase64": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Configuration of the network in base64, at most 2048 bytes.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"networkDataSecretRef": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(corev1.LocalObjectReference{}.OpenAPIModelName()),
+							Description: "Secret whose key networkdata holds the configuration of the network, of any length.",
+							Ref:         ref(corev1.LocalObjectReference{}.OpenAPIModelName()),
 						},
 					},
 					"secretRef": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(corev1.LocalObjectReference{}.OpenAPIModelName()),
+							Description: "Secret whose key userdata holds user data of any length.",
+							Ref:         ref(corev1.LocalObjectReference{}.OpenAPIModelName()),
 						},
 					},
 					"userData": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "User data, at most 2048 bytes.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"userDataBase64": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "User data in base64, at most 2048 bytes.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -1969,41 +2096,47 @@ func schema_pkg_apis_kubevirt_v1_CloudInitNoCloudSource(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "CloudInitNoCloudSource is documented field by field below.",
+				Description: "CloudInitNoCloudSource is data for cloud-init as a NoCloud disk. It has at most one source of user data, at most one of network data, and at least one in all.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"networkData": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Configuration of the network, at most 2048 bytes.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"networkDataBase64": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Configuration of the network in base64, at most 2048 bytes.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"networkDataSecretRef": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(corev1.LocalObjectReference{}.OpenAPIModelName()),
+							Description: "Secret whose key networkdata holds the configuration of the network, of any length.",
+							Ref:         ref(corev1.LocalObjectReference{}.OpenAPIModelName()),
 						},
 					},
 					"secretRef": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(corev1.LocalObjectReference{}.OpenAPIModelName()),
+							Description: "Secret whose key userdata holds user data of any length.",
+							Ref:         ref(corev1.LocalObjectReference{}.OpenAPIModelName()),
 						},
 					},
 					"userData": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "User data, at most 2048 bytes.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"userDataBase64": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "User data in base64, at most 2048 bytes.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -2018,13 +2151,14 @@ func schema_pkg_apis_kubevirt_v1_CommonInstancetypesDeployment(ref common.Refere
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "CommonInstancetypesDeployment is documented field by field below.",
+				Description: "CommonInstancetypesDeployment says whether a set of common instance types is installed.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether it is.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -2037,18 +2171,20 @@ func schema_pkg_apis_kubevirt_v1_ComponentConfig(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ComponentConfig is documented field by field below.",
+				Description: "ComponentConfig says where and how often a group of components runs.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"nodePlacement": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.NodePlacement{}.OpenAPIModelName()),
+							Description: "The nodes that they run on.",
+							Ref:         ref(v1.NodePlacement{}.OpenAPIModelName()),
 						},
 					},
 					"replicas": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "How many of each there are, 1 or more, where that can be chosen. Default: depends on the number of nodes.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 				},
@@ -2063,12 +2199,13 @@ func schema_pkg_apis_kubevirt_v1_ConfidentialComputeConfiguration(ref common.Ref
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ConfidentialComputeConfiguration is documented field by field below.",
+				Description: "ConfidentialComputeConfiguration sets the encryption of guests' memory.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"tdx": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.TDXConfiguration{}.OpenAPIModelName()),
+							Description: "Intel TDX.",
+							Ref:         ref(v1.TDXConfiguration{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -2083,7 +2220,7 @@ func schema_pkg_apis_kubevirt_v1_ConfigDriveSSHPublicKeyAccessCredentialPropagat
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ConfigDriveSSHPublicKeyAccessCredentialPropagation is documented field by field below.",
+				Description: "ConfigDriveSSHPublicKeyAccessCredentialPropagation puts keys into the meta-data of the config drive.",
 				Type:        []string{"object"},
 			},
 		},
@@ -2094,25 +2231,28 @@ func schema_pkg_apis_kubevirt_v1_ConfigMapVolumeSource(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ConfigMapVolumeSource is documented field by field below.",
+				Description: "ConfigMapVolumeSource is a ConfigMap, as files.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "The ConfigMap, in the namespace of the instance.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"optional": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the instance starts without it. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"volumeLabel": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Label of the file system on the disk.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -2125,13 +2265,14 @@ func schema_pkg_apis_kubevirt_v1_ContainerDiskInfo(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ContainerDiskInfo is documented field by field below.",
+				Description: "ContainerDiskInfo is the checksum of a container disk.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"checksum": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "CRC of the image.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 				},
@@ -2144,19 +2285,20 @@ func schema_pkg_apis_kubevirt_v1_ContainerDiskSource(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ContainerDiskSource is documented field by field below.",
+				Description: "ContainerDiskSource is a disk image from a container image.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"image": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "The container image.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"imagePullPolicy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Possible enum values:\n - `\"Always\"` means that kubelet always attempts to pull the latest image. Container will fail If the pull fails.\n - `\"IfNotPresent\"` means that kubelet pulls if the image isn't present on disk. Container will fail if the image isn't present and the pull fails.\n - `\"Never\"` means that kubelet never pulls an image, but only uses a local image. Container will fail if the image isn't present",
+							Description: "When the node pulls the image: Always, IfNotPresent or Never. Default: Always for images without tag or with the tag latest, else IfNotPresent.\n\nPossible enum values:\n - `\"Always\"` means that kubelet always attempts to pull the latest image. Container will fail If the pull fails.\n - `\"IfNotPresent\"` means that kubelet pulls if the image isn't present on disk. Container will fail if the image isn't present and the pull fails.\n - `\"Never\"` means that kubelet never pulls an image, but only uses a local image. Container will fail if the image isn't present",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Always", "IfNotPresent", "Never"},
@@ -2164,14 +2306,16 @@ func schema_pkg_apis_kubevirt_v1_ContainerDiskSource(ref common.ReferenceCallbac
 					},
 					"imagePullSecret": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Secret with the registry's credentials, in the namespace of the instance.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"path": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Absolute path of the disk image in it. Default: the only file in /disk.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -2185,20 +2329,22 @@ func schema_pkg_apis_kubevirt_v1_ContainerPathVolumeSource(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ContainerPathVolumeSource is documented field by field below.",
+				Description: "ContainerPathVolumeSource is a directory of the launcher's container.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"path": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Its absolute path.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"readOnly": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the guest cannot write. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -2212,13 +2358,14 @@ func schema_pkg_apis_kubevirt_v1_ControllerRevisionRef(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ControllerRevisionRef is documented field by field below.",
+				Description: "ControllerRevisionRef names a ControllerRevision in the namespace of the machine.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Its name.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -2231,25 +2378,28 @@ func schema_pkg_apis_kubevirt_v1_CustomBlockSize(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "CustomBlockSize is documented field by field below.",
+				Description: "CustomBlockSize is block sizes in bytes: powers of 2 from 512 to 2097152, the logical at most the physical.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"discardGranularity": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Size of what can be discarded.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"logical": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Size of the blocks that are addressed.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"physical": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Size of the blocks that are written without being read before.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 				},
@@ -2262,19 +2412,21 @@ func schema_pkg_apis_kubevirt_v1_CustomProfile(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "CustomProfile is documented field by field below.",
+				Description: "CustomProfile names a profile of system calls.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"localhostProfile": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Path of a profile on the nodes, below the directory of the kubelet's profiles.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"runtimeDefaultProfile": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether it is that of the container runtime.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -2287,12 +2439,13 @@ func schema_pkg_apis_kubevirt_v1_CustomizeComponents(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "CustomizeComponents is documented field by field below.",
+				Description: "CustomizeComponents changes what the components of the installation are made from.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"flags": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.Flags{}.OpenAPIModelName()),
+							Description: "Command-line flags that are added.",
+							Ref:         ref(v1.Flags{}.OpenAPIModelName()),
 						},
 					},
 					"patches": {
@@ -2302,7 +2455,8 @@ func schema_pkg_apis_kubevirt_v1_CustomizeComponents(ref common.ReferenceCallbac
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Patches to their objects.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -2324,35 +2478,39 @@ func schema_pkg_apis_kubevirt_v1_CustomizeComponentsPatch(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "CustomizeComponentsPatch is documented field by field below.",
+				Description: "CustomizeComponentsPatch is a patch to an object of the installation.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"patch": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "The patch, in JSON.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"resourceName": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"resourceType": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Kind of the object, such as Deployment.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Kind of patch: strategic, merge or json.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -2366,18 +2524,20 @@ func schema_pkg_apis_kubevirt_v1_DHCPOptions(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DHCPOptions is documented field by field below.",
+				Description: "DHCPOptions is what the guest is told by DHCP besides its address.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"bootFileName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Option 67, the file to boot from the network.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"ntpServers": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Option 42, the IPv4 addresses of time servers.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -2390,7 +2550,8 @@ func schema_pkg_apis_kubevirt_v1_DHCPOptions(ref common.ReferenceCallback) commo
 					},
 					"privateOptions": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Options for private use.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -2402,8 +2563,9 @@ func schema_pkg_apis_kubevirt_v1_DHCPOptions(ref common.ReferenceCallback) commo
 					},
 					"tftpServerName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Option 66, the server of the boot file.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -2418,21 +2580,23 @@ func schema_pkg_apis_kubevirt_v1_DHCPPrivateOptions(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DHCPPrivateOptions is documented field by field below.",
+				Description: "DHCPPrivateOptions is a DHCP option for private use.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"option": {
 						SchemaProps: spec.SchemaProps{
-							Default: 0,
-							Type:    []string{"integer"},
-							Format:  "int32",
+							Description: "Number of the option, 224 to 254.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"value": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Its text.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -2446,20 +2610,22 @@ func schema_pkg_apis_kubevirt_v1_DataVolumeSource(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DataVolumeSource is documented field by field below.",
+				Description: "DataVolumeSource names a DataVolume.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"hotpluggable": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the volume can be removed while the guest runs. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "The DataVolume, in the namespace of the instance.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -2473,7 +2639,7 @@ func schema_pkg_apis_kubevirt_v1_DataVolumeTemplateDummyStatus(ref common.Refere
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DataVolumeTemplateDummyStatus is documented field by field below.",
+				Description: "DataVolumeTemplateDummyStatus takes the status that some manifests carry, and keeps nothing of it.",
 				Type:        []string{"object"},
 			},
 		},
@@ -2484,36 +2650,41 @@ func schema_pkg_apis_kubevirt_v1_DataVolumeTemplateSpec(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DataVolumeTemplateSpec is documented field by field below.",
+				Description: "DataVolumeTemplateSpec is a DataVolume that is created with a machine.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"apiVersion": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Version of the DataVolume, accepted for manifests that name it.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Kind, accepted for manifests that name it: DataVolume.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(metav1.ObjectMeta{}.OpenAPIModelName()),
+							Description: "Name of the DataVolume, by which volumes use it, with labels and annotations.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1beta1.DataVolumeSpec{}.OpenAPIModelName()),
+							Description: "What the DataVolume holds and where it comes from.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1beta1.DataVolumeSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.DataVolumeTemplateDummyStatus{}.OpenAPIModelName()),
+							Description: "Accepted and ignored, for manifests that carry it.",
+							Ref:         ref(v1.DataVolumeTemplateDummyStatus{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -2529,7 +2700,7 @@ func schema_pkg_apis_kubevirt_v1_DeprecatedInterfaceMacvtap(ref common.Reference
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DeprecatedInterfaceMacvtap is documented field by field below.",
+				Description: "DeprecatedInterfaceMacvtap is a binding that is no longer supported.",
 				Type:        []string{"object"},
 			},
 		},
@@ -2540,7 +2711,7 @@ func schema_pkg_apis_kubevirt_v1_DeprecatedInterfacePasst(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DeprecatedInterfacePasst is documented field by field below.",
+				Description: "DeprecatedInterfacePasst is a binding that is no longer supported.",
 				Type:        []string{"object"},
 			},
 		},
@@ -2551,7 +2722,7 @@ func schema_pkg_apis_kubevirt_v1_DeprecatedInterfaceSlirp(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DeprecatedInterfaceSlirp is documented field by field below.",
+				Description: "DeprecatedInterfaceSlirp is a binding that is no longer supported.",
 				Type:        []string{"object"},
 			},
 		},
@@ -2562,19 +2733,21 @@ func schema_pkg_apis_kubevirt_v1_DeveloperConfiguration(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DeveloperConfiguration is documented field by field below.",
+				Description: "DeveloperConfiguration sets what few clusters need to change.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"clusterProfiler": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the components can be profiled over the API. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"cpuAllocationRatio": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Virtual CPUs for each CPU that is requested of the node, 1 or more. Default: 10.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"disabledFeatureGates": {
@@ -2584,7 +2757,8 @@ func schema_pkg_apis_kubevirt_v1_DeveloperConfiguration(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Features that are off although they are on by default.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -2597,7 +2771,8 @@ func schema_pkg_apis_kubevirt_v1_DeveloperConfiguration(ref common.ReferenceCall
 					},
 					"diskVerification": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.DiskVerification{}.OpenAPIModelName()),
+							Description: "Limits of the check that disk images go through.",
+							Ref:         ref(v1.DiskVerification{}.OpenAPIModelName()),
 						},
 					},
 					"featureGates": {
@@ -2607,7 +2782,8 @@ func schema_pkg_apis_kubevirt_v1_DeveloperConfiguration(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Features that are on although they are off by default.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -2620,30 +2796,35 @@ func schema_pkg_apis_kubevirt_v1_DeveloperConfiguration(ref common.ReferenceCall
 					},
 					"logVerbosity": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.LogVerbosity{}.OpenAPIModelName()),
+							Description: "How much the components log.",
+							Ref:         ref(v1.LogVerbosity{}.OpenAPIModelName()),
 						},
 					},
 					"memoryOvercommit": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Memory of guests in percent of what is requested of the node, 1 or more. Default: 100.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"minimumClusterTSCFrequency": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Frequency in Hz of the CPU clock that every node has at least.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"minimumReservePVCBytes": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Bytes of a claim that are left free of the disk image. Default: 131072.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"nodeSelectors": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "Labels that nodes must have for instances.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -2657,14 +2838,16 @@ func schema_pkg_apis_kubevirt_v1_DeveloperConfiguration(ref common.ReferenceCall
 					},
 					"pvcTolerateLessSpaceUpToPercent": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Percentage by which a claim's file system may be smaller than what was asked. Default: 10.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"useEmulation": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether guests run without KVM where a node has none. They are slow. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -2679,65 +2862,75 @@ func schema_pkg_apis_kubevirt_v1_Devices(ref common.ReferenceCallback) common.Op
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Devices is documented field by field below.",
+				Description: "Devices are the devices of the machine.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"autoattachGraphicsDevice": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether there is a display. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"autoattachInputDevice": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether there is a tablet, for the pointer on the display. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"autoattachMemBalloon": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the guest reports and returns memory that it does not need. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"autoattachPodInterface": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether an instance without networks is attached to the pod network. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"autoattachSerialConsole": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether there is a serial console. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"autoattachVSOCK": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether there is a socket between guest and node. Needs the feature gate VSOCK. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"blockMultiQueue": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether disks on virtio have one queue for each CPU. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"clientPassthrough": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ClientPassthroughDevices{}.OpenAPIModelName()),
+							Description: "Lets clients attach USB devices of theirs.",
+							Ref:         ref(v1.ClientPassthroughDevices{}.OpenAPIModelName()),
 						},
 					},
 					"disableHotplug": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether disks cannot be added while the guest runs. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"disks": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Disks. A volume without disk and file system gets a disk.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -2749,7 +2942,8 @@ func schema_pkg_apis_kubevirt_v1_Devices(ref common.ReferenceCallback) common.Op
 					},
 					"downwardMetrics": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.DownwardMetrics{}.OpenAPIModelName()),
+							Description: "A channel on which the guest reads metrics of the node. Needs the feature gate DownwardMetrics.",
+							Ref:         ref(v1.DownwardMetrics{}.OpenAPIModelName()),
 						},
 					},
 					"filesystems": {
@@ -2759,7 +2953,8 @@ func schema_pkg_apis_kubevirt_v1_Devices(ref common.ReferenceCallback) common.Op
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Volumes that the guest mounts by virtiofs.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -2776,7 +2971,8 @@ func schema_pkg_apis_kubevirt_v1_Devices(ref common.ReferenceCallback) common.Op
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "GPUs of the node.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -2793,7 +2989,8 @@ func schema_pkg_apis_kubevirt_v1_Devices(ref common.ReferenceCallback) common.Op
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Other devices of the node.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -2805,7 +3002,8 @@ func schema_pkg_apis_kubevirt_v1_Devices(ref common.ReferenceCallback) common.Op
 					},
 					"inputs": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Input devices.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -2817,7 +3015,8 @@ func schema_pkg_apis_kubevirt_v1_Devices(ref common.ReferenceCallback) common.Op
 					},
 					"interfaces": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Network interfaces, each connected to the network of its name.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -2829,19 +3028,22 @@ func schema_pkg_apis_kubevirt_v1_Devices(ref common.ReferenceCallback) common.Op
 					},
 					"logSerialConsole": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the serial console's output goes to the log of the pod too. Default: true, unless the cluster's configuration says otherwise.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"networkInterfaceMultiqueue": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether interfaces of model virtio have one queue for each CPU. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"panicDevices": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Devices by which the guest tells that it crashed.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -2853,33 +3055,39 @@ func schema_pkg_apis_kubevirt_v1_Devices(ref common.ReferenceCallback) common.Op
 					},
 					"rng": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.Rng{}.OpenAPIModelName()),
+							Description: "A source of random numbers. Default: none.",
+							Ref:         ref(v1.Rng{}.OpenAPIModelName()),
 						},
 					},
 					"sound": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.SoundDevice{}.OpenAPIModelName()),
+							Description: "A sound card. Default: none.",
+							Ref:         ref(v1.SoundDevice{}.OpenAPIModelName()),
 						},
 					},
 					"tpm": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.TPMDevice{}.OpenAPIModelName()),
+							Description: "A trusted platform module. Default: none.",
+							Ref:         ref(v1.TPMDevice{}.OpenAPIModelName()),
 						},
 					},
 					"useVirtioTransitional": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether virtio devices also work with drivers from before virtio 1.0. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"video": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.VideoDevice{}.OpenAPIModelName()),
+							Description: "The graphics card. Not without display.",
+							Ref:         ref(v1.VideoDevice{}.OpenAPIModelName()),
 						},
 					},
 					"watchdog": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.Watchdog{}.OpenAPIModelName()),
+							Description: "Device that acts when the guest hangs. Default: none.",
+							Ref:         ref(v1.Watchdog{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -2894,13 +3102,14 @@ func schema_pkg_apis_kubevirt_v1_Diag288Watchdog(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Diag288Watchdog is documented field by field below.",
+				Description: "Diag288Watchdog is the watchdog of s390x.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"action": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What it does to a guest that hangs: poweroff, reset or shutdown. Default: reset.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -2913,7 +3122,7 @@ func schema_pkg_apis_kubevirt_v1_DisableFreePageReporting(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DisableFreePageReporting is documented field by field below.",
+				Description: "DisableFreePageReporting keeps guests from returning free memory to the node. It has no settings.",
 				Type:        []string{"object"},
 			},
 		},
@@ -2924,7 +3133,7 @@ func schema_pkg_apis_kubevirt_v1_DisableSerialConsoleLog(ref common.ReferenceCal
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DisableSerialConsoleLog is documented field by field below.",
+				Description: "DisableSerialConsoleLog keeps the output of serial consoles out of the log. It has no settings.",
 				Type:        []string{"object"},
 			},
 		},
@@ -2935,88 +3144,102 @@ func schema_pkg_apis_kubevirt_v1_Disk(ref common.ReferenceCallback) common.OpenA
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Disk is documented field by field below.",
+				Description: "Disk is a disk of the guest. It has at most one of disk, lun and cdrom; without any it is a disk.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"blockSize": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.BlockSize{}.OpenAPIModelName()),
+							Description: "Sizes of the blocks that the guest sees. Default: 512 bytes.",
+							Ref:         ref(v1.BlockSize{}.OpenAPIModelName()),
 						},
 					},
 					"bootOrder": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Place in the order of boot, 1 or more, unique among disks and interfaces. Default: the machine boots from disks in the order of the list.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"cache": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "none, writethrough or writeback. Default: none where the storage can do without the node's page cache, else writethrough.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"cdrom": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.CDRomTarget{}.OpenAPIModelName()),
+							Description: "A CD-ROM drive. It may be without volume: empty.",
+							Ref:         ref(v1.CDRomTarget{}.OpenAPIModelName()),
 						},
 					},
 					"changedBlockTracking": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether changed blocks are tracked for incremental backups.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"dedicatedIOThread": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the disk has an I/O thread for itself. Needs the bus virtio. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"disk": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.DiskTarget{}.OpenAPIModelName()),
+							Description: "A disk.",
+							Ref:         ref(v1.DiskTarget{}.OpenAPIModelName()),
 						},
 					},
 					"errorPolicy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What a failed read or write does: stop pauses the guest, report tells it, ignore hides it, enospace pauses it for lack of space and tells it anything else. Default: stop.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"io": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "How reads and writes are made: native or threads. Default: native where cache is none and the storage allows it.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"lun": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.LunTarget{}.OpenAPIModelName()),
+							Description: "A SCSI device that is passed to the guest with its commands. Its volume is a DataVolume or a claim.",
+							Ref:         ref(v1.LunTarget{}.OpenAPIModelName()),
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the volume that the disk shows: DNS-1123 subdomain, unique among disks.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"serial": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Serial number that the guest sees: up to 256 letters, digits, dots, underscores, plus and minus signs.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"shareable": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether other instances may use the disk at the same time. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"tag": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Name that cloud-init tells the guest for the disk.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -3032,13 +3255,14 @@ func schema_pkg_apis_kubevirt_v1_DiskIOThreads(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DiskIOThreads is documented field by field below.",
+				Description: "DiskIOThreads is a pool of threads that serve disks.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"supplementalPoolThreadCount": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Threads in the pool, 1 or more.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 				},
@@ -3051,25 +3275,28 @@ func schema_pkg_apis_kubevirt_v1_DiskTarget(ref common.ReferenceCallback) common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DiskTarget is documented field by field below.",
+				Description: "DiskTarget is a disk.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"bus": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "virtio, sata, scsi or usb. Default: sata.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"pciAddress": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Place on the guest's PCI bus, such as 0000:81:01.0. Needs the bus virtio.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"readonly": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the guest cannot write. Not possible with sata. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -3082,12 +3309,13 @@ func schema_pkg_apis_kubevirt_v1_DiskVerification(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DiskVerification is documented field by field below.",
+				Description: "DiskVerification limits the check that disk images go through.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"memoryLimit": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(resource.Quantity{}.OpenAPIModelName()),
+							Description: "Memory that the check may use.",
+							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -3103,29 +3331,33 @@ func schema_pkg_apis_kubevirt_v1_DomainMemoryDumpInfo(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DomainMemoryDumpInfo is documented field by field below.",
+				Description: "DomainMemoryDumpInfo is the progress of a memory dump as the node sees it.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"claimName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Claim that the dump goes to.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"endTimestamp": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "When it ended.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"startTimestamp": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "When it began.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"targetFileName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Name of the file in the claim.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -3140,76 +3372,89 @@ func schema_pkg_apis_kubevirt_v1_DomainSpec(ref common.ReferenceCallback) common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DomainSpec is documented field by field below.",
+				Description: "DomainSpec is the virtual hardware of an instance.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"chassis": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.Chassis{}.OpenAPIModelName()),
+							Description: "What the guest reads of its case from SMBIOS.",
+							Ref:         ref(v1.Chassis{}.OpenAPIModelName()),
 						},
 					},
 					"clock": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.Clock{}.OpenAPIModelName()),
+							Description: "The guest's clock and timers.",
+							Ref:         ref(v1.Clock{}.OpenAPIModelName()),
 						},
 					},
 					"cpu": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.CPU{}.OpenAPIModelName()),
+							Description: "Model and topology of the CPUs. Default: one socket for each CPU that resources limit or request, else one.",
+							Ref:         ref(v1.CPU{}.OpenAPIModelName()),
 						},
 					},
 					"devices": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.Devices{}.OpenAPIModelName()),
+							Description: "Disks, interfaces and other devices.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.Devices{}.OpenAPIModelName()),
 						},
 					},
 					"features": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.Features{}.OpenAPIModelName()),
+							Description: "Features of the machine, such as ACPI and those of Hyper-V.",
+							Ref:         ref(v1.Features{}.OpenAPIModelName()),
 						},
 					},
 					"firmware": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.Firmware{}.OpenAPIModelName()),
+							Description: "How the machine boots, and its identity.",
+							Ref:         ref(v1.Firmware{}.OpenAPIModelName()),
 						},
 					},
 					"ioThreads": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.DiskIOThreads{}.OpenAPIModelName()),
+							Description: "Size of the pool of ioThreadsPolicy supplementalPool.",
+							Ref:         ref(v1.DiskIOThreads{}.OpenAPIModelName()),
 						},
 					},
 					"ioThreadsPolicy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "How disks share I/O threads: shared (one for all that want none of their own), auto or supplementalPool. Default: none unless a disk asks for one.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"launchSecurity": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.LaunchSecurity{}.OpenAPIModelName()),
+							Description: "Encryption of the guest's memory.",
+							Ref:         ref(v1.LaunchSecurity{}.OpenAPIModelName()),
 						},
 					},
 					"machine": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.Machine{}.OpenAPIModelName()),
+							Description: "Machine type.",
+							Ref:         ref(v1.Machine{}.OpenAPIModelName()),
 						},
 					},
 					"memory": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.Memory{}.OpenAPIModelName()),
+							Description: "Memory that the guest sees.",
+							Ref:         ref(v1.Memory{}.OpenAPIModelName()),
 						},
 					},
 					"rebootPolicy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What a reboot by the guest does: Reboot restarts it in place, Terminate ends the instance. Default: Reboot.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"resources": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.ResourceRequirements{}.OpenAPIModelName()),
+							Description: "CPU and memory that the pod asks the node for.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ResourceRequirements{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -3225,31 +3470,35 @@ func schema_pkg_apis_kubevirt_v1_DowntimeTuningOptions(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DowntimeTuningOptions is documented field by field below.",
+				Description: "DowntimeTuningOptions says how the downtime that a migration may cost grows from initialMs to the allowed maximum.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"cooldownSeconds": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Seconds between two steps.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"initialMs": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Milliseconds allowed at first.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"startAfterIteration": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Passes over the memory before the first step.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"steps": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Number of steps to the maximum.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 				},
@@ -3262,12 +3511,13 @@ func schema_pkg_apis_kubevirt_v1_DownwardAPIVolumeSource(ref common.ReferenceCal
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DownwardAPIVolumeSource is documented field by field below.",
+				Description: "DownwardAPIVolumeSource is fields of the instance, as files.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"fields": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "The fields, and the files that hold them.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -3279,8 +3529,9 @@ func schema_pkg_apis_kubevirt_v1_DownwardAPIVolumeSource(ref common.ReferenceCal
 					},
 					"volumeLabel": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Label of the file system on the disk.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -3295,7 +3546,7 @@ func schema_pkg_apis_kubevirt_v1_DownwardMetrics(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DownwardMetrics is documented field by field below.",
+				Description: "DownwardMetrics is a channel on which the guest reads metrics of the node. It has no settings.",
 				Type:        []string{"object"},
 			},
 		},
@@ -3306,7 +3557,7 @@ func schema_pkg_apis_kubevirt_v1_DownwardMetricsVolumeSource(ref common.Referenc
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DownwardMetricsVolumeSource is documented field by field below.",
+				Description: "DownwardMetricsVolumeSource is metrics of the node, on a disk. It has no settings.",
 				Type:        []string{"object"},
 			},
 		},
@@ -3317,19 +3568,21 @@ func schema_pkg_apis_kubevirt_v1_EFI(ref common.ReferenceCallback) common.OpenAP
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "EFI is documented field by field below.",
+				Description: "EFI boots with UEFI.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"persistent": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether variables of the firmware outlive the instance. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"secureBoot": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether only signed boot loaders are started. Needs features.smm. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -3342,12 +3595,13 @@ func schema_pkg_apis_kubevirt_v1_EmptyDiskSource(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "EmptyDiskSource is documented field by field below.",
+				Description: "EmptyDiskSource is an empty disk.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"capacity": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(resource.Quantity{}.OpenAPIModelName()),
+							Description: "Size, more than 0.",
+							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -3363,12 +3617,13 @@ func schema_pkg_apis_kubevirt_v1_EphemeralVolumeSource(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "EphemeralVolumeSource is documented field by field below.",
+				Description: "EphemeralVolumeSource is a claim that is only read.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"persistentVolumeClaim": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(corev1.PersistentVolumeClaimVolumeSource{}.OpenAPIModelName()),
+							Description: "The claim, in the namespace of the instance.",
+							Ref:         ref(corev1.PersistentVolumeClaimVolumeSource{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -3383,7 +3638,7 @@ func schema_pkg_apis_kubevirt_v1_EvacuateCancelOptions(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "EvacuateCancelOptions is documented field by field below.",
+				Description: "EvacuateCancelOptions is the body of a request to keep an instance on a node that is drained.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -3407,7 +3662,8 @@ func schema_pkg_apis_kubevirt_v1_EvacuateCancelOptions(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "All checks the request and changes nothing.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -3420,9 +3676,10 @@ func schema_pkg_apis_kubevirt_v1_EvacuateCancelOptions(ref common.ReferenceCallb
 					},
 					"evacuationNodeName": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "The node.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -3436,23 +3693,26 @@ func schema_pkg_apis_kubevirt_v1_ExperimentalMigrationOptions(ref common.Referen
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ExperimentalMigrationOptions is documented field by field below.",
+				Description: "ExperimentalMigrationOptions tunes how a migration converges. It may change without notice.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"compression": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Compression of the memory on its way. Default: none.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"downtimeTuning": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.DowntimeTuningOptions{}.OpenAPIModelName()),
+							Description: "How the downtime allowed at the end grows while the migration does not converge.",
+							Ref:         ref(v1.DowntimeTuningOptions{}.OpenAPIModelName()),
 						},
 					},
 					"stallDetector": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.StallDetectorOptions{}.OpenAPIModelName()),
+							Description: "When a migration counts as not converging.",
+							Ref:         ref(v1.StallDetectorOptions{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -3467,19 +3727,21 @@ func schema_pkg_apis_kubevirt_v1_FeatureAPIC(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "FeatureAPIC is documented field by field below.",
+				Description: "FeatureAPIC sets the interrupt controller.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether there is one. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"endOfInterrupt": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the guest may signal the end of an interrupt without leaving it.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -3492,77 +3754,91 @@ func schema_pkg_apis_kubevirt_v1_FeatureHyperv(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "FeatureHyperv is documented field by field below.",
+				Description: "FeatureHyperv is the set of features of Hyper-V that the guest sees.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"evmcs": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.FeatureState{}.OpenAPIModelName()),
+							Description: "Nested virtual machines without copying their state. Turns on vapic.",
+							Ref:         ref(v1.FeatureState{}.OpenAPIModelName()),
 						},
 					},
 					"frequencies": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.FeatureState{}.OpenAPIModelName()),
+							Description: "Frequencies of the CPU clock and the interrupt timer in registers.",
+							Ref:         ref(v1.FeatureState{}.OpenAPIModelName()),
 						},
 					},
 					"ipi": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.FeatureState{}.OpenAPIModelName()),
+							Description: "Interrupts between CPUs by hypercall. Turns on vpindex.",
+							Ref:         ref(v1.FeatureState{}.OpenAPIModelName()),
 						},
 					},
 					"reenlightenment": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.FeatureState{}.OpenAPIModelName()),
+							Description: "Notice when the frequency of the clock changes, as by migration.",
+							Ref:         ref(v1.FeatureState{}.OpenAPIModelName()),
 						},
 					},
 					"relaxed": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.FeatureState{}.OpenAPIModelName()),
+							Description: "No watchdog in the guest for CPUs that wait for the host.",
+							Ref:         ref(v1.FeatureState{}.OpenAPIModelName()),
 						},
 					},
 					"reset": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.FeatureState{}.OpenAPIModelName()),
+							Description: "A reset by register.",
+							Ref:         ref(v1.FeatureState{}.OpenAPIModelName()),
 						},
 					},
 					"runtime": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.FeatureState{}.OpenAPIModelName()),
+							Description: "Time that a CPU has run, in a register.",
+							Ref:         ref(v1.FeatureState{}.OpenAPIModelName()),
 						},
 					},
 					"spinlocks": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.FeatureSpinlocks{}.OpenAPIModelName()),
+							Description: "Spinlocks that yield to the hypervisor.",
+							Ref:         ref(v1.FeatureSpinlocks{}.OpenAPIModelName()),
 						},
 					},
 					"synic": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.FeatureState{}.OpenAPIModelName()),
+							Description: "Synthetic interrupt controller. Turns on vpindex.",
+							Ref:         ref(v1.FeatureState{}.OpenAPIModelName()),
 						},
 					},
 					"synictimer": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.SyNICTimer{}.OpenAPIModelName()),
+							Description: "Synthetic timers. Turns on synic.",
+							Ref:         ref(v1.SyNICTimer{}.OpenAPIModelName()),
 						},
 					},
 					"tlbflush": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.TLBFlush{}.OpenAPIModelName()),
+							Description: "Flushes of address translations by hypercall. Turns on vpindex.",
+							Ref:         ref(v1.TLBFlush{}.OpenAPIModelName()),
 						},
 					},
 					"vapic": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.FeatureState{}.OpenAPIModelName()),
+							Description: "Interrupt controller by memory page.",
+							Ref:         ref(v1.FeatureState{}.OpenAPIModelName()),
 						},
 					},
 					"vendorid": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.FeatureVendorID{}.OpenAPIModelName()),
+							Description: "Another name of the hypervisor.",
+							Ref:         ref(v1.FeatureVendorID{}.OpenAPIModelName()),
 						},
 					},
 					"vpindex": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.FeatureState{}.OpenAPIModelName()),
+							Description: "Numbers of CPUs in a register.",
+							Ref:         ref(v1.FeatureState{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -3577,13 +3853,14 @@ func schema_pkg_apis_kubevirt_v1_FeatureKVM(ref common.ReferenceCallback) common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "FeatureKVM is documented field by field below.",
+				Description: "FeatureKVM is what the guest sees of KVM.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"hidden": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the guest does not learn that it runs on KVM. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -3596,19 +3873,21 @@ func schema_pkg_apis_kubevirt_v1_FeatureSpinlocks(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "FeatureSpinlocks is documented field by field below.",
+				Description: "FeatureSpinlocks is spinlocks that yield to the hypervisor.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether they are on. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"spinlocks": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Tries before the hypervisor is told, 4096 or more. Default: 4096.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 				},
@@ -3621,13 +3900,14 @@ func schema_pkg_apis_kubevirt_v1_FeatureState(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "FeatureState is documented field by field below.",
+				Description: "FeatureState turns a feature on or off.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether it is on. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -3640,19 +3920,21 @@ func schema_pkg_apis_kubevirt_v1_FeatureVendorID(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "FeatureVendorID is documented field by field below.",
+				Description: "FeatureVendorID is another name of the hypervisor.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether it is used. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"vendorid": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "The name: 1 to 12 letters, digits, dots, underscores, plus and minus signs.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -3665,43 +3947,50 @@ func schema_pkg_apis_kubevirt_v1_Features(ref common.ReferenceCallback) common.O
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Features is documented field by field below.",
+				Description: "Features are features of the machine. One that is named without enabled is on.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"acpi": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.FeatureState{}.OpenAPIModelName()),
+							Description: "ACPI, which lets the guest be shut down in order. Default: on.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.FeatureState{}.OpenAPIModelName()),
 						},
 					},
 					"apic": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.FeatureAPIC{}.OpenAPIModelName()),
+							Description: "Settings of the interrupt controller.",
+							Ref:         ref(v1.FeatureAPIC{}.OpenAPIModelName()),
 						},
 					},
 					"hyperv": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.FeatureHyperv{}.OpenAPIModelName()),
+							Description: "Features of Hyper-V that make Windows run well.",
+							Ref:         ref(v1.FeatureHyperv{}.OpenAPIModelName()),
 						},
 					},
 					"hypervPassthrough": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.HyperVPassthrough{}.OpenAPIModelName()),
+							Description: "All features of Hyper-V that the node offers. Excludes hyperv.",
+							Ref:         ref(v1.HyperVPassthrough{}.OpenAPIModelName()),
 						},
 					},
 					"kvm": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.FeatureKVM{}.OpenAPIModelName()),
+							Description: "What the guest sees of KVM.",
+							Ref:         ref(v1.FeatureKVM{}.OpenAPIModelName()),
 						},
 					},
 					"pvspinlock": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.FeatureState{}.OpenAPIModelName()),
+							Description: "Spinlocks that yield to the hypervisor.",
+							Ref:         ref(v1.FeatureState{}.OpenAPIModelName()),
 						},
 					},
 					"smm": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.FeatureState{}.OpenAPIModelName()),
+							Description: "System management mode, which secure boot needs.",
+							Ref:         ref(v1.FeatureState{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -3716,20 +4005,22 @@ func schema_pkg_apis_kubevirt_v1_Filesystem(ref common.ReferenceCallback) common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Filesystem is documented field by field below.",
+				Description: "Filesystem is a volume that the guest mounts.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the volume, and the tag that the guest mounts by.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"virtiofs": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.FilesystemVirtiofs{}.OpenAPIModelName()),
+							Description: "Shares it by virtiofs.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.FilesystemVirtiofs{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -3745,7 +4036,7 @@ func schema_pkg_apis_kubevirt_v1_FilesystemVirtiofs(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "FilesystemVirtiofs is documented field by field below.",
+				Description: "FilesystemVirtiofs shares a volume by virtiofs. It has no settings.",
 				Type:        []string{"object"},
 			},
 		},
@@ -3756,34 +4047,39 @@ func schema_pkg_apis_kubevirt_v1_Firmware(ref common.ReferenceCallback) common.O
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Firmware is documented field by field below.",
+				Description: "Firmware says how the machine boots, and who it is.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"acpi": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ACPI{}.OpenAPIModelName()),
+							Description: "ACPI tables that carry licences of Windows.",
+							Ref:         ref(v1.ACPI{}.OpenAPIModelName()),
 						},
 					},
 					"bootloader": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.Bootloader{}.OpenAPIModelName()),
+							Description: "BIOS or UEFI. Default: BIOS.",
+							Ref:         ref(v1.Bootloader{}.OpenAPIModelName()),
 						},
 					},
 					"kernelBoot": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.KernelBoot{}.OpenAPIModelName()),
+							Description: "A kernel from a container image, booted without boot loader.",
+							Ref:         ref(v1.KernelBoot{}.OpenAPIModelName()),
 						},
 					},
 					"serial": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Serial number of the system in SMBIOS: up to 256 letters, digits, dots, underscores, plus and minus signs.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"uuid": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "UUID of the system in SMBIOS. Default: one made of namespace and name of the owning VirtualMachine, so that it stays the same from start to start; random without owner.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -3798,12 +4094,13 @@ func schema_pkg_apis_kubevirt_v1_Flags(ref common.ReferenceCallback) common.Open
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Flags is documented field by field below.",
+				Description: "Flags are command-line flags that are added to components, by name and without leading hyphens.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"api": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "Of virt-api.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -3817,7 +4114,8 @@ func schema_pkg_apis_kubevirt_v1_Flags(ref common.ReferenceCallback) common.Open
 					},
 					"controller": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "Of virt-controller.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -3831,7 +4129,8 @@ func schema_pkg_apis_kubevirt_v1_Flags(ref common.ReferenceCallback) common.Open
 					},
 					"handler": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "Of virt-handler.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -3853,12 +4152,13 @@ func schema_pkg_apis_kubevirt_v1_FreezeUnfreezeTimeout(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "FreezeUnfreezeTimeout is documented field by field below.",
+				Description: "FreezeUnfreezeTimeout is the body of a request to hold back what a guest writes to its file systems.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"unfreezeTimeout": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Duration{}.OpenAPIModelName()),
+							Description: "Time after which it ends by itself, such as 5m.",
+							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -3874,43 +4174,49 @@ func schema_pkg_apis_kubevirt_v1_GPU(ref common.ReferenceCallback) common.OpenAP
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "GPU is documented field by field below.",
+				Description: "GPU is a GPU of the node. It has either deviceName, or claimName and requestName.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"claimName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Claim in resourceClaims that supplies the device.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"deviceName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Resource of a device plugin that supplies the device, as the cluster's configuration permits.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the device, unique.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"requestName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Request in the claim that supplies the device.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"tag": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Name that cloud-init tells the guest for the device.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"virtualGPUOptions": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.VGPUOptions{}.OpenAPIModelName()),
+							Description: "Settings of a virtual GPU.",
+							Ref:         ref(v1.VGPUOptions{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -3926,47 +4232,53 @@ func schema_pkg_apis_kubevirt_v1_GenerationStatus(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "GenerationStatus is documented field by field below.",
+				Description: "GenerationStatus remembers what the installation last wrote of one of its objects.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"group": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "API group of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"hash": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Hash of what was written, for objects without a generation.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"lastGeneration": {
 						SchemaProps: spec.SchemaProps{
-							Default: 0,
-							Type:    []string{"integer"},
-							Format:  "int64",
+							Description: "Generation that was last written.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Its namespace.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"resource": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Its resource.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -3980,20 +4292,22 @@ func schema_pkg_apis_kubevirt_v1_GuestAgentCommandInfo(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "GuestAgentCommandInfo is documented field by field below.",
+				Description: "GuestAgentCommandInfo is a command of the agent in a guest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether it may be used.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the command.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -4007,7 +4321,7 @@ func schema_pkg_apis_kubevirt_v1_GuestAgentPing(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "GuestAgentPing is documented field by field below.",
+				Description: "GuestAgentPing asks the guest agent for a sign of life.",
 				Type:        []string{"object"},
 			},
 		},
@@ -4018,19 +4332,21 @@ func schema_pkg_apis_kubevirt_v1_HPETTimer(ref common.ReferenceCallback) common.
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "HPETTimer is documented field by field below.",
+				Description: "HPETTimer is the high precision event timer.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"present": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the machine has it. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"tickPolicy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What becomes of ticks that the guest missed: delay, catchup, merge or discard.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -4043,38 +4359,43 @@ func schema_pkg_apis_kubevirt_v1_HostDevice(ref common.ReferenceCallback) common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "HostDevice is documented field by field below.",
+				Description: "HostDevice is a device of the node. It has either deviceName, or claimName and requestName.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"claimName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Claim in resourceClaims that supplies the device.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"deviceName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Resource of a device plugin that supplies the device, as the cluster's configuration permits.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the device, unique.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"requestName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Request in the claim that supplies the device.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"tag": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Name that cloud-init tells the guest for the device.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -4088,32 +4409,36 @@ func schema_pkg_apis_kubevirt_v1_HostDisk(ref common.ReferenceCallback) common.O
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "HostDisk is documented field by field below.",
+				Description: "HostDisk is a file of the node.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"capacity": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(resource.Quantity{}.OpenAPIModelName()),
+							Description: "Size of the file that is made. With the type DiskOrCreate only.",
+							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
 						},
 					},
 					"path": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Absolute path of the file.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"shared": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether instances on other nodes see the same file, so that the instance can be migrated. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Disk uses an existing file, DiskOrCreate makes it if it is missing.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -4129,17 +4454,19 @@ func schema_pkg_apis_kubevirt_v1_HotplugVolumeSource(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "HotplugVolumeSource is documented field by field below.",
+				Description: "HotplugVolumeSource is what a volume that is added to a running guest is made from.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"dataVolume": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.DataVolumeSource{}.OpenAPIModelName()),
+							Description: "DataVolume in the namespace of the machine.",
+							Ref:         ref(v1.DataVolumeSource{}.OpenAPIModelName()),
 						},
 					},
 					"persistentVolumeClaim": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.PersistentVolumeClaimVolumeSource{}.OpenAPIModelName()),
+							Description: "Claim in the namespace of the machine.",
+							Ref:         ref(v1.PersistentVolumeClaimVolumeSource{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -4154,19 +4481,21 @@ func schema_pkg_apis_kubevirt_v1_HotplugVolumeStatus(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "HotplugVolumeStatus is documented field by field below.",
+				Description: "HotplugVolumeStatus is how a volume was added to a running guest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"attachPodName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Pod that attaches the volume to the node.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"attachPodUID": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "UID of that pod.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -4179,13 +4508,14 @@ func schema_pkg_apis_kubevirt_v1_Hugepages(ref common.ReferenceCallback) common.
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Hugepages is documented field by field below.",
+				Description: "Hugepages backs the guest's memory with huge pages of the node.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"pageSize": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Size of a page, such as 2Mi or 1Gi. The memory is a multiple of it.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -4198,13 +4528,14 @@ func schema_pkg_apis_kubevirt_v1_HyperVPassthrough(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "HyperVPassthrough is documented field by field below.",
+				Description: "HyperVPassthrough gives the guest all features of Hyper-V that the node offers.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether it does. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -4217,13 +4548,14 @@ func schema_pkg_apis_kubevirt_v1_HypervTimer(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "HypervTimer is documented field by field below.",
+				Description: "HypervTimer is the reference time of Hyper-V.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"present": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the machine has it. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -4236,13 +4568,14 @@ func schema_pkg_apis_kubevirt_v1_HypervisorConfiguration(ref common.ReferenceCal
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "HypervisorConfiguration is documented field by field below.",
+				Description: "HypervisorConfiguration names a hypervisor.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Its name. Default: kvm.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -4255,13 +4588,14 @@ func schema_pkg_apis_kubevirt_v1_I6300ESBWatchdog(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "I6300ESBWatchdog is documented field by field below.",
+				Description: "I6300ESBWatchdog is the watchdog Intel 6300ESB.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"action": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What it does to a guest that hangs: poweroff, reset or shutdown. Default: reset.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -4274,13 +4608,14 @@ func schema_pkg_apis_kubevirt_v1_InitrdInfo(ref common.ReferenceCallback) common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "InitrdInfo is documented field by field below.",
+				Description: "InitrdInfo is the checksum of an initrd.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"checksum": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "CRC of the file.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 				},
@@ -4293,27 +4628,30 @@ func schema_pkg_apis_kubevirt_v1_Input(ref common.ReferenceCallback) common.Open
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Input is documented field by field below.",
+				Description: "Input is an input device.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"bus": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "usb or virtio. Default: usb.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the device, unique.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Kind of device: tablet.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -4327,13 +4665,14 @@ func schema_pkg_apis_kubevirt_v1_InstancetypeConfiguration(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "InstancetypeConfiguration is documented field by field below.",
+				Description: "InstancetypeConfiguration sets how instance types are used.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"referencePolicy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "reference keeps the name of the instance type in the machine, expand writes its values into the machine, expandAll does so in existing ones too. Default: reference.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -4346,37 +4685,42 @@ func schema_pkg_apis_kubevirt_v1_InstancetypeMatcher(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "InstancetypeMatcher is documented field by field below.",
+				Description: "InstancetypeMatcher names the instance type of a machine.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"inferFromVolume": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Volume of the template whose source is labelled with the default instance type. Excludes name.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"inferFromVolumeFailurePolicy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What to do when that volume says nothing: Reject (the default) or Ignore.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "VirtualMachineInstancetype, or VirtualMachineClusterInstancetype, which is the default.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Name of the instance type. Excludes inferFromVolume.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"revisionName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "ControllerRevision to use instead of the instance type as it is now.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -4389,36 +4733,41 @@ func schema_pkg_apis_kubevirt_v1_InstancetypeStatusRef(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "InstancetypeStatusRef is documented field by field below.",
+				Description: "InstancetypeStatusRef is the instance type or preference that a machine uses.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"controllerRevisionRef": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ControllerRevisionRef{}.OpenAPIModelName()),
+							Description: "The revision of it that was taken when the machine was first started.",
+							Ref:         ref(v1.ControllerRevisionRef{}.OpenAPIModelName()),
 						},
 					},
 					"inferFromVolume": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Volume that it was inferred from.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"inferFromVolumeFailurePolicy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What was to happen when that volume said nothing.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Its kind.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Its name.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -4433,79 +4782,92 @@ func schema_pkg_apis_kubevirt_v1_Interface(ref common.ReferenceCallback) common.
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Interface is documented field by field below.",
+				Description: "Interface is a network interface of the guest. It has at most one binding: bridge, masquerade, sriov, passtBinding, binding or one of those that are deprecated. Without any, the pod network has masquerade and networks of Multus have bridge.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"acpiIndex": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Number by which the guest names the interface, such as 1 for eno1.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"binding": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.PluginBinding{}.OpenAPIModelName()),
+							Description: "A binding that the cluster's configuration names.",
+							Ref:         ref(v1.PluginBinding{}.OpenAPIModelName()),
 						},
 					},
 					"bootOrder": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Place in the order of boot, 1 or more, unique among disks and interfaces. Default: the machine does not boot from the network.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"bridge": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.InterfaceBridge{}.OpenAPIModelName()),
+							Description: "Connects the guest to the network on layer 2. On the pod network, the guest takes over the pod's address.",
+							Ref:         ref(v1.InterfaceBridge{}.OpenAPIModelName()),
 						},
 					},
 					"dhcpOptions": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.DHCPOptions{}.OpenAPIModelName()),
+							Description: "What the guest is told by DHCP besides its address.",
+							Ref:         ref(v1.DHCPOptions{}.OpenAPIModelName()),
 						},
 					},
 					"macAddress": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "MAC address, such as 02:00:00:00:00:01. Default: one is made.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"macvtap": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.DeprecatedInterfaceMacvtap{}.OpenAPIModelName()),
+							Description: "A binding that is no longer supported.",
+							Ref:         ref(v1.DeprecatedInterfaceMacvtap{}.OpenAPIModelName()),
 						},
 					},
 					"masquerade": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.InterfaceMasquerade{}.OpenAPIModelName()),
+							Description: "Gives the guest an address of its own and translates between it and that of the pod.",
+							Ref:         ref(v1.InterfaceMasquerade{}.OpenAPIModelName()),
 						},
 					},
 					"model": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "virtio, e1000, e1000e, ne2k_pci, pcnet or rtl8139. Default: virtio.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the network: letters, digits, hyphens and underscores, unique.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"passt": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.DeprecatedInterfacePasst{}.OpenAPIModelName()),
+							Description: "A binding that is no longer supported; see passtBinding.",
+							Ref:         ref(v1.DeprecatedInterfacePasst{}.OpenAPIModelName()),
 						},
 					},
 					"passtBinding": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.InterfacePasstBinding{}.OpenAPIModelName()),
+							Description: "Connects the guest by user-space sockets, with the pod's address.",
+							Ref:         ref(v1.InterfacePasstBinding{}.OpenAPIModelName()),
 						},
 					},
 					"pciAddress": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Place on the guest's PCI bus, such as 0000:81:01.0.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"portRanges": {
@@ -4515,7 +4877,8 @@ func schema_pkg_apis_kubevirt_v1_Interface(ref common.ReferenceCallback) common.
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Ranges of ports that are forwarded to the guest, by passtBinding only.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -4527,7 +4890,8 @@ func schema_pkg_apis_kubevirt_v1_Interface(ref common.ReferenceCallback) common.
 					},
 					"ports": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Ports that are forwarded to the guest, by masquerade and passtBinding. Default: all.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -4539,24 +4903,28 @@ func schema_pkg_apis_kubevirt_v1_Interface(ref common.ReferenceCallback) common.
 					},
 					"slirp": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.DeprecatedInterfaceSlirp{}.OpenAPIModelName()),
+							Description: "A binding that is no longer supported.",
+							Ref:         ref(v1.DeprecatedInterfaceSlirp{}.OpenAPIModelName()),
 						},
 					},
 					"sriov": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.InterfaceSRIOV{}.OpenAPIModelName()),
+							Description: "Passes a virtual function of a network card of the node to the guest.",
+							Ref:         ref(v1.InterfaceSRIOV{}.OpenAPIModelName()),
 						},
 					},
 					"state": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "up or down sets the link; absent removes the interface. Default: up.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"tag": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Name that cloud-init tells the guest for the interface.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -4572,13 +4940,14 @@ func schema_pkg_apis_kubevirt_v1_InterfaceBindingMigration(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "InterfaceBindingMigration is documented field by field below.",
+				Description: "InterfaceBindingMigration says how instances with a binding migrate.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"method": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "link-refresh takes the guest's link down and up afterwards, so that it renews its address. Default: nothing is done.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -4591,41 +4960,47 @@ func schema_pkg_apis_kubevirt_v1_InterfaceBindingPlugin(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "InterfaceBindingPlugin is documented field by field below.",
+				Description: "InterfaceBindingPlugin is a binding of interfaces that the installation does not bring.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"computeResourceOverhead": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ResourceRequirementsWithoutClaims{}.OpenAPIModelName()),
+							Description: "Resources that are added to those of the launcher for each interface.",
+							Ref:         ref(v1.ResourceRequirementsWithoutClaims{}.OpenAPIModelName()),
 						},
 					},
 					"domainAttachmentType": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "How the guest's interface is made: tap or managedTap.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"downwardAPI": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Data that the sidecar gets about networks: device-info.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"migration": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.InterfaceBindingMigration{}.OpenAPIModelName()),
+							Description: "How instances with the binding migrate.",
+							Ref:         ref(v1.InterfaceBindingMigration{}.OpenAPIModelName()),
 						},
 					},
 					"networkAttachmentDefinition": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "NetworkAttachmentDefinition that prepares the pod, as NAME or NAMESPACE/NAME.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"sidecarImage": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Image of a sidecar that sets the interface up.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -4640,7 +5015,7 @@ func schema_pkg_apis_kubevirt_v1_InterfaceBridge(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "InterfaceBridge is documented field by field below.",
+				Description: "InterfaceBridge connects an interface by a bridge. It has no settings.",
 				Type:        []string{"object"},
 			},
 		},
@@ -4651,7 +5026,7 @@ func schema_pkg_apis_kubevirt_v1_InterfaceMasquerade(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "InterfaceMasquerade is documented field by field below.",
+				Description: "InterfaceMasquerade connects an interface by address translation. It has no settings.",
 				Type:        []string{"object"},
 			},
 		},
@@ -4662,7 +5037,7 @@ func schema_pkg_apis_kubevirt_v1_InterfacePasstBinding(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "InterfacePasstBinding is documented field by field below.",
+				Description: "InterfacePasstBinding connects an interface by user-space sockets. It has no settings.",
 				Type:        []string{"object"},
 			},
 		},
@@ -4673,7 +5048,7 @@ func schema_pkg_apis_kubevirt_v1_InterfaceSRIOV(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "InterfaceSRIOV is documented field by field below.",
+				Description: "InterfaceSRIOV passes a virtual function of a network card. It has no settings.",
 				Type:        []string{"object"},
 			},
 		},
@@ -4684,12 +5059,13 @@ func schema_pkg_apis_kubevirt_v1_KSMConfiguration(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "KSMConfiguration is documented field by field below.",
+				Description: "KSMConfiguration says where equal pages of memory are merged.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"nodeLabelSelector": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.LabelSelector{}.OpenAPIModelName()),
+							Description: "Selects the nodes. An empty one selects all. Default: none.",
+							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -4704,13 +5080,14 @@ func schema_pkg_apis_kubevirt_v1_KVMTimer(ref common.ReferenceCallback) common.O
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "KVMTimer is documented field by field below.",
+				Description: "KVMTimer is the clock of KVM.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"present": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the machine has it. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -4723,18 +5100,20 @@ func schema_pkg_apis_kubevirt_v1_KernelBoot(ref common.ReferenceCallback) common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "KernelBoot is documented field by field below.",
+				Description: "KernelBoot boots a kernel from a container image.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"container": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.KernelBootContainer{}.OpenAPIModelName()),
+							Description: "Image that holds the kernel and its first file system.",
+							Ref:         ref(v1.KernelBootContainer{}.OpenAPIModelName()),
 						},
 					},
 					"kernelArgs": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Command line of the kernel. Needs a kernel.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -4749,19 +5128,20 @@ func schema_pkg_apis_kubevirt_v1_KernelBootContainer(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "KernelBootContainer is documented field by field below.",
+				Description: "KernelBootContainer is the image that a kernel is booted from. It has at least one of kernelPath and initrdPath.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"image": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "The container image.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"imagePullPolicy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Possible enum values:\n - `\"Always\"` means that kubelet always attempts to pull the latest image. Container will fail If the pull fails.\n - `\"IfNotPresent\"` means that kubelet pulls if the image isn't present on disk. Container will fail if the image isn't present and the pull fails.\n - `\"Never\"` means that kubelet never pulls an image, but only uses a local image. Container will fail if the image isn't present",
+							Description: "When the node pulls the image: Always, IfNotPresent or Never. Default: Always for images without tag or with the tag latest, else IfNotPresent.\n\nPossible enum values:\n - `\"Always\"` means that kubelet always attempts to pull the latest image. Container will fail If the pull fails.\n - `\"IfNotPresent\"` means that kubelet pulls if the image isn't present on disk. Container will fail if the image isn't present and the pull fails.\n - `\"Never\"` means that kubelet never pulls an image, but only uses a local image. Container will fail if the image isn't present",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Always", "IfNotPresent", "Never"},
@@ -4769,20 +5149,23 @@ func schema_pkg_apis_kubevirt_v1_KernelBootContainer(ref common.ReferenceCallbac
 					},
 					"imagePullSecret": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Secret with the registry's credentials, in the namespace of the instance.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"initrdPath": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Absolute path of the first file system in the image.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"kernelPath": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Absolute path of the kernel in the image.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -4796,17 +5179,19 @@ func schema_pkg_apis_kubevirt_v1_KernelBootStatus(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "KernelBootStatus is documented field by field below.",
+				Description: "KernelBootStatus holds checksums of what was booted from an image.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"initrdInfo": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.InitrdInfo{}.OpenAPIModelName()),
+							Description: "The initrd.",
+							Ref:         ref(v1.InitrdInfo{}.OpenAPIModelName()),
 						},
 					},
 					"kernelInfo": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.KernelInfo{}.OpenAPIModelName()),
+							Description: "The kernel.",
+							Ref:         ref(v1.KernelInfo{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -4821,13 +5206,14 @@ func schema_pkg_apis_kubevirt_v1_KernelInfo(ref common.ReferenceCallback) common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "KernelInfo is documented field by field below.",
+				Description: "KernelInfo is the checksum of a kernel.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"checksum": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "CRC of the file.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 				},
@@ -4840,7 +5226,7 @@ func schema_pkg_apis_kubevirt_v1_KubeVirt(ref common.ReferenceCallback) common.O
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "KubeVirt is documented field by field below.",
+				Description: "KubeVirt describes the installation in the cluster: what is installed, and how it is configured. There is one.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -4859,20 +5245,23 @@ func schema_pkg_apis_kubevirt_v1_KubeVirt(ref common.ReferenceCallback) common.O
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(metav1.ObjectMeta{}.OpenAPIModelName()),
+							Description: "Name, namespace, labels and the like.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.KubeVirtSpec{}.OpenAPIModelName()),
+							Description: "What is wanted.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KubeVirtSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.KubeVirtStatus{}.OpenAPIModelName()),
+							Description: "What has been observed. Only controllers write it.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KubeVirtStatus{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -4888,12 +5277,13 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtCertificateRotateStrategy(ref common.Re
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "KubeVirtCertificateRotateStrategy is documented field by field below.",
+				Description: "KubeVirtCertificateRotateStrategy says how certificates are made and renewed.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"selfSigned": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.KubeVirtSelfSignConfiguration{}.OpenAPIModelName()),
+							Description: "Makes them from an authority of the installation.",
+							Ref:         ref(v1.KubeVirtSelfSignConfiguration{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -4908,43 +5298,49 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtCondition(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "KubeVirtCondition is documented field by field below.",
+				Description: "KubeVirtCondition is a condition of the installation.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"lastProbeTime": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "When it was last looked at.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"lastTransitionTime": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "When its status last changed.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Details for people.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "One word for the cause.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "True, False or Unknown.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the condition, such as Available.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -4960,75 +5356,88 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtConfiguration(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "KubeVirtConfiguration is documented field by field below.",
+				Description: "KubeVirtConfiguration is the configuration for all instances. Changes hold for instances that are created afterwards.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"additionalGuestMemoryOverheadRatio": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What the estimate of the emulator's own memory is multiplied by: a number from 1 to 1000 as text. Default: 1.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"apiConfiguration": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ReloadableComponentConfiguration{}.OpenAPIModelName()),
+							Description: "How virt-api talks to the API.",
+							Ref:         ref(v1.ReloadableComponentConfiguration{}.OpenAPIModelName()),
 						},
 					},
 					"architectureConfiguration": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ArchConfiguration{}.OpenAPIModelName()),
+							Description: "What depends on the architecture of the guest.",
+							Ref:         ref(v1.ArchConfiguration{}.OpenAPIModelName()),
 						},
 					},
 					"autoCPULimitNamespaceLabelSelector": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.LabelSelector{}.OpenAPIModelName()),
+							Description: "Selects namespaces whose instances get a CPU limit of one CPU for each of the guest.",
+							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},
 					"changedBlockTrackingLabelSelectors": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ChangedBlockTrackingSelectors{}.OpenAPIModelName()),
+							Description: "Selects machines whose changed blocks are tracked for incremental backups.",
+							Ref:         ref(v1.ChangedBlockTrackingSelectors{}.OpenAPIModelName()),
 						},
 					},
 					"commonInstancetypesDeployment": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.CommonInstancetypesDeployment{}.OpenAPIModelName()),
+							Description: "Whether a set of common instance types is installed.",
+							Ref:         ref(v1.CommonInstancetypesDeployment{}.OpenAPIModelName()),
 						},
 					},
 					"confidentialCompute": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ConfidentialComputeConfiguration{}.OpenAPIModelName()),
+							Description: "Encryption of guests' memory.",
+							Ref:         ref(v1.ConfidentialComputeConfiguration{}.OpenAPIModelName()),
 						},
 					},
 					"controllerConfiguration": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ReloadableComponentConfiguration{}.OpenAPIModelName()),
+							Description: "How virt-controller talks to the API.",
+							Ref:         ref(v1.ReloadableComponentConfiguration{}.OpenAPIModelName()),
 						},
 					},
 					"cpuModel": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "CPU model of instances that do not name one. Default: host-model.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"cpuRequest": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(resource.Quantity{}.OpenAPIModelName()),
+							Description: "CPU that the pod of an instance requests where nothing else is said.",
+							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
 						},
 					},
 					"defaultRuntimeClass": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Runtime class of the pods of instances.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"developerConfiguration": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.DeveloperConfiguration{}.OpenAPIModelName()),
+							Description: "What few clusters need to change.",
+							Ref:         ref(v1.DeveloperConfiguration{}.OpenAPIModelName()),
 						},
 					},
 					"emulatedMachines": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Machine types that may be used, in which * stands for any characters. Default: q35* and pc-q35*.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -5041,13 +5450,15 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtConfiguration(ref common.ReferenceCallb
 					},
 					"evictionStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Eviction strategy of instances that do not name one.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"handlerConfiguration": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ReloadableComponentConfiguration{}.OpenAPIModelName()),
+							Description: "How virt-handler talks to the API.",
+							Ref:         ref(v1.ReloadableComponentConfiguration{}.OpenAPIModelName()),
 						},
 					},
 					"hypervisors": {
@@ -5057,7 +5468,8 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtConfiguration(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Hypervisors that may be used.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -5069,7 +5481,7 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtConfiguration(ref common.ReferenceCallb
 					},
 					"imagePullPolicy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Possible enum values:\n - `\"Always\"` means that kubelet always attempts to pull the latest image. Container will fail If the pull fails.\n - `\"IfNotPresent\"` means that kubelet pulls if the image isn't present on disk. Container will fail if the image isn't present and the pull fails.\n - `\"Never\"` means that kubelet never pulls an image, but only uses a local image. Container will fail if the image isn't present",
+							Description: "When nodes pull the launcher's image: Always, IfNotPresent or Never.\n\nPossible enum values:\n - `\"Always\"` means that kubelet always attempts to pull the latest image. Container will fail If the pull fails.\n - `\"IfNotPresent\"` means that kubelet pulls if the image isn't present on disk. Container will fail if the image isn't present and the pull fails.\n - `\"Never\"` means that kubelet never pulls an image, but only uses a local image. Container will fail if the image isn't present",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Always", "IfNotPresent", "Never"},
@@ -5077,55 +5489,65 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtConfiguration(ref common.ReferenceCallb
 					},
 					"instancetype": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.InstancetypeConfiguration{}.OpenAPIModelName()),
+							Description: "How instance types are used.",
+							Ref:         ref(v1.InstancetypeConfiguration{}.OpenAPIModelName()),
 						},
 					},
 					"ksmConfiguration": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.KSMConfiguration{}.OpenAPIModelName()),
+							Description: "Where equal pages of memory are merged.",
+							Ref:         ref(v1.KSMConfiguration{}.OpenAPIModelName()),
 						},
 					},
 					"liveUpdateConfiguration": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.LiveUpdateConfiguration{}.OpenAPIModelName()),
+							Description: "How far a guest can grow while it runs.",
+							Ref:         ref(v1.LiveUpdateConfiguration{}.OpenAPIModelName()),
 						},
 					},
 					"machineType": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Machine type of instances that do not name one. Default: q35.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"mediatedDevicesConfiguration": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.MediatedDevicesConfiguration{}.OpenAPIModelName()),
+							Description: "Virtual devices that nodes make of their GPUs.",
+							Ref:         ref(v1.MediatedDevicesConfiguration{}.OpenAPIModelName()),
 						},
 					},
 					"memBalloonStatsPeriod": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Seconds between two readings of the guest's memory statistics. 0 turns them off. Default: 10.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"migrations": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.MigrationConfiguration{}.OpenAPIModelName()),
+							Description: "How instances move between nodes.",
+							Ref:         ref(v1.MigrationConfiguration{}.OpenAPIModelName()),
 						},
 					},
 					"minCPUModel": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "CPU model that nodes need at least.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"network": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.NetworkConfiguration{}.OpenAPIModelName()),
+							Description: "How instances are connected.",
+							Ref:         ref(v1.NetworkConfiguration{}.OpenAPIModelName()),
 						},
 					},
 					"obsoleteCPUModels": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "CPU models that may not be used.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -5139,40 +5561,47 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtConfiguration(ref common.ReferenceCallb
 					},
 					"ovmfPath": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Directory of the UEFI firmware in the launcher's image.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"permittedHostDevices": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.PermittedHostDevices{}.OpenAPIModelName()),
+							Description: "Devices of nodes that instances may ask for.",
+							Ref:         ref(v1.PermittedHostDevices{}.OpenAPIModelName()),
 						},
 					},
 					"persistentReservationConfiguration": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.PersistentReservationConfiguration{}.OpenAPIModelName()),
+							Description: "Persistent reservations of SCSI devices.",
+							Ref:         ref(v1.PersistentReservationConfiguration{}.OpenAPIModelName()),
 						},
 					},
 					"roleAggregationStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Whether the roles of users include those of this API: AggregateToDefault adds the latter to admin, edit and view, Manual does not. Default: AggregateToDefault.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"seccompConfiguration": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.SeccompConfiguration{}.OpenAPIModelName()),
+							Description: "Limits of system calls.",
+							Ref:         ref(v1.SeccompConfiguration{}.OpenAPIModelName()),
 						},
 					},
 					"selinuxLauncherType": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "SELinux type of the pods of instances.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"smbios": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.SMBiosConfiguration{}.OpenAPIModelName()),
+							Description: "What all guests read of their machine from SMBIOS.",
+							Ref:         ref(v1.SMBiosConfiguration{}.OpenAPIModelName()),
 						},
 					},
 					"supportContainerResources": {
@@ -5185,7 +5614,8 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtConfiguration(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Resources of containers beside the guest.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -5197,7 +5627,8 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtConfiguration(ref common.ReferenceCallb
 					},
 					"supportedGuestAgentVersions": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Versions of the guest agent that may be used.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -5210,40 +5641,47 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtConfiguration(ref common.ReferenceCallb
 					},
 					"tlsConfiguration": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.TLSConfiguration{}.OpenAPIModelName()),
+							Description: "TLS of the components' servers.",
+							Ref:         ref(v1.TLSConfiguration{}.OpenAPIModelName()),
 						},
 					},
 					"virtTemplateDeployment": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.VirtTemplateDeployment{}.OpenAPIModelName()),
+							Description: "Whether templates of machines are installed.",
+							Ref:         ref(v1.VirtTemplateDeployment{}.OpenAPIModelName()),
 						},
 					},
 					"virtualMachineInstancesPerNode": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Instances that fit on a node, 1 or more. Default: 110.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"virtualMachineOptions": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.VirtualMachineOptions{}.OpenAPIModelName()),
+							Description: "What holds for all instances.",
+							Ref:         ref(v1.VirtualMachineOptions{}.OpenAPIModelName()),
 						},
 					},
 					"vmRolloutStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "When changes of a machine reach its running instance: Stage (at the next start) or LiveUpdate (at once where possible). Default: LiveUpdate.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"vmStateStorageClass": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Storage class of the claims that hold the state of TPM and firmware.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"webhookConfiguration": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ReloadableComponentConfiguration{}.OpenAPIModelName()),
+							Description: "How the admission of virt-api talks to the API.",
+							Ref:         ref(v1.ReloadableComponentConfiguration{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -5258,7 +5696,7 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtList(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "KubeVirtList is documented field by field below.",
+				Description: "KubeVirtList is a list of installations.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -5277,13 +5715,15 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtList(ref common.ReferenceCallback) comm
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(metav1.ListMeta{}.OpenAPIModelName()),
+							Description: "Version of the list, and where to go on.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "The installations.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -5306,32 +5746,37 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtSelfSignConfiguration(ref common.Refere
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "KubeVirtSelfSignConfiguration is documented field by field below.",
+				Description: "KubeVirtSelfSignConfiguration says how certificates are made from an authority of the installation.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"ca": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.CertConfig{}.OpenAPIModelName()),
+							Description: "Validity of the authority.",
+							Ref:         ref(v1.CertConfig{}.OpenAPIModelName()),
 						},
 					},
 					"caOverlapInterval": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Duration{}.OpenAPIModelName()),
+							Description: "The older setting of how long the old authority is trusted beside the new.",
+							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
 					"caRotateInterval": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Duration{}.OpenAPIModelName()),
+							Description: "The older setting of ca.duration.",
+							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
 					"certRotateInterval": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Duration{}.OpenAPIModelName()),
+							Description: "The older setting of server.duration.",
+							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
 					"server": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.CertConfig{}.OpenAPIModelName()),
+							Description: "Validity of the certificates that it signs.",
+							Ref:         ref(v1.CertConfig{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -5346,30 +5791,33 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtSpec(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "KubeVirtSpec is documented field by field below.",
+				Description: "KubeVirtSpec says what is wanted of the installation.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"certificateRotateStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.KubeVirtCertificateRotateStrategy{}.OpenAPIModelName()),
+							Description: "How certificates are made and renewed.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KubeVirtCertificateRotateStrategy{}.OpenAPIModelName()),
 						},
 					},
 					"configuration": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.KubeVirtConfiguration{}.OpenAPIModelName()),
+							Description: "Configuration for all instances.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KubeVirtConfiguration{}.OpenAPIModelName()),
 						},
 					},
 					"customizeComponents": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.CustomizeComponents{}.OpenAPIModelName()),
+							Description: "Changes to what components are made from.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.CustomizeComponents{}.OpenAPIModelName()),
 						},
 					},
 					"imagePullPolicy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Possible enum values:\n - `\"Always\"` means that kubelet always attempts to pull the latest image. Container will fail If the pull fails.\n - `\"IfNotPresent\"` means that kubelet pulls if the image isn't present on disk. Container will fail if the image isn't present and the pull fails.\n - `\"Never\"` means that kubelet never pulls an image, but only uses a local image. Container will fail if the image isn't present",
+							Description: "When nodes pull the components' images: Always, IfNotPresent or Never.\n\nPossible enum values:\n - `\"Always\"` means that kubelet always attempts to pull the latest image. Container will fail If the pull fails.\n - `\"IfNotPresent\"` means that kubelet pulls if the image isn't present on disk. Container will fail if the image isn't present and the pull fails.\n - `\"Never\"` means that kubelet never pulls an image, but only uses a local image. Container will fail if the image isn't present",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Always", "IfNotPresent", "Never"},
@@ -5382,7 +5830,8 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtSpec(ref common.ReferenceCallback) comm
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Secrets with the registry's credentials.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -5394,78 +5843,91 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtSpec(ref common.ReferenceCallback) comm
 					},
 					"imageRegistry": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Registry of the components' images.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"imageTag": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Tag of the components' images.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"infra": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ComponentConfig{}.OpenAPIModelName()),
+							Description: "Where and how often components run that the cluster has a few of: virt-api and virt-controller.",
+							Ref:         ref(v1.ComponentConfig{}.OpenAPIModelName()),
 						},
 					},
 					"monitorAccount": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Service account of the monitoring.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"monitorNamespace": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Namespace of the monitoring.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"productComponent": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Value of the label app.kubernetes.io/component of the components.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"productName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Value of the label app.kubernetes.io/part-of of the components.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"productVersion": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Value of the label app.kubernetes.io/version of the components.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"serviceMonitorNamespace": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Namespace that monitoring rules are put into.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"synchronizationPort": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Port of the traffic between clusters for migration.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"uninstallStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What the deletion of the object does while there are machines: RemoveWorkloads deletes them, BlockUninstallIfWorkloadsExist is refused.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"workloadUpdateStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.KubeVirtWorkloadUpdateStrategy{}.OpenAPIModelName()),
+							Description: "How running instances get a new version of what runs them.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.KubeVirtWorkloadUpdateStrategy{}.OpenAPIModelName()),
 						},
 					},
 					"workloads": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ComponentConfig{}.OpenAPIModelName()),
+							Description: "Where components run that each node has: virt-handler.",
+							Ref:         ref(v1.ComponentConfig{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -5480,12 +5942,13 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtStatus(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "KubeVirtStatus is documented field by field below.",
+				Description: "KubeVirtStatus is what has been observed of the installation.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"conditions": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Conditions of the installation.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -5497,8 +5960,9 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtStatus(ref common.ReferenceCallback) co
 					},
 					"defaultArchitecture": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Architecture of instances that do not name one.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"generations": {
@@ -5508,7 +5972,8 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtStatus(ref common.ReferenceCallback) co
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Versions of the installed objects that were last written.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -5520,50 +5985,58 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtStatus(ref common.ReferenceCallback) co
 					},
 					"observedDeploymentConfig": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What is installed, in JSON.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"observedDeploymentID": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Hash of what is installed.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"observedGeneration": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Generation of the spec that the rest of the status belongs to.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"observedKubeVirtRegistry": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Registry of what is installed.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"observedKubeVirtVersion": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Version of what is installed.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"operatorVersion": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Version of what installs.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"outdatedVirtualMachineInstanceWorkloads": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Number of instances that still run with an older version.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"phase": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Deploying, Deployed, Deleting or Deleted.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"synchronizationAddresses": {
@@ -5573,7 +6046,8 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtStatus(ref common.ReferenceCallback) co
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Addresses of the traffic between clusters for migration.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -5586,26 +6060,30 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtStatus(ref common.ReferenceCallback) co
 					},
 					"targetDeploymentConfig": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What is being installed, in JSON.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"targetDeploymentID": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Hash of what is being installed.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"targetKubeVirtRegistry": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Registry of what is being installed.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"targetKubeVirtVersion": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Version of what is being installed.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -5620,18 +6098,20 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtWorkloadUpdateStrategy(ref common.Refer
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "KubeVirtWorkloadUpdateStrategy is documented field by field below.",
+				Description: "KubeVirtWorkloadUpdateStrategy says how running instances get a new version of what runs them.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"batchEvictionInterval": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Duration{}.OpenAPIModelName()),
+							Description: "Time between two batches. Default: 1m.",
+							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
 					"batchEvictionSize": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Instances in a batch, 1 or more. Default: 10.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"workloadUpdateMethods": {
@@ -5641,7 +6121,8 @@ func schema_pkg_apis_kubevirt_v1_KubeVirtWorkloadUpdateStrategy(ref common.Refer
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "LiveMigrate, Evict or both; the former is tried first. Default: none, which leaves instances alone.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -5664,22 +6145,25 @@ func schema_pkg_apis_kubevirt_v1_LaunchSecurity(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "LaunchSecurity is documented field by field below.",
+				Description: "LaunchSecurity encrypts the guest's memory. It has at most one of its fields.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"sev": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.SEV{}.OpenAPIModelName()),
+							Description: "AMD SEV.",
+							Ref:         ref(v1.SEV{}.OpenAPIModelName()),
 						},
 					},
 					"snp": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.SEVSNP{}.OpenAPIModelName()),
+							Description: "AMD SEV-SNP.",
+							Ref:         ref(v1.SEVSNP{}.OpenAPIModelName()),
 						},
 					},
 					"tdx": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.TDX{}.OpenAPIModelName()),
+							Description: "Intel TDX. Needs the feature gate WorkloadEncryptionTDX.",
+							Ref:         ref(v1.TDX{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -5694,24 +6178,27 @@ func schema_pkg_apis_kubevirt_v1_LiveUpdateConfiguration(ref common.ReferenceCal
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "LiveUpdateConfiguration is documented field by field below.",
+				Description: "LiveUpdateConfiguration sets how far a guest can grow while it runs.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"maxCpuSockets": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Sockets up to which CPUs can be added.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"maxGuest": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(resource.Quantity{}.OpenAPIModelName()),
+							Description: "Memory up to which it can be added.",
+							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
 						},
 					},
 					"maxHotplugRatio": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Multiple of what a guest starts with, up to which it can grow where no maximum is given. Default: 4.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 				},
@@ -5726,12 +6213,13 @@ func schema_pkg_apis_kubevirt_v1_LogVerbosity(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "LogVerbosity is documented field by field below.",
+				Description: "LogVerbosity sets how much the components log: 0 for little, up to 10. Default: 2.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"nodeVerbosity": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "Of virt-handler, by name of the node.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -5745,38 +6233,44 @@ func schema_pkg_apis_kubevirt_v1_LogVerbosity(ref common.ReferenceCallback) comm
 					},
 					"virtAPI": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Of virt-api.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"virtController": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Of virt-controller.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"virtHandler": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Of virt-handler.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"virtLauncher": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Of virt-launcher.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"virtOperator": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Of virt-operator.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"virtSynchronizationController": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Of virt-synchronization-controller.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 				},
@@ -5789,25 +6283,28 @@ func schema_pkg_apis_kubevirt_v1_LunTarget(ref common.ReferenceCallback) common.
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "LunTarget is documented field by field below.",
+				Description: "LunTarget is a SCSI device that is passed to the guest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"bus": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "virtio, sata, scsi or usb. Default: sata.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"readonly": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the guest cannot write. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"reservation": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether persistent reservations go through to the storage. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -5820,13 +6317,14 @@ func schema_pkg_apis_kubevirt_v1_Machine(ref common.ReferenceCallback) common.Op
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Machine is documented field by field below.",
+				Description: "Machine names the kind of machine that is emulated.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Machine type, such as q35 or pc-q35-9.2. The cluster's configuration lists those allowed. Default: that of the configuration, else q35.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -5839,13 +6337,14 @@ func schema_pkg_apis_kubevirt_v1_MediatedDevicesConfiguration(ref common.Referen
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "MediatedDevicesConfiguration is documented field by field below.",
+				Description: "MediatedDevicesConfiguration sets the virtual devices that nodes make of their GPUs.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether nodes make them. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"mediatedDeviceTypes": {
@@ -5855,7 +6354,8 @@ func schema_pkg_apis_kubevirt_v1_MediatedDevicesConfiguration(ref common.Referen
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Types of devices that are made.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -5873,7 +6373,8 @@ func schema_pkg_apis_kubevirt_v1_MediatedDevicesConfiguration(ref common.Referen
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "The older name of mediatedDeviceTypes.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -5891,7 +6392,8 @@ func schema_pkg_apis_kubevirt_v1_MediatedDevicesConfiguration(ref common.Referen
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Other types for some nodes.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -5913,27 +6415,30 @@ func schema_pkg_apis_kubevirt_v1_MediatedHostDevice(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "MediatedHostDevice is documented field by field below.",
+				Description: "MediatedHostDevice is a kind of virtual device that instances may ask for.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"externalResourceProvider": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether a device plugin from elsewhere offers it. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"mdevNameSelector": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of its type, such as GRID T4-1Q.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"resourceName": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the resource that instances ask for.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -5947,27 +6452,31 @@ func schema_pkg_apis_kubevirt_v1_Memory(ref common.ReferenceCallback) common.Ope
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Memory is documented field by field below.",
+				Description: "Memory is the memory that the guest sees.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"guest": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(resource.Quantity{}.OpenAPIModelName()),
+							Description: "Size of the memory, 1M or more. Default: what resources request, else limit, else one huge page.",
+							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
 						},
 					},
 					"hugepages": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.Hugepages{}.OpenAPIModelName()),
+							Description: "Backs the memory with huge pages of the node.",
+							Ref:         ref(v1.Hugepages{}.OpenAPIModelName()),
 						},
 					},
 					"maxGuest": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(resource.Quantity{}.OpenAPIModelName()),
+							Description: "Size up to which memory can be added while the guest runs.",
+							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
 						},
 					},
 					"reservedOverhead": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ReservedOverhead{}.OpenAPIModelName()),
+							Description: "What the pod asks for on top of the guest's memory.",
+							Ref:         ref(v1.ReservedOverhead{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -5982,26 +6491,29 @@ func schema_pkg_apis_kubevirt_v1_MemoryDumpVolumeSource(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "MemoryDumpVolumeSource is documented field by field below.",
+				Description: "MemoryDumpVolumeSource is a claim that the guest's memory is dumped to.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"claimName": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "The claim, in the namespace of the instance.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"hotpluggable": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the volume can be removed while the guest runs. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"readOnly": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether it is mounted without write access. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -6015,27 +6527,31 @@ func schema_pkg_apis_kubevirt_v1_MemoryStatus(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "MemoryStatus is documented field by field below.",
+				Description: "MemoryStatus is the memory of a guest and of what runs it.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"guestAtBoot": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(resource.Quantity{}.OpenAPIModelName()),
+							Description: "Memory that the guest booted with.",
+							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
 						},
 					},
 					"guestCurrent": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(resource.Quantity{}.OpenAPIModelName()),
+							Description: "Memory that the guest has now.",
+							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
 						},
 					},
 					"guestRequested": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(resource.Quantity{}.OpenAPIModelName()),
+							Description: "Memory that the guest is to have.",
+							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
 						},
 					},
 					"memoryOverhead": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(resource.Quantity{}.OpenAPIModelName()),
+							Description: "Memory that the pod has for what runs the guest, beside the guest's own.",
+							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -6050,7 +6566,7 @@ func schema_pkg_apis_kubevirt_v1_MigrateOptions(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "MigrateOptions is documented field by field below.",
+				Description: "MigrateOptions is the body of a request to migrate the instance of a machine.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -6069,7 +6585,8 @@ func schema_pkg_apis_kubevirt_v1_MigrateOptions(ref common.ReferenceCallback) co
 					},
 					"addedNodeSelector": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "Labels that the target must have besides those that the instance asks for.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -6088,7 +6605,8 @@ func schema_pkg_apis_kubevirt_v1_MigrateOptions(ref common.ReferenceCallback) co
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "All checks the request and changes nothing.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -6109,96 +6627,111 @@ func schema_pkg_apis_kubevirt_v1_MigrationConfiguration(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "MigrationConfiguration is documented field by field below.",
+				Description: "MigrationConfiguration sets how instances move between nodes.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"allowAutoConverge": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the guest is slowed down until its memory can be copied faster than it changes. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"allowPostCopy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the guest may go on at the target before all of its memory is there. A failure then loses it. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"allowWorkloadDisruption": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether a migration that takes too long may pause the guest, or go on after the copy, to end. Default: that of allowPostCopy.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"bandwidthPerMigration": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(resource.Quantity{}.OpenAPIModelName()),
+							Description: "Bytes a second that a migration may send. Default: 0, which is no limit.",
+							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
 						},
 					},
 					"completionTimeoutPerGiB": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Seconds that a migration may take for each GiB of memory. Default: 150.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"disableTLS": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether memory is sent without encryption. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"matchSELinuxLevelOnMigration": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the target has the SELinux level of the source. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"maxDowntimeMs": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Milliseconds that the guest may stand still at the end.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"network": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "NetworkAttachmentDefinition in the namespace of the installation, whose network carries migrations. Default: the pod network.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"nodeDrainTaintKey": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Taint that tells that a node is drained. Default: kubevirt.io/drain.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"parallelMigrationsPerCluster": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Migrations that run at once in the cluster. Default: 5.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"parallelOutboundMigrationsPerNode": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Migrations that leave a node at once. Default: 2.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"progressTimeout": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Seconds without progress after which a migration is ended. Default: 150.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"unsafeMigrationOverride": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether instances migrate although that may lose data. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"utilityVolumesTimeout": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Seconds that a migration waits for utility volumes to be taken away. Default: 150.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 				},
@@ -6213,20 +6746,22 @@ func schema_pkg_apis_kubevirt_v1_MultusNetwork(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "MultusNetwork is documented field by field below.",
+				Description: "MultusNetwork is the network of a NetworkAttachmentDefinition.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"default": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether it takes the place of the pod network.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"networkName": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "The NetworkAttachmentDefinition, as NAME in the namespace of the instance or NAMESPACE/NAME.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -6240,12 +6775,13 @@ func schema_pkg_apis_kubevirt_v1_NUMA(ref common.ReferenceCallback) common.OpenA
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "NUMA is documented field by field below.",
+				Description: "NUMA is the NUMA topology of the guest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"guestMappingPassthrough": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.NUMAGuestMappingPassthrough{}.OpenAPIModelName()),
+							Description: "Gives the guest the topology of the CPUs it has of the node. Needs dedicatedCpuPlacement and huge pages.",
+							Ref:         ref(v1.NUMAGuestMappingPassthrough{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -6260,7 +6796,7 @@ func schema_pkg_apis_kubevirt_v1_NUMAGuestMappingPassthrough(ref common.Referenc
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "NUMAGuestMappingPassthrough is documented field by field below.",
+				Description: "NUMAGuestMappingPassthrough gives the guest the topology of the CPUs it has of the node. It has no settings.",
 				Type:        []string{"object"},
 			},
 		},
@@ -6271,29 +6807,33 @@ func schema_pkg_apis_kubevirt_v1_Network(ref common.ReferenceCallback) common.Op
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Network is documented field by field below.",
+				Description: "Network is what an interface connects to. It has one of multus, pod and resourceClaim.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"multus": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.MultusNetwork{}.OpenAPIModelName()),
+							Description: "Network of a NetworkAttachmentDefinition.",
+							Ref:         ref(v1.MultusNetwork{}.OpenAPIModelName()),
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name, which the interface shares.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"pod": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.PodNetwork{}.OpenAPIModelName()),
+							Description: "The pod's own network.",
+							Ref:         ref(v1.PodNetwork{}.OpenAPIModelName()),
 						},
 					},
 					"resourceClaim": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ClaimRequest{}.OpenAPIModelName()),
+							Description: "Network device that is allocated dynamically.",
+							Ref:         ref(v1.ClaimRequest{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -6309,12 +6849,13 @@ func schema_pkg_apis_kubevirt_v1_NetworkConfiguration(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "NetworkConfiguration is documented field by field below.",
+				Description: "NetworkConfiguration sets how instances are connected.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"binding": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "Further bindings, by the names that interfaces use.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -6327,20 +6868,23 @@ func schema_pkg_apis_kubevirt_v1_NetworkConfiguration(ref common.ReferenceCallba
 					},
 					"defaultNetworkInterface": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Binding of the interface that an instance without networks gets: bridge or masquerade. Default: masquerade.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"permitBridgeInterfaceOnPodNetwork": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the bridge binding may be used on the pod network. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"permitSlirpInterface": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Setting of a binding that is no longer supported.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -6355,7 +6899,7 @@ func schema_pkg_apis_kubevirt_v1_NoCloudSSHPublicKeyAccessCredentialPropagation(
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "NoCloudSSHPublicKeyAccessCredentialPropagation is documented field by field below.",
+				Description: "NoCloudSSHPublicKeyAccessCredentialPropagation puts keys into the meta-data of the NoCloud disk.",
 				Type:        []string{"object"},
 			},
 		},
@@ -6366,7 +6910,7 @@ func schema_pkg_apis_kubevirt_v1_NodeMediatedDeviceTypesConfig(ref common.Refere
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "NodeMediatedDeviceTypesConfig is documented field by field below.",
+				Description: "NodeMediatedDeviceTypesConfig sets the virtual devices that some nodes make of their GPUs.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"mediatedDeviceTypes": {
@@ -6376,7 +6920,8 @@ func schema_pkg_apis_kubevirt_v1_NodeMediatedDeviceTypesConfig(ref common.Refere
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Types of devices that are made.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -6394,7 +6939,8 @@ func schema_pkg_apis_kubevirt_v1_NodeMediatedDeviceTypesConfig(ref common.Refere
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "The older name of mediatedDeviceTypes.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -6407,7 +6953,8 @@ func schema_pkg_apis_kubevirt_v1_NodeMediatedDeviceTypesConfig(ref common.Refere
 					},
 					"nodeSelector": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "Labels of the nodes.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -6430,17 +6977,19 @@ func schema_pkg_apis_kubevirt_v1_NodePlacement(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "NodePlacement is documented field by field below.",
+				Description: "NodePlacement says which nodes components run on. As of pods.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"affinity": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(corev1.Affinity{}.OpenAPIModelName()),
+							Description: "Which nodes, and the neighbourhood of which pods, are wanted or avoided.",
+							Ref:         ref(corev1.Affinity{}.OpenAPIModelName()),
 						},
 					},
 					"nodeSelector": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "Labels that a node must have.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -6454,7 +7003,8 @@ func schema_pkg_apis_kubevirt_v1_NodePlacement(ref common.ReferenceCallback) com
 					},
 					"tolerations": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Taints of nodes that do not keep components away.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -6476,13 +7026,14 @@ func schema_pkg_apis_kubevirt_v1_ObjectGraphNode(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ObjectGraphNode is documented field by field below.",
+				Description: "ObjectGraphNode is an object that a machine needs.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"apiVersion": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Version of this type.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"children": {
@@ -6492,7 +7043,8 @@ func schema_pkg_apis_kubevirt_v1_ObjectGraphNode(ref common.ReferenceCallback) c
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Objects that it needs in turn.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -6504,13 +7056,15 @@ func schema_pkg_apis_kubevirt_v1_ObjectGraphNode(ref common.ReferenceCallback) c
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Kind of this type.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"labels": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "What the object is to the machine.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -6524,14 +7078,16 @@ func schema_pkg_apis_kubevirt_v1_ObjectGraphNode(ref common.ReferenceCallback) c
 					},
 					"objectReference": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(corev1.TypedObjectReference{}.OpenAPIModelName()),
+							Description: "The object.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(corev1.TypedObjectReference{}.OpenAPIModelName()),
 						},
 					},
 					"optional": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the machine runs without it.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -6547,18 +7103,20 @@ func schema_pkg_apis_kubevirt_v1_ObjectGraphOptions(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ObjectGraphOptions is documented field by field below.",
+				Description: "ObjectGraphOptions is the body of a request for the objects that a machine needs.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"includeOptionalNodes": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether those are listed that it runs without. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"labelSelector": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.LabelSelector{}.OpenAPIModelName()),
+							Description: "Selects the objects by their labels in the graph.",
+							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -6573,19 +7131,21 @@ func schema_pkg_apis_kubevirt_v1_PITTimer(ref common.ReferenceCallback) common.O
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PITTimer is documented field by field below.",
+				Description: "PITTimer is the programmable interval timer.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"present": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the machine has it. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"tickPolicy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What becomes of ticks that the guest missed: delay, catchup or discard.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -6598,13 +7158,14 @@ func schema_pkg_apis_kubevirt_v1_PanicDevice(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PanicDevice is documented field by field below.",
+				Description: "PanicDevice is a device by which the guest tells that it crashed.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"model": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "hyperv, isa or pvpanic. Default: isa.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -6617,7 +7178,7 @@ func schema_pkg_apis_kubevirt_v1_PauseOptions(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PauseOptions is documented field by field below.",
+				Description: "PauseOptions is the body of a request to stop a guest's CPUs.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -6641,7 +7202,8 @@ func schema_pkg_apis_kubevirt_v1_PauseOptions(ref common.ReferenceCallback) comm
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "All checks the request and changes nothing.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -6662,27 +7224,30 @@ func schema_pkg_apis_kubevirt_v1_PciHostDevice(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PciHostDevice is documented field by field below.",
+				Description: "PciHostDevice is a kind of PCI device that instances may ask for.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"externalResourceProvider": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether a device plugin from elsewhere offers it. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"pciVendorSelector": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Vendor and product, such as 10DE:1EB8.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"resourceName": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the resource that instances ask for, such as nvidia.com/TU104GL_Tesla_T4.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -6696,7 +7261,7 @@ func schema_pkg_apis_kubevirt_v1_PermittedHostDevices(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PermittedHostDevices is documented field by field below.",
+				Description: "PermittedHostDevices lists the devices of nodes that instances may ask for.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"mediatedDevices": {
@@ -6706,7 +7271,8 @@ func schema_pkg_apis_kubevirt_v1_PermittedHostDevices(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Virtual devices, such as virtual GPUs.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -6723,7 +7289,8 @@ func schema_pkg_apis_kubevirt_v1_PermittedHostDevices(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "PCI devices.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -6740,7 +7307,8 @@ func schema_pkg_apis_kubevirt_v1_PermittedHostDevices(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "USB devices.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -6762,13 +7330,14 @@ func schema_pkg_apis_kubevirt_v1_PersistentReservationConfiguration(ref common.R
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PersistentReservationConfiguration is documented field by field below.",
+				Description: "PersistentReservationConfiguration sets persistent reservations of SCSI devices.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether what they need is installed on the nodes. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -6781,7 +7350,7 @@ func schema_pkg_apis_kubevirt_v1_PersistentVolumeClaimInfo(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PersistentVolumeClaimInfo is documented field by field below.",
+				Description: "PersistentVolumeClaimInfo is what is known of a claim.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"accessModes": {
@@ -6791,7 +7360,8 @@ func schema_pkg_apis_kubevirt_v1_PersistentVolumeClaimInfo(ref common.ReferenceC
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "How it can be mounted.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -6805,7 +7375,8 @@ func schema_pkg_apis_kubevirt_v1_PersistentVolumeClaimInfo(ref common.ReferenceC
 					},
 					"capacity": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "What it has.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -6818,25 +7389,29 @@ func schema_pkg_apis_kubevirt_v1_PersistentVolumeClaimInfo(ref common.ReferenceC
 					},
 					"claimName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Its name.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"filesystemOverhead": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Part of it that the file system takes, as a fraction from 0 to 1.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"preallocated": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether its space is allocated in full.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"requests": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "What it asked for.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -6849,7 +7424,7 @@ func schema_pkg_apis_kubevirt_v1_PersistentVolumeClaimInfo(ref common.ReferenceC
 					},
 					"volumeMode": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Possible enum values:\n - `\"Block\"` means the volume will not be formatted with a filesystem and will remain a raw block device.\n - `\"Filesystem\"` means the volume will be or is formatted with a filesystem.",
+							Description: "Filesystem or Block.\n\nPossible enum values:\n - `\"Block\"` means the volume will not be formatted with a filesystem and will remain a raw block device.\n - `\"Filesystem\"` means the volume will be or is formatted with a filesystem.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Block", "Filesystem"},
@@ -6867,26 +7442,29 @@ func schema_pkg_apis_kubevirt_v1_PersistentVolumeClaimVolumeSource(ref common.Re
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PersistentVolumeClaimVolumeSource is documented field by field below.",
+				Description: "PersistentVolumeClaimVolumeSource names a claim.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"claimName": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "The claim, in the namespace of the instance.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"hotpluggable": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the volume can be removed while the guest runs. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"readOnly": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether it is mounted without write access. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -6900,14 +7478,15 @@ func schema_pkg_apis_kubevirt_v1_PluginBinding(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PluginBinding is documented field by field below.",
+				Description: "PluginBinding names a binding of the cluster's configuration.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Its key in network.binding of the configuration.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -6921,19 +7500,21 @@ func schema_pkg_apis_kubevirt_v1_PodNetwork(ref common.ReferenceCallback) common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PodNetwork is documented field by field below.",
+				Description: "PodNetwork is the pod's own network, behind which the guest hides with masquerade.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"vmIPv6NetworkCIDR": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "IPv6 addresses between pod and guest. Default: fd10:0:2::/120.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"vmNetworkCIDR": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "IPv4 addresses between pod and guest. Default: 10.0.2.0/24.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -6946,26 +7527,29 @@ func schema_pkg_apis_kubevirt_v1_Port(ref common.ReferenceCallback) common.OpenA
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Port is documented field by field below.",
+				Description: "Port is a port that is forwarded to the guest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Name of the port, unique among the interfaces.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"port": {
 						SchemaProps: spec.SchemaProps{
-							Default: 0,
-							Type:    []string{"integer"},
-							Format:  "int32",
+							Description: "The port, 1 to 65535.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"protocol": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "TCP or UDP. Default: TCP.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -6979,28 +7563,31 @@ func schema_pkg_apis_kubevirt_v1_PortRange(ref common.ReferenceCallback) common.
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PortRange is documented field by field below.",
+				Description: "PortRange is a range of ports that are forwarded to the guest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"end": {
 						SchemaProps: spec.SchemaProps{
-							Default: 0,
-							Type:    []string{"integer"},
-							Format:  "int32",
+							Description: "The last port, from start to 65535.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"protocol": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "TCP or UDP.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"start": {
 						SchemaProps: spec.SchemaProps{
-							Default: 0,
-							Type:    []string{"integer"},
-							Format:  "int32",
+							Description: "The first port, from 1 to end.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 				},
@@ -7014,37 +7601,42 @@ func schema_pkg_apis_kubevirt_v1_PreferenceMatcher(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PreferenceMatcher is documented field by field below.",
+				Description: "PreferenceMatcher names the preference of a machine.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"inferFromVolume": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Volume of the template whose source is labelled with the default preference. Excludes name.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"inferFromVolumeFailurePolicy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What to do when that volume says nothing: Reject (the default) or Ignore.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "VirtualMachinePreference, or VirtualMachineClusterPreference, which is the default.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Name of the preference. Excludes inferFromVolume.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"revisionName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "ControllerRevision to use instead of the preference as it is now.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -7057,57 +7649,66 @@ func schema_pkg_apis_kubevirt_v1_Probe(ref common.ReferenceCallback) common.Open
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Probe is documented field by field below.",
+				Description: "Probe is a check of the guest. It has one of exec, guestAgentPing, httpGet and tcpSocket.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"exec": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(corev1.ExecAction{}.OpenAPIModelName()),
+							Description: "Command that the guest agent runs; it passes with exit code 0.",
+							Ref:         ref(corev1.ExecAction{}.OpenAPIModelName()),
 						},
 					},
 					"failureThreshold": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Failures in a row that make a passed check failed. Default: 3.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"guestAgentPing": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.GuestAgentPing{}.OpenAPIModelName()),
+							Description: "Passes when the guest agent answers.",
+							Ref:         ref(v1.GuestAgentPing{}.OpenAPIModelName()),
 						},
 					},
 					"httpGet": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(corev1.HTTPGetAction{}.OpenAPIModelName()),
+							Description: "Request to the guest; it passes with a code of 200 to 399. Needs the pod network.",
+							Ref:         ref(corev1.HTTPGetAction{}.OpenAPIModelName()),
 						},
 					},
 					"initialDelaySeconds": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Seconds from the start of the guest to the first check.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"periodSeconds": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Seconds between checks. Default: 10.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"successThreshold": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Successes in a row that make a failed check passed. Default: 1, which is all that a liveness probe may have.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"tcpSocket": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(corev1.TCPSocketAction{}.OpenAPIModelName()),
+							Description: "Connection to the guest; it passes when it is accepted. Needs the pod network.",
+							Ref:         ref(corev1.TCPSocketAction{}.OpenAPIModelName()),
 						},
 					},
 					"timeoutSeconds": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Seconds after which a check has failed. Default: 1.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 				},
@@ -7122,7 +7723,7 @@ func schema_pkg_apis_kubevirt_v1_QemuGuestAgentSSHPublicKeyAccessCredentialPropa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "QemuGuestAgentSSHPublicKeyAccessCredentialPropagation is documented field by field below.",
+				Description: "QemuGuestAgentSSHPublicKeyAccessCredentialPropagation names the users whose keys the guest agent sets.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"users": {
@@ -7132,7 +7733,8 @@ func schema_pkg_apis_kubevirt_v1_QemuGuestAgentSSHPublicKeyAccessCredentialPropa
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Users of the guest.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -7154,7 +7756,7 @@ func schema_pkg_apis_kubevirt_v1_QemuGuestAgentUserPasswordAccessCredentialPropa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "QemuGuestAgentUserPasswordAccessCredentialPropagation is documented field by field below.",
+				Description: "QemuGuestAgentUserPasswordAccessCredentialPropagation has the guest agent set passwords.",
 				Type:        []string{"object"},
 			},
 		},
@@ -7165,12 +7767,13 @@ func schema_pkg_apis_kubevirt_v1_RESTClientConfiguration(ref common.ReferenceCal
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RESTClientConfiguration is documented field by field below.",
+				Description: "RESTClientConfiguration sets how a component talks to the API.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"rateLimiter": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.RateLimiter{}.OpenAPIModelName()),
+							Description: "Limits its requests.",
+							Ref:         ref(v1.RateLimiter{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -7185,25 +7788,28 @@ func schema_pkg_apis_kubevirt_v1_RTCTimer(ref common.ReferenceCallback) common.O
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RTCTimer is documented field by field below.",
+				Description: "RTCTimer is the real-time clock.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"present": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the machine has it. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"tickPolicy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What becomes of ticks that the guest missed: delay or catchup.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"track": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What the clock follows: guest (its own CPUs) or wall (the host's time).",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -7216,12 +7822,13 @@ func schema_pkg_apis_kubevirt_v1_RateLimiter(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RateLimiter is documented field by field below.",
+				Description: "RateLimiter limits requests to the API.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"tokenBucketRateLimiter": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.TokenBucketRateLimiter{}.OpenAPIModelName()),
+							Description: "Allows a steady rate with bursts.",
+							Ref:         ref(v1.TokenBucketRateLimiter{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -7236,13 +7843,14 @@ func schema_pkg_apis_kubevirt_v1_Realtime(ref common.ReferenceCallback) common.O
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Realtime is documented field by field below.",
+				Description: "Realtime schedules CPUs of the guest before everything else of the node.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"mask": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "CPUs that it holds for, such as 0-3,^1. Default: all.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -7255,12 +7863,13 @@ func schema_pkg_apis_kubevirt_v1_ReloadableComponentConfiguration(ref common.Ref
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ReloadableComponentConfiguration is documented field by field below.",
+				Description: "ReloadableComponentConfiguration sets what a component takes over without restart.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"restClient": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.RESTClientConfiguration{}.OpenAPIModelName()),
+							Description: "How it talks to the API.",
+							Ref:         ref(v1.RESTClientConfiguration{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -7275,7 +7884,7 @@ func schema_pkg_apis_kubevirt_v1_RemoveVolumeOptions(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RemoveVolumeOptions is documented field by field below.",
+				Description: "RemoveVolumeOptions is the body of a request to remove a volume from a running guest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"dryRun": {
@@ -7285,7 +7894,8 @@ func schema_pkg_apis_kubevirt_v1_RemoveVolumeOptions(ref common.ReferenceCallbac
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "All checks the request and changes nothing.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -7298,9 +7908,10 @@ func schema_pkg_apis_kubevirt_v1_RemoveVolumeOptions(ref common.ReferenceCallbac
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the volume.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -7314,18 +7925,20 @@ func schema_pkg_apis_kubevirt_v1_ReservedOverhead(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ReservedOverhead is documented field by field below.",
+				Description: "ReservedOverhead is what the pod asks for on top of the guest's memory.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"addedOverhead": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(resource.Quantity{}.OpenAPIModelName()),
+							Description: "Memory that is added to what is estimated for the emulator.",
+							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
 						},
 					},
 					"memLock": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Required if memory must stay resident, as for devices of the node, else NotRequired.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -7340,12 +7953,13 @@ func schema_pkg_apis_kubevirt_v1_ResourceRequirements(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceRequirements is documented field by field below.",
+				Description: "ResourceRequirements is what the pod asks the node for.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"limits": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "The most that the pod may use. What is limited and not requested is requested too.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -7358,13 +7972,15 @@ func schema_pkg_apis_kubevirt_v1_ResourceRequirements(ref common.ReferenceCallba
 					},
 					"overcommitGuestOverhead": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the request leaves out the memory that the emulator itself needs.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"requests": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "What the node must have free. Memory defaults to that of the guest, CPU to the cluster's configuration.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -7387,12 +8003,13 @@ func schema_pkg_apis_kubevirt_v1_ResourceRequirementsWithoutClaims(ref common.Re
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceRequirementsWithoutClaims is documented field by field below.",
+				Description: "ResourceRequirementsWithoutClaims is what a container asks the node for.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"limits": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "The most that it may use.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -7405,7 +8022,8 @@ func schema_pkg_apis_kubevirt_v1_ResourceRequirementsWithoutClaims(ref common.Re
 					},
 					"requests": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "What the node must have free.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -7428,7 +8046,7 @@ func schema_pkg_apis_kubevirt_v1_RestartOptions(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RestartOptions is documented field by field below.",
+				Description: "RestartOptions is the body of a request to restart a machine.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -7452,7 +8070,8 @@ func schema_pkg_apis_kubevirt_v1_RestartOptions(ref common.ReferenceCallback) co
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "All checks the request and changes nothing.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -7465,8 +8084,9 @@ func schema_pkg_apis_kubevirt_v1_RestartOptions(ref common.ReferenceCallback) co
 					},
 					"gracePeriodSeconds": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "0 ends the guest at once. No other number is possible. Default: the grace period of the instance.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 				},
@@ -7479,7 +8099,7 @@ func schema_pkg_apis_kubevirt_v1_Rng(ref common.ReferenceCallback) common.OpenAP
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Rng is documented field by field below.",
+				Description: "Rng is a source of random numbers. It has no settings.",
 				Type:        []string{"object"},
 			},
 		},
@@ -7490,29 +8110,33 @@ func schema_pkg_apis_kubevirt_v1_SEV(ref common.ReferenceCallback) common.OpenAP
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SEV is documented field by field below.",
+				Description: "SEV is encryption of the guest's memory by AMD SEV. Needs UEFI without secure boot.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"attestation": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.SEVAttestation{}.OpenAPIModelName()),
+							Description: "Proves to the owner what is started before secrets go in. Needs startStrategy Paused.",
+							Ref:         ref(v1.SEVAttestation{}.OpenAPIModelName()),
 						},
 					},
 					"dhCert": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Diffie-Hellman key of the owner, in base64.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"policy": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.SEVPolicy{}.OpenAPIModelName()),
+							Description: "What the host may do with the guest.",
+							Ref:         ref(v1.SEVPolicy{}.OpenAPIModelName()),
 						},
 					},
 					"session": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Session blob of the owner, in base64.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -7527,7 +8151,7 @@ func schema_pkg_apis_kubevirt_v1_SEVAttestation(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SEVAttestation is documented field by field below.",
+				Description: "SEVAttestation asks for the proof of what is started. It has no settings.",
 				Type:        []string{"object"},
 			},
 		},
@@ -7538,7 +8162,7 @@ func schema_pkg_apis_kubevirt_v1_SEVMeasurementInfo(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SEVMeasurementInfo is documented field by field below.",
+				Description: "SEVMeasurementInfo is the proof of what was started with AMD SEV.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -7557,38 +8181,44 @@ func schema_pkg_apis_kubevirt_v1_SEVMeasurementInfo(ref common.ReferenceCallback
 					},
 					"apiMajor": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Major version of the interface.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"apiMinor": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Minor version of the interface.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"buildID": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Build of the platform's firmware.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"loaderSHA": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "SHA-256 of the firmware that was started.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"measurement": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "The measurement, in base64.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"policy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Policy that the guest runs under.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 				},
@@ -7601,7 +8231,7 @@ func schema_pkg_apis_kubevirt_v1_SEVPlatformInfo(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SEVPlatformInfo is documented field by field below.",
+				Description: "SEVPlatformInfo is what a node says of its AMD SEV.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -7620,14 +8250,16 @@ func schema_pkg_apis_kubevirt_v1_SEVPlatformInfo(ref common.ReferenceCallback) c
 					},
 					"certChain": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Certificates of the platform, in base64.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"pdh": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Diffie-Hellman key of the platform, in base64.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -7640,13 +8272,14 @@ func schema_pkg_apis_kubevirt_v1_SEVPolicy(ref common.ReferenceCallback) common.
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SEVPolicy is documented field by field below.",
+				Description: "SEVPolicy is what the host may do with a guest with AMD SEV.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"encryptedState": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the registers of CPUs are encrypted too (SEV-ES). Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -7659,7 +8292,7 @@ func schema_pkg_apis_kubevirt_v1_SEVSNP(ref common.ReferenceCallback) common.Ope
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SEVSNP is documented field by field below.",
+				Description: "SEVSNP is encryption of the guest's memory by AMD SEV-SNP. It has no settings.",
 				Type:        []string{"object"},
 			},
 		},
@@ -7670,19 +8303,21 @@ func schema_pkg_apis_kubevirt_v1_SEVSecretOptions(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SEVSecretOptions is documented field by field below.",
+				Description: "SEVSecretOptions is the body of a request to put a secret into a guest with AMD SEV.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"header": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Header of the secret, in base64.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"secret": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "The secret, encrypted and in base64.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -7695,19 +8330,21 @@ func schema_pkg_apis_kubevirt_v1_SEVSessionOptions(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SEVSessionOptions is documented field by field below.",
+				Description: "SEVSessionOptions is the body of a request to set the session of AMD SEV.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"dhCert": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Diffie-Hellman key of the owner, in base64.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"session": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Session blob of the owner, in base64.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -7720,37 +8357,42 @@ func schema_pkg_apis_kubevirt_v1_SMBiosConfiguration(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SMBiosConfiguration is documented field by field below.",
+				Description: "SMBiosConfiguration is what all guests read of their machine from SMBIOS.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"family": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Family of the product.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"manufacturer": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Manufacturer.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"product": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Name of the product.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"sku": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Stock-keeping unit.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Version of the product.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -7763,19 +8405,21 @@ func schema_pkg_apis_kubevirt_v1_SSHPublicKeyAccessCredential(ref common.Referen
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SSHPublicKeyAccessCredential is documented field by field below.",
+				Description: "SSHPublicKeyAccessCredential puts SSH public keys into the guest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"propagationMethod": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.SSHPublicKeyAccessCredentialPropagationMethod{}.OpenAPIModelName()),
+							Description: "How they get there.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.SSHPublicKeyAccessCredentialPropagationMethod{}.OpenAPIModelName()),
 						},
 					},
 					"source": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.SSHPublicKeyAccessCredentialSource{}.OpenAPIModelName()),
+							Description: "Where they come from.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.SSHPublicKeyAccessCredentialSource{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -7791,22 +8435,25 @@ func schema_pkg_apis_kubevirt_v1_SSHPublicKeyAccessCredentialPropagationMethod(r
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SSHPublicKeyAccessCredentialPropagationMethod is documented field by field below.",
+				Description: "SSHPublicKeyAccessCredentialPropagationMethod is how SSH keys get into the guest. It has one of its fields.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"configDrive": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ConfigDriveSSHPublicKeyAccessCredentialPropagation{}.OpenAPIModelName()),
+							Description: "By cloud-init, which needs a volume of kind cloudInitConfigDrive.",
+							Ref:         ref(v1.ConfigDriveSSHPublicKeyAccessCredentialPropagation{}.OpenAPIModelName()),
 						},
 					},
 					"noCloud": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.NoCloudSSHPublicKeyAccessCredentialPropagation{}.OpenAPIModelName()),
+							Description: "By cloud-init, which needs a volume of kind cloudInitNoCloud.",
+							Ref:         ref(v1.NoCloudSSHPublicKeyAccessCredentialPropagation{}.OpenAPIModelName()),
 						},
 					},
 					"qemuGuestAgent": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.QemuGuestAgentSSHPublicKeyAccessCredentialPropagation{}.OpenAPIModelName()),
+							Description: "By the guest agent while the guest runs, so that changes of the Secret arrive.",
+							Ref:         ref(v1.QemuGuestAgentSSHPublicKeyAccessCredentialPropagation{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -7821,12 +8468,13 @@ func schema_pkg_apis_kubevirt_v1_SSHPublicKeyAccessCredentialSource(ref common.R
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SSHPublicKeyAccessCredentialSource is documented field by field below.",
+				Description: "SSHPublicKeyAccessCredentialSource is where SSH keys come from.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"secret": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.AccessCredentialSecretSource{}.OpenAPIModelName()),
+							Description: "Secret each of whose values is a list of public keys.",
+							Ref:         ref(v1.AccessCredentialSecretSource{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -7841,12 +8489,13 @@ func schema_pkg_apis_kubevirt_v1_SeccompConfiguration(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SeccompConfiguration is documented field by field below.",
+				Description: "SeccompConfiguration limits the system calls of the components.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"virtualMachineInstanceProfile": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.VirtualMachineInstanceProfile{}.OpenAPIModelName()),
+							Description: "Limits those of the pods of instances.",
+							Ref:         ref(v1.VirtualMachineInstanceProfile{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -7861,25 +8510,28 @@ func schema_pkg_apis_kubevirt_v1_SecretVolumeSource(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SecretVolumeSource is documented field by field below.",
+				Description: "SecretVolumeSource is a Secret, as files.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"optional": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the instance starts without it. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"secretName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "The Secret, in the namespace of the instance.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"volumeLabel": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Label of the file system on the disk.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -7892,13 +8544,14 @@ func schema_pkg_apis_kubevirt_v1_ServiceAccountVolumeSource(ref common.Reference
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ServiceAccountVolumeSource is documented field by field below.",
+				Description: "ServiceAccountVolumeSource is the token of a service account, as files.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"serviceAccountName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "The service account, in the namespace of the instance.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -7911,20 +8564,22 @@ func schema_pkg_apis_kubevirt_v1_SoundDevice(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SoundDevice is documented field by field below.",
+				Description: "SoundDevice is a sound card.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"model": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "ich9 or ac97. Default: ich9.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the device.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -7938,51 +8593,59 @@ func schema_pkg_apis_kubevirt_v1_StallDetectorOptions(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "StallDetectorOptions is documented field by field below.",
+				Description: "StallDetectorOptions says when a migration counts as not converging.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"completionTimeoutFactor": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(resource.Quantity{}.OpenAPIModelName()),
+							Description: "What the expected time to completion is multiplied by to get the time allowed.",
+							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
 						},
 					},
 					"ewmaAlpha": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(resource.Quantity{}.OpenAPIModelName()),
+							Description: "Weight of the latest measurement in the running mean of what remains, from 0 to 1.",
+							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
 						},
 					},
 					"patienceWindowDecayFactor": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(resource.Quantity{}.OpenAPIModelName()),
+							Description: "What the time waited for progress is multiplied by after each pass without it.",
+							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
 						},
 					},
 					"precopyPossibleFactor": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(resource.Quantity{}.OpenAPIModelName()),
+							Description: "What the transfer rate is multiplied by before it is compared with the rate at which the guest changes memory.",
+							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
 						},
 					},
 					"searchLocalMinima": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the switch waits for a moment when little remains.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"stallMargin": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Bytes by which what remains must shrink to count as progress.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"stallProgressTimeout": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Seconds without progress after which the migration is stalled.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"switchoverTimeout": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Seconds that the switch to the target may take.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 				},
@@ -7997,7 +8660,7 @@ func schema_pkg_apis_kubevirt_v1_StartOptions(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "StartOptions is documented field by field below.",
+				Description: "StartOptions is the body of a request to start a machine.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -8021,7 +8684,8 @@ func schema_pkg_apis_kubevirt_v1_StartOptions(ref common.ReferenceCallback) comm
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "All checks the request and changes nothing.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -8034,8 +8698,9 @@ func schema_pkg_apis_kubevirt_v1_StartOptions(ref common.ReferenceCallback) comm
 					},
 					"paused": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the guest starts with its CPUs stopped. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -8048,7 +8713,7 @@ func schema_pkg_apis_kubevirt_v1_StopOptions(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "StopOptions is documented field by field below.",
+				Description: "StopOptions is the body of a request to stop a machine.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -8072,7 +8737,8 @@ func schema_pkg_apis_kubevirt_v1_StopOptions(ref common.ReferenceCallback) commo
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "All checks the request and changes nothing.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -8085,8 +8751,9 @@ func schema_pkg_apis_kubevirt_v1_StopOptions(ref common.ReferenceCallback) commo
 					},
 					"gracePeriod": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Seconds that the guest has to shut down before it is ended. Default: that of the instance, which it can only shorten.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 				},
@@ -8099,24 +8766,27 @@ func schema_pkg_apis_kubevirt_v1_StorageMigratedVolumeInfo(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "StorageMigratedVolumeInfo is documented field by field below.",
+				Description: "StorageMigratedVolumeInfo says where the content of a volume moves.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"destinationPVCInfo": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.PersistentVolumeClaimInfo{}.OpenAPIModelName()),
+							Description: "Claim that it moves to.",
+							Ref:         ref(v1.PersistentVolumeClaimInfo{}.OpenAPIModelName()),
 						},
 					},
 					"sourcePVCInfo": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.PersistentVolumeClaimInfo{}.OpenAPIModelName()),
+							Description: "Claim that it moves from.",
+							Ref:         ref(v1.PersistentVolumeClaimInfo{}.OpenAPIModelName()),
 						},
 					},
 					"volumeName": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the volume.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -8132,20 +8802,22 @@ func schema_pkg_apis_kubevirt_v1_SupportContainerResources(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SupportContainerResources is documented field by field below.",
+				Description: "SupportContainerResources sets the resources of containers beside the guest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"resources": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.ResourceRequirementsWithoutClaims{}.OpenAPIModelName()),
+							Description: "What each such container asks for.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ResourceRequirementsWithoutClaims{}.OpenAPIModelName()),
 						},
 					},
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Kind of container: container-disk, virtiofs, sidecar, hotplug-disk, guest-console-log or vmexport.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -8161,18 +8833,20 @@ func schema_pkg_apis_kubevirt_v1_SyNICTimer(ref common.ReferenceCallback) common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SyNICTimer is documented field by field below.",
+				Description: "SyNICTimer is the synthetic timers of Hyper-V.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"direct": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.FeatureState{}.OpenAPIModelName()),
+							Description: "Expiry as an interrupt instead of a message.",
+							Ref:         ref(v1.FeatureState{}.OpenAPIModelName()),
 						},
 					},
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether they are on. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -8187,17 +8861,19 @@ func schema_pkg_apis_kubevirt_v1_SysprepSource(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SysprepSource is documented field by field below.",
+				Description: "SysprepSource is an answer file for the setup of Windows. It has one of its fields.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"configMap": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(corev1.LocalObjectReference{}.OpenAPIModelName()),
+							Description: "ConfigMap with the key autounattend.xml or unattend.xml.",
+							Ref:         ref(corev1.LocalObjectReference{}.OpenAPIModelName()),
 						},
 					},
 					"secret": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(corev1.LocalObjectReference{}.OpenAPIModelName()),
+							Description: "Secret with the key autounattend.xml or unattend.xml.",
+							Ref:         ref(corev1.LocalObjectReference{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -8212,7 +8888,7 @@ func schema_pkg_apis_kubevirt_v1_TDX(ref common.ReferenceCallback) common.OpenAP
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TDX is documented field by field below.",
+				Description: "TDX is encryption of the guest's memory by Intel TDX. It has no settings.",
 				Type:        []string{"object"},
 			},
 		},
@@ -8223,19 +8899,21 @@ func schema_pkg_apis_kubevirt_v1_TDXAttestationConfiguration(ref common.Referenc
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TDXAttestationConfiguration is documented field by field below.",
+				Description: "TDXAttestationConfiguration sets the proof of what is started.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enforced": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether instances need a node that can give it.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"qgsSocketPath": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Socket of the service that makes it, on the node.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -8248,12 +8926,13 @@ func schema_pkg_apis_kubevirt_v1_TDXConfiguration(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TDXConfiguration is documented field by field below.",
+				Description: "TDXConfiguration sets Intel TDX.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"attestation": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.TDXAttestationConfiguration{}.OpenAPIModelName()),
+							Description: "Proof of what is started.",
+							Ref:         ref(v1.TDXAttestationConfiguration{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -8268,23 +8947,26 @@ func schema_pkg_apis_kubevirt_v1_TLBFlush(ref common.ReferenceCallback) common.O
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TLBFlush is documented field by field below.",
+				Description: "TLBFlush is flushes of address translations by hypercall.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"direct": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.FeatureState{}.OpenAPIModelName()),
+							Description: "Flushes for nested virtual machines.",
+							Ref:         ref(v1.FeatureState{}.OpenAPIModelName()),
 						},
 					},
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether they are on. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"extended": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.FeatureState{}.OpenAPIModelName()),
+							Description: "Flushes of parts of an address space.",
+							Ref:         ref(v1.FeatureState{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -8299,7 +8981,7 @@ func schema_pkg_apis_kubevirt_v1_TLSConfiguration(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TLSConfiguration is documented field by field below.",
+				Description: "TLSConfiguration sets the TLS of the components' servers.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"ciphers": {
@@ -8309,7 +8991,8 @@ func schema_pkg_apis_kubevirt_v1_TLSConfiguration(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Cipher suites that are offered up to TLS 1.2, by their IANA names. Default: those that Go counts as safe.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -8322,8 +9005,9 @@ func schema_pkg_apis_kubevirt_v1_TLSConfiguration(ref common.ReferenceCallback) 
 					},
 					"minTLSVersion": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "VersionTLS10, VersionTLS11, VersionTLS12 or VersionTLS13. Default: VersionTLS12.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -8336,19 +9020,21 @@ func schema_pkg_apis_kubevirt_v1_TPMDevice(ref common.ReferenceCallback) common.
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TPMDevice is documented field by field below.",
+				Description: "TPMDevice is a trusted platform module.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether there is one. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"persistent": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether its state outlives the instance. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -8361,32 +9047,37 @@ func schema_pkg_apis_kubevirt_v1_Timer(ref common.ReferenceCallback) common.Open
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Timer is documented field by field below.",
+				Description: "Timer is the set of timers of the machine. One that is named without present is there.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"hpet": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.HPETTimer{}.OpenAPIModelName()),
+							Description: "High precision event timer.",
+							Ref:         ref(v1.HPETTimer{}.OpenAPIModelName()),
 						},
 					},
 					"hyperv": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.HypervTimer{}.OpenAPIModelName()),
+							Description: "Reference time of Hyper-V.",
+							Ref:         ref(v1.HypervTimer{}.OpenAPIModelName()),
 						},
 					},
 					"kvm": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.KVMTimer{}.OpenAPIModelName()),
+							Description: "The clock of KVM.",
+							Ref:         ref(v1.KVMTimer{}.OpenAPIModelName()),
 						},
 					},
 					"pit": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.PITTimer{}.OpenAPIModelName()),
+							Description: "Programmable interval timer.",
+							Ref:         ref(v1.PITTimer{}.OpenAPIModelName()),
 						},
 					},
 					"rtc": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.RTCTimer{}.OpenAPIModelName()),
+							Description: "Real-time clock.",
+							Ref:         ref(v1.RTCTimer{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -8401,21 +9092,23 @@ func schema_pkg_apis_kubevirt_v1_TokenBucketRateLimiter(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TokenBucketRateLimiter is documented field by field below.",
+				Description: "TokenBucketRateLimiter allows a steady rate of requests with bursts.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"burst": {
 						SchemaProps: spec.SchemaProps{
-							Default: 0,
-							Type:    []string{"integer"},
-							Format:  "int32",
+							Description: "Requests that may be sent at once.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"qps": {
 						SchemaProps: spec.SchemaProps{
-							Default: 0,
-							Type:    []string{"number"},
-							Format:  "float",
+							Description: "Requests a second in the long run.",
+							Default:     0,
+							Type:        []string{"number"},
+							Format:      "float",
 						},
 					},
 				},
@@ -8429,13 +9122,14 @@ func schema_pkg_apis_kubevirt_v1_TopologyHints(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TopologyHints is documented field by field below.",
+				Description: "TopologyHints is what a guest needs of its node's clock.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"tscFrequency": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Frequency of the time stamp counter, in Hz.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 				},
@@ -8448,20 +9142,22 @@ func schema_pkg_apis_kubevirt_v1_USBHostDevice(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "USBHostDevice is documented field by field below.",
+				Description: "USBHostDevice is a kind of USB device that instances may ask for.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"externalResourceProvider": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether a device plugin from elsewhere offers it. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"resourceName": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the resource that instances ask for.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"selectors": {
@@ -8471,7 +9167,8 @@ func schema_pkg_apis_kubevirt_v1_USBHostDevice(ref common.ReferenceCallback) com
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "The devices, which are handed out together.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -8494,21 +9191,23 @@ func schema_pkg_apis_kubevirt_v1_USBSelector(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "USBSelector is documented field by field below.",
+				Description: "USBSelector selects a USB device.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"product": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Product in hexadecimal digits.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"vendor": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Vendor in hexadecimal digits.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -8522,7 +9221,7 @@ func schema_pkg_apis_kubevirt_v1_UnpauseOptions(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UnpauseOptions is documented field by field below.",
+				Description: "UnpauseOptions is the body of a request to let a guest's CPUs go on.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -8546,7 +9245,8 @@ func schema_pkg_apis_kubevirt_v1_UnpauseOptions(ref common.ReferenceCallback) co
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "All checks the request and changes nothing.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -8567,19 +9267,21 @@ func schema_pkg_apis_kubevirt_v1_UserPasswordAccessCredential(ref common.Referen
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UserPasswordAccessCredential is documented field by field below.",
+				Description: "UserPasswordAccessCredential sets passwords in the guest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"propagationMethod": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.UserPasswordAccessCredentialPropagationMethod{}.OpenAPIModelName()),
+							Description: "How they get there.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.UserPasswordAccessCredentialPropagationMethod{}.OpenAPIModelName()),
 						},
 					},
 					"source": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.UserPasswordAccessCredentialSource{}.OpenAPIModelName()),
+							Description: "Where they come from: a Secret whose keys are users and whose values are their passwords.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.UserPasswordAccessCredentialSource{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -8595,12 +9297,13 @@ func schema_pkg_apis_kubevirt_v1_UserPasswordAccessCredentialPropagationMethod(r
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UserPasswordAccessCredentialPropagationMethod is documented field by field below.",
+				Description: "UserPasswordAccessCredentialPropagationMethod is how passwords get into the guest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"qemuGuestAgent": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.QemuGuestAgentUserPasswordAccessCredentialPropagation{}.OpenAPIModelName()),
+							Description: "By the guest agent while the guest runs.",
+							Ref:         ref(v1.QemuGuestAgentUserPasswordAccessCredentialPropagation{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -8615,12 +9318,13 @@ func schema_pkg_apis_kubevirt_v1_UserPasswordAccessCredentialSource(ref common.R
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UserPasswordAccessCredentialSource is documented field by field below.",
+				Description: "UserPasswordAccessCredentialSource is where passwords come from.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"secret": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.AccessCredentialSecretSource{}.OpenAPIModelName()),
+							Description: "Secret with a key for each user.",
+							Ref:         ref(v1.AccessCredentialSecretSource{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -8635,33 +9339,37 @@ func schema_pkg_apis_kubevirt_v1_UtilityVolume(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UtilityVolume is documented field by field below.",
+				Description: "UtilityVolume is a claim that is mounted beside the guest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"claimName": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Claim in the namespace of the instance.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the volume.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"readOnly": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether it is mounted read-only. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What it is used for.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -8675,18 +9383,20 @@ func schema_pkg_apis_kubevirt_v1_VGPUDisplayOptions(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VGPUDisplayOptions is documented field by field below.",
+				Description: "VGPUDisplayOptions is the display that a virtual GPU drives.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether there is one. Default: true.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"ramFB": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.FeatureState{}.OpenAPIModelName()),
+							Description: "A simple display until the guest's driver is there. At most one GPU has it. Default: on.",
+							Ref:         ref(v1.FeatureState{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -8701,12 +9411,13 @@ func schema_pkg_apis_kubevirt_v1_VGPUOptions(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VGPUOptions is documented field by field below.",
+				Description: "VGPUOptions are settings of a virtual GPU.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"display": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.VGPUDisplayOptions{}.OpenAPIModelName()),
+							Description: "The display that the GPU drives.",
+							Ref:         ref(v1.VGPUDisplayOptions{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -8721,101 +9432,117 @@ func schema_pkg_apis_kubevirt_v1_VMIMConfigurationOptions(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VMIMConfigurationOptions is documented field by field below.",
+				Description: "VMIMConfigurationOptions are the settings of a migration, as they were put together for it.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"allowAutoConverge": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the guest may be slowed down so that the copy of its memory catches up.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"allowPostCopy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the guest may move before its memory has.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"allowWorkloadDisruption": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the guest may be paused, or moved by post-copy, when the copy does not catch up.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"bandwidthPerMigration": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(resource.Quantity{}.OpenAPIModelName()),
+							Description: "Bytes a second that the migration may use; 0 is unlimited.",
+							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
 						},
 					},
 					"completionTimeoutPerGiB": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Seconds for each GiB of memory after which the migration is given up.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"disableTLS": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the data travels unencrypted.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"experimental": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ExperimentalMigrationOptions{}.OpenAPIModelName()),
+							Description: "Settings that may change or go.",
+							Ref:         ref(v1.ExperimentalMigrationOptions{}.OpenAPIModelName()),
 						},
 					},
 					"matchSELinuxLevelOnMigration": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the target gets the source's SELinux level.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"maxDowntimeMs": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Milliseconds that the guest may stand still at the end.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"network": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Network that the data takes.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"nodeDrainTaintKey": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Taint that marks nodes which guests are to leave.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"parallelMigrationsPerCluster": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "How many migrations run at once in the cluster.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"parallelOutboundMigrationsPerNode": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "How many migrations run at once from one node.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"progressTimeout": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Seconds without progress after which the migration is given up.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"unsafeMigrationOverride": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether to migrate although data may be lost.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"utilityVolumesTimeout": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Seconds to wait for utility volumes to be taken off.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 				},
@@ -8830,13 +9557,14 @@ func schema_pkg_apis_kubevirt_v1_VideoDevice(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VideoDevice is documented field by field below.",
+				Description: "VideoDevice is the graphics card.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "vga, cirrus, virtio, ramfb or bochs. Default: what suits architecture and firmware.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -8849,13 +9577,14 @@ func schema_pkg_apis_kubevirt_v1_VirtTemplateDeployment(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtTemplateDeployment is documented field by field below.",
+				Description: "VirtTemplateDeployment says whether templates of machines are installed.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether they are. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 				},
@@ -8868,7 +9597,7 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachine(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachine is documented field by field below.",
+				Description: "VirtualMachine describes a virtual machine: how its instance is made, and when there is one. It is kept as it was sent; defaults belong to the instance.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -8887,20 +9616,23 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachine(ref common.ReferenceCallback) co
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(metav1.ObjectMeta{}.OpenAPIModelName()),
+							Description: "Name, namespace, labels and the like.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.VirtualMachineSpec{}.OpenAPIModelName()),
+							Description: "What is wanted: the template of the instance and when it runs.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.VirtualMachineSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.VirtualMachineStatus{}.OpenAPIModelName()),
+							Description: "What has been observed. Only controllers write it.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.VirtualMachineStatus{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -8916,43 +9648,49 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineCondition(ref common.ReferenceCal
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineCondition is documented field by field below.",
+				Description: "VirtualMachineCondition is one aspect of a machine's state.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"lastProbeTime": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "When it was last looked at.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"lastTransitionTime": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "When its status last changed.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What it means and what to do, for people.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "One word for programs.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "True, False or Unknown.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "What it is about, such as Ready, Paused or RestartRequired.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -8968,7 +9706,7 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstance(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstance is documented field by field below.",
+				Description: "VirtualMachineInstance is one running virtual machine, from the wish for it to its end. It is made from a VirtualMachine, or created by itself.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -8987,20 +9725,23 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstance(ref common.ReferenceCall
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(metav1.ObjectMeta{}.OpenAPIModelName()),
+							Description: "Name, namespace, labels and the like. Labels are passed on to the pod (row P2-VMI-18).",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.VirtualMachineInstanceSpec{}.OpenAPIModelName()),
+							Description: "The hardware and how it is run. Users cannot change it once it exists (row P2-VMI-13).",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.VirtualMachineInstanceSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.VirtualMachineInstanceStatus{}.OpenAPIModelName()),
+							Description: "What has been observed. Each part has one component that writes it.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.VirtualMachineInstanceStatus{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -9016,53 +9757,61 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceBackupStatus(ref common.R
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceBackupStatus is documented field by field below.",
+				Description: "VirtualMachineInstanceBackupStatus is the progress of a backup.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"backupMsg": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What happened, for people.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"backupName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Name of the VirtualMachineBackup.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"checkpointName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Checkpoint that the backup makes, from which the next one goes on.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"completed": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether it has ended.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"endTimestamp": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "When it ended.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"failed": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether it failed.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"quiesceStatus": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Whether the guest's file systems were frozen for it.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"startTimestamp": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "When it began.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"volumes": {
@@ -9072,7 +9821,8 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceBackupStatus(ref common.R
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Volumes that it covers.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -9094,14 +9844,15 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceBackupVolumeInfo(ref comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceBackupVolumeInfo is documented field by field below.",
+				Description: "VirtualMachineInstanceBackupVolumeInfo is a volume of a backup.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"volumeName": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the volume.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -9115,43 +9866,49 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceCondition(ref common.Refe
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceCondition is documented field by field below.",
+				Description: "VirtualMachineInstanceCondition is one aspect of an instance's state.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"lastProbeTime": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "When it was last looked at.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"lastTransitionTime": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "When its status last changed.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What it means and what to do, for people.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "One word for programs.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "True, False or Unknown.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "What it is about, such as Ready, Paused or LiveMigratable.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -9167,12 +9924,13 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceFileSystem(ref common.Ref
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceFileSystem is documented field by field below.",
+				Description: "VirtualMachineInstanceFileSystem is a file system that a guest has mounted.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"disk": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Disks that it is on.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -9184,37 +9942,42 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceFileSystem(ref common.Ref
 					},
 					"diskName": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the device in the guest.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"fileSystemType": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Type, such as ext4.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"mountPoint": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Where it is mounted.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"totalBytes": {
 						SchemaProps: spec.SchemaProps{
-							Default: 0,
-							Type:    []string{"integer"},
-							Format:  "int64",
+							Description: "Size in bytes.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"usedBytes": {
 						SchemaProps: spec.SchemaProps{
-							Default: 0,
-							Type:    []string{"integer"},
-							Format:  "int64",
+							Description: "Bytes in use.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 				},
@@ -9230,20 +9993,22 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceFileSystemDisk(ref common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceFileSystemDisk is documented field by field below.",
+				Description: "VirtualMachineInstanceFileSystemDisk is a disk that a file system is on.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"busType": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Bus of the disk.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"serial": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Serial number of the disk.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -9257,12 +10022,13 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceFileSystemInfo(ref common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceFileSystemInfo is documented field by field below.",
+				Description: "VirtualMachineInstanceFileSystemInfo is the file systems of a guest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"disks": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "The file systems.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -9285,7 +10051,7 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceFileSystemList(ref common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceFileSystemList is documented field by field below.",
+				Description: "VirtualMachineInstanceFileSystemList is a list of file systems of a guest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -9304,13 +10070,15 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceFileSystemList(ref common
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(metav1.ListMeta{}.OpenAPIModelName()),
+							Description: "Version of the list, and where to go on.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "The file systems.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -9333,7 +10101,7 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceGuestAgentInfo(ref common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceGuestAgentInfo is documented field by field below.",
+				Description: "VirtualMachineInstanceGuestAgentInfo is what the agent in a guest tells.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -9352,32 +10120,37 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceGuestAgentInfo(ref common
 					},
 					"fsFreezeStatus": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "frozen while what the guest writes to its file systems is held back.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"fsInfo": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.VirtualMachineInstanceFileSystemInfo{}.OpenAPIModelName()),
+							Description: "File systems that are mounted.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.VirtualMachineInstanceFileSystemInfo{}.OpenAPIModelName()),
 						},
 					},
 					"guestAgentVersion": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Version of the agent.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"hostname": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Host name in the guest.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"os": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.VirtualMachineInstanceGuestOSInfo{}.OpenAPIModelName()),
+							Description: "The operating system.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.VirtualMachineInstanceGuestOSInfo{}.OpenAPIModelName()),
 						},
 					},
 					"supportedCommands": {
@@ -9387,7 +10160,8 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceGuestAgentInfo(ref common
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Commands that the agent knows.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -9399,13 +10173,15 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceGuestAgentInfo(ref common
 					},
 					"timezone": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Time zone in the guest.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"userList": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Users that are logged in.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -9427,55 +10203,63 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceGuestOSInfo(ref common.Re
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceGuestOSInfo is documented field by field below.",
+				Description: "VirtualMachineInstanceGuestOSInfo is the operating system of a guest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"id": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Short name, such as fedora.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"kernelRelease": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Release of the kernel.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"kernelVersion": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Version of the kernel.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"machine": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Architecture, such as x86_64.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Name.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"prettyName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Name with version, for people.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Version.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"versionId": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Version without its name.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -9488,26 +10272,29 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceGuestOSUser(ref common.Re
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceGuestOSUser is documented field by field below.",
+				Description: "VirtualMachineInstanceGuestOSUser is a user that is logged into a guest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"domain": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Domain of the user, in Windows.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"loginTime": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"number"},
-							Format: "double",
+							Description: "When the user logged in, in seconds since 1970.",
+							Type:        []string{"number"},
+							Format:      "double",
 						},
 					},
 					"userName": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the user.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -9521,7 +10308,7 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceGuestOSUserList(ref commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceGuestOSUserList is documented field by field below.",
+				Description: "VirtualMachineInstanceGuestOSUserList is a list of users of a guest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -9540,13 +10327,15 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceGuestOSUserList(ref commo
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(metav1.ListMeta{}.OpenAPIModelName()),
+							Description: "Version of the list, and where to go on.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "The users.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -9569,7 +10358,7 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceList(ref common.Reference
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceList is documented field by field below.",
+				Description: "VirtualMachineInstanceList is a list of instances.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -9588,13 +10377,15 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceList(ref common.Reference
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(metav1.ListMeta{}.OpenAPIModelName()),
+							Description: "Version of the list, and where to go on.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "The instances.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -9617,7 +10408,7 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigration(ref common.Refe
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceMigration is documented field by field below.",
+				Description: "VirtualMachineInstanceMigration moves a running instance to another node.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -9636,20 +10427,23 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigration(ref common.Refe
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(metav1.ObjectMeta{}.OpenAPIModelName()),
+							Description: "Name, namespace, labels and the like.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.VirtualMachineInstanceMigrationSpec{}.OpenAPIModelName()),
+							Description: "What is wanted. It does not change.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.VirtualMachineInstanceMigrationSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.VirtualMachineInstanceMigrationStatus{}.OpenAPIModelName()),
+							Description: "What has been observed. Only controllers write it.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.VirtualMachineInstanceMigrationStatus{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -9665,43 +10459,49 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigrationCondition(ref co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceMigrationCondition is documented field by field below.",
+				Description: "VirtualMachineInstanceMigrationCondition is a condition of a migration.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"lastProbeTime": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "When it was last looked at.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"lastTransitionTime": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "When its status last changed.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Details for people.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "One word for the cause.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "True, False or Unknown.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the condition.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -9717,7 +10517,7 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigrationList(ref common.
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceMigrationList is documented field by field below.",
+				Description: "VirtualMachineInstanceMigrationList is a list of migrations.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -9736,13 +10536,15 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigrationList(ref common.
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(metav1.ListMeta{}.OpenAPIModelName()),
+							Description: "Version of the list, and where to go on.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "The migrations.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -9765,18 +10567,20 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigrationPhaseTransitionT
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceMigrationPhaseTransitionTimestamp is documented field by field below.",
+				Description: "VirtualMachineInstanceMigrationPhaseTransitionTimestamp is when a phase was entered.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"phase": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "The phase.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"phaseTransitionTimestamp": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "When it was entered.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -9791,21 +10595,23 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigrationSource(ref commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceMigrationSource is documented field by field below.",
+				Description: "VirtualMachineInstanceMigrationSource makes a migration the source of one to another cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"connectURL": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Address of the other cluster.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"migrationID": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name that both ends have in common.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -9819,36 +10625,41 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigrationSourceState(ref 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceMigrationSourceState is documented field by field below.",
+				Description: "VirtualMachineInstanceMigrationSourceState is more about the source of a migration.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"domainName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Name of the machine in the launcher.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"domainNamespace": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Namespace of the machine in the launcher.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"migrationUID": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "UID of the migration at the source.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"node": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Node of the source.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"nodeSelectors": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "Labels that the instance asks of nodes.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -9862,32 +10673,37 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigrationSourceState(ref 
 					},
 					"persistentStatePVCName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Claim that holds the state of TPM and firmware.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"pod": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Pod of the source.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"selinuxContext": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "SELinux context of the source.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"syncAddress": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Address of the traffic between clusters.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"virtualMachineInstanceUID": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "UID of the instance at the source.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -9900,12 +10716,13 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigrationSpec(ref common.
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceMigrationSpec is documented field by field below.",
+				Description: "VirtualMachineInstanceMigrationSpec says what is moved, and where.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"addedNodeSelector": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "Labels that the target must have besides those that the instance asks for.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -9919,24 +10736,28 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigrationSpec(ref common.
 					},
 					"priority": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Which migrations come first: system-critical, user-triggered or system-maintenance.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"receive": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.VirtualMachineInstanceMigrationTarget{}.OpenAPIModelName()),
+							Description: "Makes this the target of a migration from another cluster.",
+							Ref:         ref(v1.VirtualMachineInstanceMigrationTarget{}.OpenAPIModelName()),
 						},
 					},
 					"sendTo": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.VirtualMachineInstanceMigrationSource{}.OpenAPIModelName()),
+							Description: "Makes this the source of a migration to another cluster.",
+							Ref:         ref(v1.VirtualMachineInstanceMigrationSource{}.OpenAPIModelName()),
 						},
 					},
 					"vmiName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "The instance, in the namespace of the migration.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -9951,105 +10772,122 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigrationState(ref common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceMigrationState is documented field by field below.",
+				Description: "VirtualMachineInstanceMigrationState is how far a migration is.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"abortRequested": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether somebody asked to end it.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"abortStatus": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What became of that: Succeeded, Failed or Aborting.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"completed": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether it has ended, well or not.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"endTimestamp": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "When it ended.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"failed": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether it failed. The guest then runs on at the source.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"failureReason": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Why it failed.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"migrationConfiguration": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.VMIMConfigurationOptions{}.OpenAPIModelName()),
+							Description: "Settings that it runs with.",
+							Ref:         ref(v1.VMIMConfigurationOptions{}.OpenAPIModelName()),
 						},
 					},
 					"migrationNetworkType": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Network that carries it.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"migrationPolicyName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Migration policy that applies to it.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"migrationUid": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "UID of the migration.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"mode": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "PreCopy copies memory while the guest runs at the source, PostCopy while it runs at the target, Paused while it stands still.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"sourceNode": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Node that the guest leaves.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"sourcePersistentStatePVCName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Claim that holds the state of TPM and firmware at the source.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"sourcePod": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Pod that the guest leaves.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"sourceState": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.VirtualMachineInstanceMigrationSourceState{}.OpenAPIModelName()),
+							Description: "More about the source.",
+							Ref:         ref(v1.VirtualMachineInstanceMigrationSourceState{}.OpenAPIModelName()),
 						},
 					},
 					"startTimestamp": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "When it began.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"targetAttachmentPodUID": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "UID of the pod that attaches added volumes at the target.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"targetCPUSet": {
@@ -10059,7 +10897,8 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigrationState(ref common
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "CPUs of the target that the guest has for itself.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -10072,7 +10911,8 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigrationState(ref common
 					},
 					"targetDirectMigrationNodePorts": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "Ports of the target, by what they are for.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -10086,53 +10926,62 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigrationState(ref common
 					},
 					"targetMemoryOverhead": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(resource.Quantity{}.OpenAPIModelName()),
+							Description: "Memory that the emulator itself needs at the target.",
+							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
 						},
 					},
 					"targetNode": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Node that the guest goes to.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"targetNodeAddress": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Address of the target.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"targetNodeDomainDetected": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the guest has been seen at the target.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"targetNodeDomainReadyTimestamp": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "When the guest was ready at the target.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"targetNodeTopology": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "CPUs and memory of the target, in JSON.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"targetPersistentStatePVCName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Claim that holds the state of TPM and firmware at the target.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"targetPod": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Pod that the guest goes to.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"targetState": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.VirtualMachineInstanceMigrationTargetState{}.OpenAPIModelName()),
+							Description: "More about the target.",
+							Ref:         ref(v1.VirtualMachineInstanceMigrationTargetState{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -10147,12 +10996,13 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigrationStatus(ref commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceMigrationStatus is documented field by field below.",
+				Description: "VirtualMachineInstanceMigrationStatus is what has been observed of a migration.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"conditions": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Conditions of the migration.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -10164,13 +11014,15 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigrationStatus(ref commo
 					},
 					"migrationState": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.VirtualMachineInstanceMigrationState{}.OpenAPIModelName()),
+							Description: "How far it is; the same as that of the instance.",
+							Ref:         ref(v1.VirtualMachineInstanceMigrationState{}.OpenAPIModelName()),
 						},
 					},
 					"phase": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Pending, Scheduling, Scheduled, PreparingTarget, TargetReady, Running, Succeeded or Failed, and the like.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"phaseTransitionTimestamps": {
@@ -10180,7 +11032,8 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigrationStatus(ref commo
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "When each phase was entered.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -10197,7 +11050,8 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigrationStatus(ref commo
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Addresses of the traffic between clusters.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -10220,14 +11074,15 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigrationTarget(ref commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceMigrationTarget is documented field by field below.",
+				Description: "VirtualMachineInstanceMigrationTarget makes a migration the target of one from another cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"migrationID": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name that both ends have in common.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -10241,13 +11096,14 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigrationTargetState(ref 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceMigrationTargetState is documented field by field below.",
+				Description: "VirtualMachineInstanceMigrationTargetState is more about the target of a migration.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"attachmentPodUID": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "UID of the pod that attaches added volumes.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"cpuSet": {
@@ -10257,7 +11113,8 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigrationTargetState(ref 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "CPUs that the guest has for itself.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -10270,7 +11127,8 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigrationTargetState(ref 
 					},
 					"directMigrationNodePorts": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "Ports, by what they are for.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -10284,79 +11142,92 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceMigrationTargetState(ref 
 					},
 					"domainDetected": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the guest has been seen.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"domainName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Name of the machine in the launcher.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"domainNamespace": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Namespace of the machine in the launcher.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"domainReadyTimestamp": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "When the guest was ready.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"migrationUID": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "UID of the migration at the target.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"node": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Node of the target.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"nodeAddress": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Address of the target.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"nodeTopology": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "CPUs and memory, in JSON.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"persistentStatePVCName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Claim that holds the state of TPM and firmware.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"pod": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Pod of the target.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"selinuxContext": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "SELinux context of the target.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"syncAddress": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Address of the traffic between clusters.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"virtualMachineInstanceUID": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "UID of the instance at the target.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -10371,30 +11242,34 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceNetworkInterface(ref comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceNetworkInterface is documented field by field below.",
+				Description: "VirtualMachineInstanceNetworkInterface is an interface as it is seen.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"infoSource": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Who knows of it: domain, guest-agent, multus-status, in any combination.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"interfaceName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Name within the guest.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"ipAddress": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "First address.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"ipAddresses": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "All addresses.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -10407,32 +11282,37 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceNetworkInterface(ref comm
 					},
 					"linkState": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "up or down.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"mac": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "MAC address.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Name in the spec; empty for one that only the guest knows.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"podInterfaceName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Name within the pod.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"queueCount": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Number of queues.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 				},
@@ -10445,18 +11325,20 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstancePhaseTransitionTimestamp(
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstancePhaseTransitionTimestamp is documented field by field below.",
+				Description: "VirtualMachineInstancePhaseTransitionTimestamp says when a phase was entered.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"phase": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "The phase.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"phaseTransitionTimestamp": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "The moment.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -10471,7 +11353,7 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstancePreset(ref common.Referen
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstancePreset is documented field by field below.",
+				Description: "VirtualMachineInstancePreset adds hardware to the instances that it selects when they are created. Instance types replace it.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -10490,14 +11372,16 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstancePreset(ref common.Referen
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(metav1.ObjectMeta{}.OpenAPIModelName()),
+							Description: "Name, namespace, labels and the like.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.VirtualMachineInstancePresetSpec{}.OpenAPIModelName()),
+							Description: "What is added, and to which instances.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.VirtualMachineInstancePresetSpec{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -10512,7 +11396,7 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstancePresetList(ref common.Ref
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstancePresetList is documented field by field below.",
+				Description: "VirtualMachineInstancePresetList is a list of presets.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -10531,13 +11415,15 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstancePresetList(ref common.Ref
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(metav1.ListMeta{}.OpenAPIModelName()),
+							Description: "Version of the list, and where to go on.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "The presets.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -10560,18 +11446,20 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstancePresetSpec(ref common.Ref
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstancePresetSpec is documented field by field below.",
+				Description: "VirtualMachineInstancePresetSpec says what is added, and to which instances.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"domain": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.DomainSpec{}.OpenAPIModelName()),
+							Description: "Hardware that is added where it does not contradict the instance.",
+							Ref:         ref(v1.DomainSpec{}.OpenAPIModelName()),
 						},
 					},
 					"selector": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(metav1.LabelSelector{}.OpenAPIModelName()),
+							Description: "Selects the instances by labels.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -10587,12 +11475,13 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceProfile(ref common.Refere
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceProfile is documented field by field below.",
+				Description: "VirtualMachineInstanceProfile limits the system calls of the pods of instances.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"customProfile": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.CustomProfile{}.OpenAPIModelName()),
+							Description: "A profile other than that of the container runtime.",
+							Ref:         ref(v1.CustomProfile{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -10607,7 +11496,7 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceReplicaSet(ref common.Ref
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceReplicaSet is documented field by field below.",
+				Description: "VirtualMachineInstanceReplicaSet keeps a number of equal instances running.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -10626,20 +11515,23 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceReplicaSet(ref common.Ref
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(metav1.ObjectMeta{}.OpenAPIModelName()),
+							Description: "Name, namespace, labels and the like.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.VirtualMachineInstanceReplicaSetSpec{}.OpenAPIModelName()),
+							Description: "What is wanted.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.VirtualMachineInstanceReplicaSetSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.VirtualMachineInstanceReplicaSetStatus{}.OpenAPIModelName()),
+							Description: "What has been observed. Only controllers write it.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.VirtualMachineInstanceReplicaSetStatus{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -10655,43 +11547,49 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceReplicaSetCondition(ref c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceReplicaSetCondition is documented field by field below.",
+				Description: "VirtualMachineInstanceReplicaSetCondition is a condition of a replica set.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"lastProbeTime": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "When it was last looked at.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"lastTransitionTime": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "When its status last changed.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Details for people.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "One word for the cause.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "True, False or Unknown.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the condition.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -10707,7 +11605,7 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceReplicaSetList(ref common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceReplicaSetList is documented field by field below.",
+				Description: "VirtualMachineInstanceReplicaSetList is a list of replica sets.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -10726,13 +11624,15 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceReplicaSetList(ref common
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(metav1.ListMeta{}.OpenAPIModelName()),
+							Description: "Version of the list, and where to go on.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "The replica sets.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -10755,29 +11655,33 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceReplicaSetSpec(ref common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceReplicaSetSpec is documented field by field below.",
+				Description: "VirtualMachineInstanceReplicaSetSpec says how many instances there are, and what they are made from.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"paused": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether instances are neither created nor deleted. Default: false.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"replicas": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "How many instances there are, 0 or more. Default: 1.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"selector": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.LabelSelector{}.OpenAPIModelName()),
+							Description: "Selects the instances by labels, which the template has. It does not change.",
+							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},
 					"template": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.VirtualMachineInstanceTemplateSpec{}.OpenAPIModelName()),
+							Description: "What instances are made from.",
+							Ref:         ref(v1.VirtualMachineInstanceTemplateSpec{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -10793,12 +11697,13 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceReplicaSetStatus(ref comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceReplicaSetStatus is documented field by field below.",
+				Description: "VirtualMachineInstanceReplicaSetStatus is what has been observed of a replica set.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"conditions": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Conditions of the replica set.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -10810,20 +11715,23 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceReplicaSetStatus(ref comm
 					},
 					"labelSelector": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "The selector as text, for the scale subresource.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"readyReplicas": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Instances that are ready.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"replicas": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "Instances that are there and have not ended.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 				},
@@ -10838,26 +11746,29 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceResourceClaim(ref common.
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceResourceClaim is documented field by field below.",
+				Description: "VirtualMachineInstanceResourceClaim names a ResourceClaim, or the template of one. It has one of the two.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name by which devices refer to it.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"resourceClaimName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "ResourceClaim in the namespace of the instance.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"resourceClaimTemplateName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Template from which a claim is made for the instance.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -10871,7 +11782,7 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceSpec(ref common.Reference
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceSpec is documented field by field below.",
+				Description: "VirtualMachineInstanceSpec is the hardware of an instance, and how and where it is run.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"accessCredentials": {
@@ -10881,7 +11792,8 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceSpec(ref common.Reference
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "SSH keys and passwords that are put into the guest.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -10893,23 +11805,26 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceSpec(ref common.Reference
 					},
 					"affinity": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(corev1.Affinity{}.OpenAPIModelName()),
+							Description: "Which nodes, and the neighbourhood of which pods, are wanted or avoided. As of pods.",
+							Ref:         ref(corev1.Affinity{}.OpenAPIModelName()),
 						},
 					},
 					"architecture": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "CPU architecture of the guest: amd64. Default: that of the cluster.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"dnsConfig": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(corev1.PodDNSConfig{}.OpenAPIModelName()),
+							Description: "Name servers and search domains of the guest, beside or instead of those of dnsPolicy. As of pods.",
+							Ref:         ref(corev1.PodDNSConfig{}.OpenAPIModelName()),
 						},
 					},
 					"dnsPolicy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Possible enum values:\n - `\"ClusterFirst\"` indicates that the pod should use cluster DNS first unless hostNetwork is true, if it is available, then fall back on the default (as determined by kubelet) DNS settings.\n - `\"ClusterFirstWithHostNet\"` indicates that the pod should use cluster DNS first, if it is available, then fall back on the default (as determined by kubelet) DNS settings.\n - `\"Default\"` indicates that the pod should use the default (as determined by kubelet) DNS settings.\n - `\"None\"` indicates that the pod should use empty DNS settings. DNS parameters such as nameservers and search paths should be defined via DNSConfig.",
+							Description: "Where the guest's name servers come from: ClusterFirst (the default), ClusterFirstWithHostNet, Default or None.\n\nPossible enum values:\n - `\"ClusterFirst\"` indicates that the pod should use cluster DNS first unless hostNetwork is true, if it is available, then fall back on the default (as determined by kubelet) DNS settings.\n - `\"ClusterFirstWithHostNet\"` indicates that the pod should use cluster DNS first, if it is available, then fall back on the default (as determined by kubelet) DNS settings.\n - `\"Default\"` indicates that the pod should use the default (as determined by kubelet) DNS settings.\n - `\"None\"` indicates that the pod should use empty DNS settings. DNS parameters such as nameservers and search paths should be defined via DNSConfig.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"},
@@ -10917,30 +11832,35 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceSpec(ref common.Reference
 					},
 					"domain": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.DomainSpec{}.OpenAPIModelName()),
+							Description: "The virtual hardware.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.DomainSpec{}.OpenAPIModelName()),
 						},
 					},
 					"evictionStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What happens when the node is drained: None, LiveMigrate, LiveMigrateIfPossible or External. Default: that of the cluster's configuration, else None.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"hostname": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Host name of the guest, a DNS label. Default: the name of the instance up to its first dot.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"livenessProbe": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.Probe{}.OpenAPIModelName()),
+							Description: "Check that ends the guest when it fails.",
+							Ref:         ref(v1.Probe{}.OpenAPIModelName()),
 						},
 					},
 					"networks": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Networks that the interfaces of the same names connect to. Default: the pod network, unless autoattachPodInterface is false.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -10952,7 +11872,8 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceSpec(ref common.Reference
 					},
 					"nodeSelector": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "Labels that a node must have to run the instance.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -10966,13 +11887,15 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceSpec(ref common.Reference
 					},
 					"priorityClassName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Priority class of the pod.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"readinessProbe": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.Probe{}.OpenAPIModelName()),
+							Description: "Check that the guest must pass to be ready.",
+							Ref:         ref(v1.Probe{}.OpenAPIModelName()),
 						},
 					},
 					"resourceClaims": {
@@ -10985,7 +11908,8 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceSpec(ref common.Reference
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Claims of dynamically allocated devices, which GPUs, host devices and networks refer to.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -10997,37 +11921,43 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceSpec(ref common.Reference
 					},
 					"schedulerName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Scheduler that places the pod. Default: that of the cluster.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"serviceAccountName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Service account of the pod. Its token does not reach the guest by that.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"startStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Paused starts the guest with its CPUs stopped. Default: they run.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"subdomain": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "With hostname, the name under which a headless Service of that name makes the guest known. A DNS label.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"terminationGracePeriodSeconds": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Seconds that the guest has to shut down before it is ended. Default: 30.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"tolerations": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Taints of nodes that do not keep the instance away. As of pods.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -11048,7 +11978,8 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceSpec(ref common.Reference
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "How instances spread over nodes and zones. As of pods.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -11068,7 +11999,8 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceSpec(ref common.Reference
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Claims that are mounted beside the guest for tasks such as dumps, and that the guest does not see.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -11080,7 +12012,8 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceSpec(ref common.Reference
 					},
 					"volumes": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "What disks and file systems of the same names hold.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -11103,18 +12036,20 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceStatus(ref common.Referen
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceStatus is documented field by field below.",
+				Description: "VirtualMachineInstanceStatus is what has been observed of an instance. Each part has one writer (see the registry's table).",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"VSOCKCID": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Address of the guest on its node's VSOCK, unique in the cluster.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"activePods": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "Pods that run or prepare the guest, by UID, with their nodes.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -11128,12 +12063,14 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceStatus(ref common.Referen
 					},
 					"changedBlockTracking": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ChangedBlockTrackingStatus{}.OpenAPIModelName()),
+							Description: "Whether changed blocks are tracked, and the backup that is under way.",
+							Ref:         ref(v1.ChangedBlockTrackingStatus{}.OpenAPIModelName()),
 						},
 					},
 					"conditions": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Conditions of the instance.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -11145,30 +12082,35 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceStatus(ref common.Referen
 					},
 					"currentCPUTopology": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.CPUTopology{}.OpenAPIModelName()),
+							Description: "CPU topology that the guest has now.",
+							Ref:         ref(v1.CPUTopology{}.OpenAPIModelName()),
 						},
 					},
 					"evacuationNodeName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Node that is drained and that the guest is to leave.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"fsFreezeStatus": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Whether the guest's file systems are frozen.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"guestOSInfo": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.VirtualMachineInstanceGuestOSInfo{}.OpenAPIModelName()),
+							Description: "What the guest agent says of the operating system.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.VirtualMachineInstanceGuestOSInfo{}.OpenAPIModelName()),
 						},
 					},
 					"interfaces": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Interfaces with their addresses.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -11180,23 +12122,27 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceStatus(ref common.Referen
 					},
 					"kernelBootStatus": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.KernelBootStatus{}.OpenAPIModelName()),
+							Description: "Checksums of the kernel and initrd that were booted from an image.",
+							Ref:         ref(v1.KernelBootStatus{}.OpenAPIModelName()),
 						},
 					},
 					"launcherContainerImageVersion": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Image of the launcher that runs the guest.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"machine": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.Machine{}.OpenAPIModelName()),
+							Description: "Machine type that the guest has, with its version.",
+							Ref:         ref(v1.Machine{}.OpenAPIModelName()),
 						},
 					},
 					"memory": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.MemoryStatus{}.OpenAPIModelName()),
+							Description: "Memory of the guest and of what runs it.",
+							Ref:         ref(v1.MemoryStatus{}.OpenAPIModelName()),
 						},
 					},
 					"migratedVolumes": {
@@ -11206,7 +12152,8 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceStatus(ref common.Referen
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Volumes whose content moves to other claims.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -11218,31 +12165,36 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceStatus(ref common.Referen
 					},
 					"migrationMethod": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "How disks move in a migration: LiveMigration (they are shared) or BlockMigration (they are copied).",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"migrationState": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.VirtualMachineInstanceMigrationState{}.OpenAPIModelName()),
+							Description: "Progress of the current or last migration.",
+							Ref:         ref(v1.VirtualMachineInstanceMigrationState{}.OpenAPIModelName()),
 						},
 					},
 					"migrationTransport": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "How a migration's data travels.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"nodeName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Node that runs the guest, or is to run it. Selectable, with an index.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"phase": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Where the instance stands: Pending, Scheduling, Scheduled, Running, Succeeded or Failed. It never goes back.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"phaseTransitionTimestamps": {
@@ -11252,7 +12204,8 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceStatus(ref common.Referen
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "When each phase was entered.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -11264,7 +12217,7 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceStatus(ref common.Referen
 					},
 					"qosClass": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Possible enum values:\n - `\"BestEffort\"` is the BestEffort qos class.\n - `\"Burstable\"` is the Burstable qos class.\n - `\"Guaranteed\"` is the Guaranteed qos class.",
+							Description: "Quality of service of the pod.\n\nPossible enum values:\n - `\"BestEffort\"` is the BestEffort qos class.\n - `\"Burstable\"` is the Burstable qos class.\n - `\"Guaranteed\"` is the Guaranteed qos class.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"BestEffort", "Burstable", "Guaranteed"},
@@ -11272,31 +12225,36 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceStatus(ref common.Referen
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Why the instance failed, in one word.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"runtimeUser": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "User that QEMU runs as.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"selinuxContext": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "SELinux context of the pod.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"topologyHints": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.TopologyHints{}.OpenAPIModelName()),
+							Description: "What the guest needs of its node's clock.",
+							Ref:         ref(v1.TopologyHints{}.OpenAPIModelName()),
 						},
 					},
 					"virtualMachineRevisionName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "ControllerRevision of the machine that the instance was made from.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"volumeStatus": {
@@ -11306,7 +12264,8 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceStatus(ref common.Referen
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Volumes with their state.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -11328,19 +12287,21 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineInstanceTemplateSpec(ref common.R
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineInstanceTemplateSpec is documented field by field below.",
+				Description: "VirtualMachineInstanceTemplateSpec is what an instance is made from.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(metav1.ObjectMeta{}.OpenAPIModelName()),
+							Description: "Labels and annotations of the instance, which it passes on to its pod.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(v1.VirtualMachineInstanceSpec{}.OpenAPIModelName()),
+							Description: "Spec of the instance.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.VirtualMachineInstanceSpec{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -11355,7 +12316,7 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineList(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineList is documented field by field below.",
+				Description: "VirtualMachineList is a list of virtual machines.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -11374,13 +12335,15 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineList(ref common.ReferenceCallback
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Default: map[string]interface{}{},
-							Ref:     ref(metav1.ListMeta{}.OpenAPIModelName()),
+							Description: "Version of the list, and where to go on.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "The virtual machines.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -11403,49 +12366,56 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineMemoryDumpRequest(ref common.Refe
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineMemoryDumpRequest is documented field by field below.",
+				Description: "VirtualMachineMemoryDumpRequest is the progress of a dump of a guest's memory.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"claimName": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Claim that the dump goes to.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"endTimestamp": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "When the dump ended.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"fileName": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Name of the dump's file in the claim.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Why it failed.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"phase": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Associating, InProgress, Unmounting, Completed, Dissociating or Failed.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"remove": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the claim is to be taken off the machine.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"startTimestamp": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "When the dump began.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -11461,17 +12431,19 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineOptions(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineOptions is documented field by field below.",
+				Description: "VirtualMachineOptions sets what holds for all instances.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"disableFreePageReporting": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.DisableFreePageReporting{}.OpenAPIModelName()),
+							Description: "Keeps guests from returning free memory to the node.",
+							Ref:         ref(v1.DisableFreePageReporting{}.OpenAPIModelName()),
 						},
 					},
 					"disableSerialConsoleLog": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.DisableSerialConsoleLog{}.OpenAPIModelName()),
+							Description: "Keeps the output of serial consoles out of the log unless an instance says otherwise.",
+							Ref:         ref(v1.DisableSerialConsoleLog{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -11486,12 +12458,13 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineSpec(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineSpec is documented field by field below.",
+				Description: "VirtualMachineSpec says what is wanted of a virtual machine.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"dataVolumeTemplates": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "DataVolumes that are created with the machine, owned by it, and deleted with it. Each is used by a volume of the template.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -11503,35 +12476,41 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineSpec(ref common.ReferenceCallback
 					},
 					"instancetype": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.InstancetypeMatcher{}.OpenAPIModelName()),
+							Description: "Instance type that supplies CPU, memory and the like, so that the template need not.",
+							Ref:         ref(v1.InstancetypeMatcher{}.OpenAPIModelName()),
 						},
 					},
 					"preference": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.PreferenceMatcher{}.OpenAPIModelName()),
+							Description: "Preference that supplies what suits a guest's operating system where the template says nothing.",
+							Ref:         ref(v1.PreferenceMatcher{}.OpenAPIModelName()),
 						},
 					},
 					"runStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "When the machine has a running instance: Always, Halted, Manual, RerunOnFailure, Once or WaitAsReceiver. Excludes running. A machine with neither is halted.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"running": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "The older form of runStrategy: true is Always, false is Halted.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"template": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.VirtualMachineInstanceTemplateSpec{}.OpenAPIModelName()),
+							Description: "What the instance is made from. A change takes effect at the next start.",
+							Ref:         ref(v1.VirtualMachineInstanceTemplateSpec{}.OpenAPIModelName()),
 						},
 					},
 					"updateVolumesStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What happens when the volumes of a running machine change: Replacement (at the next start) or Migration (their content is copied while it runs).",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -11547,24 +12526,27 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineStartFailure(ref common.Reference
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineStartFailure is documented field by field below.",
+				Description: "VirtualMachineStartFailure is the record of starts that failed, one after the other.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"consecutiveFailCount": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int32",
+							Description: "How many starts in a row have failed.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"lastFailedVMIUID": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Instance that failed last, so that it counts once.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"retryAfterTimestamp": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(metav1.Time{}.OpenAPIModelName()),
+							Description: "When the next start may be tried.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -11579,19 +12561,21 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineStateChangeRequest(ref common.Ref
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineStateChangeRequest is documented field by field below.",
+				Description: "VirtualMachineStateChangeRequest asks the controller to start or stop the instance.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"action": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Start or Stop.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"object"},
+							Description: "More about it, such as paused: \"true\" for a start.",
+							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
 								Schema: &spec.Schema{
@@ -11605,8 +12589,9 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineStateChangeRequest(ref common.Ref
 					},
 					"uid": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Instance that a stop is meant for; another is left alone.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -11620,17 +12605,19 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineStatus(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineStatus is documented field by field below.",
+				Description: "VirtualMachineStatus is what has been observed of a virtual machine.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"changedBlockTracking": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ChangedBlockTrackingStatus{}.OpenAPIModelName()),
+							Description: "Whether changed blocks of its disks are tracked for incremental backups.",
+							Ref:         ref(v1.ChangedBlockTrackingStatus{}.OpenAPIModelName()),
 						},
 					},
 					"conditions": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Conditions of the machine; those of its instance are copied here.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -11642,75 +12629,88 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineStatus(ref common.ReferenceCallba
 					},
 					"created": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether an instance exists.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"desiredGeneration": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Generation of the spec that the controller works towards.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"instancetypeRef": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.InstancetypeStatusRef{}.OpenAPIModelName()),
+							Description: "Instance type in use, with the revision of it that was taken.",
+							Ref:         ref(v1.InstancetypeStatusRef{}.OpenAPIModelName()),
 						},
 					},
 					"memoryDumpRequest": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.VirtualMachineMemoryDumpRequest{}.OpenAPIModelName()),
+							Description: "Progress of a dump of the guest's memory to a claim.",
+							Ref:         ref(v1.VirtualMachineMemoryDumpRequest{}.OpenAPIModelName()),
 						},
 					},
 					"observedGeneration": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Generation of the spec that the rest of the status belongs to.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"preferenceRef": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.InstancetypeStatusRef{}.OpenAPIModelName()),
+							Description: "Preference in use, with the revision of it that was taken.",
+							Ref:         ref(v1.InstancetypeStatusRef{}.OpenAPIModelName()),
 						},
 					},
 					"printableStatus": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "One word for the table: Stopped, Starting, Running, Paused and so on.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"ready": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"boolean"},
-							Format: "",
+							Description: "Whether the guest runs and is ready.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"restoreInProgress": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Name of the restore that holds the machine; it cannot be started meanwhile.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"runStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "The run strategy in effect, whichever field of the spec it comes from.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"snapshotInProgress": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Name of the snapshot that is taken of the machine; its spec cannot be changed meanwhile.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"startFailure": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.VirtualMachineStartFailure{}.OpenAPIModelName()),
+							Description: "Record of failed starts, which delays the next one.",
+							Ref:         ref(v1.VirtualMachineStartFailure{}.OpenAPIModelName()),
 						},
 					},
 					"stateChangeRequests": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Requests to stop and start that the controller has yet to serve.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -11727,7 +12727,8 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineStatus(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "Requests to add and remove volumes that the controller has yet to serve.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -11739,7 +12740,8 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineStatus(ref common.ReferenceCallba
 					},
 					"volumeSnapshotStatuses": {
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "For each volume, whether it can be part of a snapshot.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -11751,7 +12753,8 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineStatus(ref common.ReferenceCallba
 					},
 					"volumeUpdateState": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.VolumeUpdateState{}.OpenAPIModelName()),
+							Description: "Progress of a change of volumes while the machine runs.",
+							Ref:         ref(v1.VolumeUpdateState{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -11766,17 +12769,19 @@ func schema_pkg_apis_kubevirt_v1_VirtualMachineVolumeRequest(ref common.Referenc
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VirtualMachineVolumeRequest is documented field by field below.",
+				Description: "VirtualMachineVolumeRequest asks the controller to add or remove a volume. It has one of its fields.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"addVolumeOptions": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.AddVolumeOptions{}.OpenAPIModelName()),
+							Description: "Volume to add.",
+							Ref:         ref(v1.AddVolumeOptions{}.OpenAPIModelName()),
 						},
 					},
 					"removeVolumeOptions": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.RemoveVolumeOptions{}.OpenAPIModelName()),
+							Description: "Volume to remove.",
+							Ref:         ref(v1.RemoveVolumeOptions{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -11791,94 +12796,111 @@ func schema_pkg_apis_kubevirt_v1_Volume(ref common.ReferenceCallback) common.Ope
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Volume is documented field by field below.",
+				Description: "Volume is what a disk or file system of the same name holds. It has one source, which is all but name.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"cloudInitConfigDrive": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.CloudInitConfigDriveSource{}.OpenAPIModelName()),
+							Description: "Data for cloud-init as a config drive of OpenStack.",
+							Ref:         ref(v1.CloudInitConfigDriveSource{}.OpenAPIModelName()),
 						},
 					},
 					"cloudInitNoCloud": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.CloudInitNoCloudSource{}.OpenAPIModelName()),
+							Description: "Data for cloud-init as a NoCloud disk.",
+							Ref:         ref(v1.CloudInitNoCloudSource{}.OpenAPIModelName()),
 						},
 					},
 					"configMap": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ConfigMapVolumeSource{}.OpenAPIModelName()),
+							Description: "A ConfigMap, as files.",
+							Ref:         ref(v1.ConfigMapVolumeSource{}.OpenAPIModelName()),
 						},
 					},
 					"containerDisk": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ContainerDiskSource{}.OpenAPIModelName()),
+							Description: "A disk image from a container image. What the guest writes is gone with the instance.",
+							Ref:         ref(v1.ContainerDiskSource{}.OpenAPIModelName()),
 						},
 					},
 					"containerPath": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ContainerPathVolumeSource{}.OpenAPIModelName()),
+							Description: "A directory of the launcher's container, for virtiofs. Needs the feature gate ContainerPathVolumes.",
+							Ref:         ref(v1.ContainerPathVolumeSource{}.OpenAPIModelName()),
 						},
 					},
 					"dataVolume": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.DataVolumeSource{}.OpenAPIModelName()),
+							Description: "A DataVolume. The guest starts when it has been filled.",
+							Ref:         ref(v1.DataVolumeSource{}.OpenAPIModelName()),
 						},
 					},
 					"downwardAPI": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.DownwardAPIVolumeSource{}.OpenAPIModelName()),
+							Description: "Fields of the instance, as files.",
+							Ref:         ref(v1.DownwardAPIVolumeSource{}.OpenAPIModelName()),
 						},
 					},
 					"downwardMetrics": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.DownwardMetricsVolumeSource{}.OpenAPIModelName()),
+							Description: "Metrics of the node, on a disk. Needs the feature gate DownwardMetrics.",
+							Ref:         ref(v1.DownwardMetricsVolumeSource{}.OpenAPIModelName()),
 						},
 					},
 					"emptyDisk": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.EmptyDiskSource{}.OpenAPIModelName()),
+							Description: "An empty disk that is gone with the instance, not with a reboot.",
+							Ref:         ref(v1.EmptyDiskSource{}.OpenAPIModelName()),
 						},
 					},
 					"ephemeral": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.EphemeralVolumeSource{}.OpenAPIModelName()),
+							Description: "A claim that is only read; what the guest writes is gone with the instance.",
+							Ref:         ref(v1.EphemeralVolumeSource{}.OpenAPIModelName()),
 						},
 					},
 					"hostDisk": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.HostDisk{}.OpenAPIModelName()),
+							Description: "A file of the node. Needs the feature gate HostDisk.",
+							Ref:         ref(v1.HostDisk{}.OpenAPIModelName()),
 						},
 					},
 					"memoryDump": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.MemoryDumpVolumeSource{}.OpenAPIModelName()),
+							Description: "A claim that the guest's memory is dumped to. The guest does not see it.",
+							Ref:         ref(v1.MemoryDumpVolumeSource{}.OpenAPIModelName()),
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the volume: DNS-1123 subdomain, unique.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"persistentVolumeClaim": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.PersistentVolumeClaimVolumeSource{}.OpenAPIModelName()),
+							Description: "A claim.",
+							Ref:         ref(v1.PersistentVolumeClaimVolumeSource{}.OpenAPIModelName()),
 						},
 					},
 					"secret": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.SecretVolumeSource{}.OpenAPIModelName()),
+							Description: "A Secret, as files.",
+							Ref:         ref(v1.SecretVolumeSource{}.OpenAPIModelName()),
 						},
 					},
 					"serviceAccount": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ServiceAccountVolumeSource{}.OpenAPIModelName()),
+							Description: "The token of a service account, as files.",
+							Ref:         ref(v1.ServiceAccountVolumeSource{}.OpenAPIModelName()),
 						},
 					},
 					"sysprep": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.SysprepSource{}.OpenAPIModelName()),
+							Description: "An answer file for the setup of Windows.",
+							Ref:         ref(v1.SysprepSource{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -11894,7 +12916,7 @@ func schema_pkg_apis_kubevirt_v1_VolumeMigrationState(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VolumeMigrationState is documented field by field below.",
+				Description: "VolumeMigrationState lists the volumes whose content moves.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"migratedVolumes": {
@@ -11904,7 +12926,8 @@ func schema_pkg_apis_kubevirt_v1_VolumeMigrationState(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Type: []string{"array"},
+							Description: "From which claim to which each moves.",
+							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
@@ -11926,27 +12949,30 @@ func schema_pkg_apis_kubevirt_v1_VolumeSnapshotStatus(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VolumeSnapshotStatus is documented field by field below.",
+				Description: "VolumeSnapshotStatus says whether a volume can be part of a snapshot.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Default: false,
-							Type:    []string{"boolean"},
-							Format:  "",
+							Description: "Whether it can.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the volume.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Why it cannot.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -11960,65 +12986,75 @@ func schema_pkg_apis_kubevirt_v1_VolumeStatus(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VolumeStatus is documented field by field below.",
+				Description: "VolumeStatus is the state of a volume of an instance.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"containerDiskVolume": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.ContainerDiskInfo{}.OpenAPIModelName()),
+							Description: "Checksum of a container disk.",
+							Ref:         ref(v1.ContainerDiskInfo{}.OpenAPIModelName()),
 						},
 					},
 					"hotplugVolume": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.HotplugVolumeStatus{}.OpenAPIModelName()),
+							Description: "How a volume that was added to the running guest is attached.",
+							Ref:         ref(v1.HotplugVolumeStatus{}.OpenAPIModelName()),
 						},
 					},
 					"memoryDumpVolume": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.DomainMemoryDumpInfo{}.OpenAPIModelName()),
+							Description: "Progress of a memory dump.",
+							Ref:         ref(v1.DomainMemoryDumpInfo{}.OpenAPIModelName()),
 						},
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "What holds it up, for people.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the volume.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"persistentVolumeClaimInfo": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.PersistentVolumeClaimInfo{}.OpenAPIModelName()),
+							Description: "The claim behind it.",
+							Ref:         ref(v1.PersistentVolumeClaimInfo{}.OpenAPIModelName()),
 						},
 					},
 					"phase": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "State of a volume that is added or removed while the guest runs.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"string"},
-							Format: "",
+							Description: "Why, in one word.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"size": {
 						SchemaProps: spec.SchemaProps{
-							Type:   []string{"integer"},
-							Format: "int64",
+							Description: "Size of the disk in bytes.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"target": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the disk in the guest, such as vda.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -12034,12 +13070,13 @@ func schema_pkg_apis_kubevirt_v1_VolumeUpdateState(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "VolumeUpdateState is documented field by field below.",
+				Description: "VolumeUpdateState is the progress of a change of volumes while the machine runs.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"volumeMigrationState": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.VolumeMigrationState{}.OpenAPIModelName()),
+							Description: "Volumes whose content moves to other claims.",
+							Ref:         ref(v1.VolumeMigrationState{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -12054,24 +13091,27 @@ func schema_pkg_apis_kubevirt_v1_Watchdog(ref common.ReferenceCallback) common.O
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Watchdog is documented field by field below.",
+				Description: "Watchdog is a device that acts when the guest hangs. It has at most one model; without any it is an i6300esb.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"diag288": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.Diag288Watchdog{}.OpenAPIModelName()),
+							Description: "The watchdog of s390x.",
+							Ref:         ref(v1.Diag288Watchdog{}.OpenAPIModelName()),
 						},
 					},
 					"i6300esb": {
 						SchemaProps: spec.SchemaProps{
-							Ref: ref(v1.I6300ESBWatchdog{}.OpenAPIModelName()),
+							Description: "The watchdog Intel 6300ESB.",
+							Ref:         ref(v1.I6300ESBWatchdog{}.OpenAPIModelName()),
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Default: "",
-							Type:    []string{"string"},
-							Format:  "",
+							Description: "Name of the device.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},

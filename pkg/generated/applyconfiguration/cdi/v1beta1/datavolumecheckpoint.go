@@ -8,9 +8,11 @@ package v1beta1
 // DataVolumeCheckpointApplyConfiguration represents a declarative configuration of the DataVolumeCheckpoint type for use
 // with apply.
 //
-// DataVolumeCheckpoint is documented field by field below.
+// DataVolumeCheckpoint is a stage of a copy that is made in several.
 type DataVolumeCheckpointApplyConfiguration struct {
-	Current  *string `json:"current,omitempty"`
+	// Snapshot that is copied.
+	Current *string `json:"current,omitempty"`
+	// Snapshot that was copied before, if any.
 	Previous *string `json:"previous,omitempty"`
 }
 

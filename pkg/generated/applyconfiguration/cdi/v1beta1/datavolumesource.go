@@ -12,18 +12,28 @@ import (
 // DataVolumeSourceApplyConfiguration represents a declarative configuration of the DataVolumeSource type for use
 // with apply.
 //
-// DataVolumeSource is documented field by field below.
+// DataVolumeSource is what a claim is filled with. It has one of its fields.
 type DataVolumeSourceApplyConfiguration struct {
-	Blank    *cdiv1beta1.DataVolumeBlankImage            `json:"blank,omitempty"`
-	GCS      *DataVolumeSourceGCSApplyConfiguration      `json:"gcs,omitempty"`
-	HTTP     *DataVolumeSourceHTTPApplyConfiguration     `json:"http,omitempty"`
-	ImageIO  *DataVolumeSourceImageIOApplyConfiguration  `json:"imageio,omitempty"`
-	PVC      *DataVolumeSourcePVCApplyConfiguration      `json:"pvc,omitempty"`
+	// Nothing.
+	Blank *cdiv1beta1.DataVolumeBlankImage `json:"blank,omitempty"`
+	// An object of Google Cloud Storage.
+	GCS *DataVolumeSourceGCSApplyConfiguration `json:"gcs,omitempty"`
+	// A file of a web server.
+	HTTP *DataVolumeSourceHTTPApplyConfiguration `json:"http,omitempty"`
+	// A disk of oVirt.
+	ImageIO *DataVolumeSourceImageIOApplyConfiguration `json:"imageio,omitempty"`
+	// Another claim.
+	PVC *DataVolumeSourcePVCApplyConfiguration `json:"pvc,omitempty"`
+	// A disk image from a container image.
 	Registry *DataVolumeSourceRegistryApplyConfiguration `json:"registry,omitempty"`
-	S3       *DataVolumeSourceS3ApplyConfiguration       `json:"s3,omitempty"`
+	// An object of S3.
+	S3 *DataVolumeSourceS3ApplyConfiguration `json:"s3,omitempty"`
+	// A snapshot of a volume.
 	Snapshot *DataVolumeSourceSnapshotApplyConfiguration `json:"snapshot,omitempty"`
-	Upload   *cdiv1beta1.DataVolumeSourceUpload          `json:"upload,omitempty"`
-	VDDK     *DataVolumeSourceVDDKApplyConfiguration     `json:"vddk,omitempty"`
+	// What a client sends.
+	Upload *cdiv1beta1.DataVolumeSourceUpload `json:"upload,omitempty"`
+	// A disk of VMware.
+	VDDK *DataVolumeSourceVDDKApplyConfiguration `json:"vddk,omitempty"`
 }
 
 // DataVolumeSourceApplyConfiguration constructs a declarative configuration of the DataVolumeSource type for use with

@@ -8,10 +8,12 @@ package v1beta1
 // DataVolumeSourceGCSApplyConfiguration represents a declarative configuration of the DataVolumeSourceGCS type for use
 // with apply.
 //
-// DataVolumeSourceGCS is documented field by field below.
+// DataVolumeSourceGCS is an object of Google Cloud Storage.
 type DataVolumeSourceGCSApplyConfiguration struct {
+	// Secret with the credentials.
 	SecretRef *string `json:"secretRef,omitempty"`
-	URL       *string `json:"url,omitempty"`
+	// URL of the object.
+	URL *string `json:"url,omitempty"`
 }
 
 // DataVolumeSourceGCSApplyConfiguration constructs a declarative configuration of the DataVolumeSourceGCS type for use with

@@ -8,13 +8,18 @@ package v1beta1
 // DataVolumeSourceHTTPApplyConfiguration represents a declarative configuration of the DataVolumeSourceHTTP type for use
 // with apply.
 //
-// DataVolumeSourceHTTP is documented field by field below.
+// DataVolumeSourceHTTP is a file of a web server.
 type DataVolumeSourceHTTPApplyConfiguration struct {
-	CertConfigMap      *string  `json:"certConfigMap,omitempty"`
-	ExtraHeaders       []string `json:"extraHeaders,omitempty"`
+	// ConfigMap with the certificates of authorities to trust.
+	CertConfigMap *string `json:"certConfigMap,omitempty"`
+	// Headers that are sent along.
+	ExtraHeaders []string `json:"extraHeaders,omitempty"`
+	// Secrets whose values are headers that are sent along.
 	SecretExtraHeaders []string `json:"secretExtraHeaders,omitempty"`
-	SecretRef          *string  `json:"secretRef,omitempty"`
-	URL                *string  `json:"url,omitempty"`
+	// Secret with user name and password.
+	SecretRef *string `json:"secretRef,omitempty"`
+	// URL of the file.
+	URL *string `json:"url,omitempty"`
 }
 
 // DataVolumeSourceHTTPApplyConfiguration constructs a declarative configuration of the DataVolumeSourceHTTP type for use with

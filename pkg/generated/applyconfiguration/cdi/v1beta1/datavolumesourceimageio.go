@@ -8,13 +8,18 @@ package v1beta1
 // DataVolumeSourceImageIOApplyConfiguration represents a declarative configuration of the DataVolumeSourceImageIO type for use
 // with apply.
 //
-// DataVolumeSourceImageIO is documented field by field below.
+// DataVolumeSourceImageIO is a disk of oVirt.
 type DataVolumeSourceImageIOApplyConfiguration struct {
-	CertConfigMap      *string `json:"certConfigMap,omitempty"`
-	DiskID             *string `json:"diskId,omitempty"`
-	InsecureSkipVerify *bool   `json:"insecureSkipVerify,omitempty"`
-	SecretRef          *string `json:"secretRef,omitempty"`
-	URL                *string `json:"url,omitempty"`
+	// ConfigMap with the certificates of authorities to trust.
+	CertConfigMap *string `json:"certConfigMap,omitempty"`
+	// ID of the disk.
+	DiskID *string `json:"diskId,omitempty"`
+	// Whether the server's certificate is not checked. Default: false.
+	InsecureSkipVerify *bool `json:"insecureSkipVerify,omitempty"`
+	// Secret with user name and password.
+	SecretRef *string `json:"secretRef,omitempty"`
+	// URL of the server.
+	URL *string `json:"url,omitempty"`
 }
 
 // DataVolumeSourceImageIOApplyConfiguration constructs a declarative configuration of the DataVolumeSourceImageIO type for use with

@@ -8,9 +8,11 @@ package v1beta1
 // DataVolumeSourcePVCApplyConfiguration represents a declarative configuration of the DataVolumeSourcePVC type for use
 // with apply.
 //
-// DataVolumeSourcePVC is documented field by field below.
+// DataVolumeSourcePVC names another claim.
 type DataVolumeSourcePVCApplyConfiguration struct {
-	Name      *string `json:"name,omitempty"`
+	// Name of the claim.
+	Name *string `json:"name,omitempty"`
+	// Namespace of the claim.
 	Namespace *string `json:"namespace,omitempty"`
 }
 

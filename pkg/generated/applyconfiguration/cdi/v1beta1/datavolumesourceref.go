@@ -8,10 +8,13 @@ package v1beta1
 // DataVolumeSourceRefApplyConfiguration represents a declarative configuration of the DataVolumeSourceRef type for use
 // with apply.
 //
-// DataVolumeSourceRef is documented field by field below.
+// DataVolumeSourceRef names an object that says what a claim is filled with.
 type DataVolumeSourceRefApplyConfiguration struct {
-	Kind      *string `json:"kind,omitempty"`
-	Name      *string `json:"name,omitempty"`
+	// Kind of the object: DataSource.
+	Kind *string `json:"kind,omitempty"`
+	// Name of the object.
+	Name *string `json:"name,omitempty"`
+	// Namespace of the object. Default: that of the DataVolume.
 	Namespace *string `json:"namespace,omitempty"`
 }
 

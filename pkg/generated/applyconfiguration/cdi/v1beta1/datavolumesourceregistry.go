@@ -8,14 +8,20 @@ package v1beta1
 // DataVolumeSourceRegistryApplyConfiguration represents a declarative configuration of the DataVolumeSourceRegistry type for use
 // with apply.
 //
-// DataVolumeSourceRegistry is documented field by field below.
+// DataVolumeSourceRegistry is a disk image from a container image. It has one of url and imageStream.
 type DataVolumeSourceRegistryApplyConfiguration struct {
-	CertConfigMap *string                            `json:"certConfigMap,omitempty"`
-	ImageStream   *string                            `json:"imageStream,omitempty"`
-	Platform      *PlatformOptionsApplyConfiguration `json:"platform,omitempty"`
-	PullMethod    *string                            `json:"pullMethod,omitempty"`
-	SecretRef     *string                            `json:"secretRef,omitempty"`
-	URL           *string                            `json:"url,omitempty"`
+	// ConfigMap with the certificates of authorities to trust.
+	CertConfigMap *string `json:"certConfigMap,omitempty"`
+	// Image stream of OpenShift.
+	ImageStream *string `json:"imageStream,omitempty"`
+	// Which of the platforms of the image is taken.
+	Platform *PlatformOptionsApplyConfiguration `json:"platform,omitempty"`
+	// Who pulls the image: pod (the importer) or node. Default: pod.
+	PullMethod *string `json:"pullMethod,omitempty"`
+	// Secret with user name and password.
+	SecretRef *string `json:"secretRef,omitempty"`
+	// URL of the image, such as docker://registry.example/containerdisks/fedora.
+	URL *string `json:"url,omitempty"`
 }
 
 // DataVolumeSourceRegistryApplyConfiguration constructs a declarative configuration of the DataVolumeSourceRegistry type for use with

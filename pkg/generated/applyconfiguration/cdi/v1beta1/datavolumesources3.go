@@ -8,11 +8,14 @@ package v1beta1
 // DataVolumeSourceS3ApplyConfiguration represents a declarative configuration of the DataVolumeSourceS3 type for use
 // with apply.
 //
-// DataVolumeSourceS3 is documented field by field below.
+// DataVolumeSourceS3 is an object of S3.
 type DataVolumeSourceS3ApplyConfiguration struct {
+	// ConfigMap with the certificates of authorities to trust.
 	CertConfigMap *string `json:"certConfigMap,omitempty"`
-	SecretRef     *string `json:"secretRef,omitempty"`
-	URL           *string `json:"url,omitempty"`
+	// Secret with the keys.
+	SecretRef *string `json:"secretRef,omitempty"`
+	// URL of the object.
+	URL *string `json:"url,omitempty"`
 }
 
 // DataVolumeSourceS3ApplyConfiguration constructs a declarative configuration of the DataVolumeSourceS3 type for use with

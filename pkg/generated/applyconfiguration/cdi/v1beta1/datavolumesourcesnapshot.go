@@ -8,9 +8,11 @@ package v1beta1
 // DataVolumeSourceSnapshotApplyConfiguration represents a declarative configuration of the DataVolumeSourceSnapshot type for use
 // with apply.
 //
-// DataVolumeSourceSnapshot is documented field by field below.
+// DataVolumeSourceSnapshot names a snapshot of a volume.
 type DataVolumeSourceSnapshotApplyConfiguration struct {
-	Name      *string `json:"name,omitempty"`
+	// Name of the snapshot.
+	Name *string `json:"name,omitempty"`
+	// Namespace of the snapshot.
 	Namespace *string `json:"namespace,omitempty"`
 }
 

@@ -8,15 +8,22 @@ package v1beta1
 // DataVolumeSourceVDDKApplyConfiguration represents a declarative configuration of the DataVolumeSourceVDDK type for use
 // with apply.
 //
-// DataVolumeSourceVDDK is documented field by field below.
+// DataVolumeSourceVDDK is a disk of VMware.
 type DataVolumeSourceVDDKApplyConfiguration struct {
-	BackingFile  *string `json:"backingFile,omitempty"`
-	ExtraArgs    *string `json:"extraArgs,omitempty"`
+	// Path of the disk's file.
+	BackingFile *string `json:"backingFile,omitempty"`
+	// ConfigMap with further settings of the library.
+	ExtraArgs *string `json:"extraArgs,omitempty"`
+	// Image that holds the library.
 	InitImageURL *string `json:"initImageURL,omitempty"`
-	SecretRef    *string `json:"secretRef,omitempty"`
-	Thumbprint   *string `json:"thumbprint,omitempty"`
-	URL          *string `json:"url,omitempty"`
-	UUID         *string `json:"uuid,omitempty"`
+	// Secret with user name and password.
+	SecretRef *string `json:"secretRef,omitempty"`
+	// Thumbprint of the server's certificate.
+	Thumbprint *string `json:"thumbprint,omitempty"`
+	// URL of the server.
+	URL *string `json:"url,omitempty"`
+	// UUID of the virtual machine.
+	UUID *string `json:"uuid,omitempty"`
 }
 
 // DataVolumeSourceVDDKApplyConfiguration constructs a declarative configuration of the DataVolumeSourceVDDK type for use with

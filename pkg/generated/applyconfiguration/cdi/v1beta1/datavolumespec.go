@@ -12,17 +12,26 @@ import (
 // DataVolumeSpecApplyConfiguration represents a declarative configuration of the DataVolumeSpec type for use
 // with apply.
 //
-// DataVolumeSpec is documented field by field below.
+// DataVolumeSpec says what a claim is filled with.
 type DataVolumeSpecApplyConfiguration struct {
-	Checkpoints       []DataVolumeCheckpointApplyConfiguration `json:"checkpoints,omitempty"`
-	ContentType       *string                                  `json:"contentType,omitempty"`
-	FinalCheckpoint   *bool                                    `json:"finalCheckpoint,omitempty"`
-	Preallocation     *bool                                    `json:"preallocation,omitempty"`
-	PriorityClassName *string                                  `json:"priorityClassName,omitempty"`
-	PVC               *v1.PersistentVolumeClaimSpec            `json:"pvc,omitempty"`
-	Source            *DataVolumeSourceApplyConfiguration      `json:"source,omitempty"`
-	SourceRef         *DataVolumeSourceRefApplyConfiguration   `json:"sourceRef,omitempty"`
-	Storage           *StorageSpecApplyConfiguration           `json:"storage,omitempty"`
+	// Stages of a copy that is made in several.
+	Checkpoints []DataVolumeCheckpointApplyConfiguration `json:"checkpoints,omitempty"`
+	// kubevirt for a disk image, archive for a tar archive. Default: kubevirt.
+	ContentType *string `json:"contentType,omitempty"`
+	// Whether the last of checkpoints ends the copy. Default: false.
+	FinalCheckpoint *bool `json:"finalCheckpoint,omitempty"`
+	// Whether the space is taken up at once. Default: false.
+	Preallocation *bool `json:"preallocation,omitempty"`
+	// Priority class of the pods that fill the claim.
+	PriorityClassName *string `json:"priorityClassName,omitempty"`
+	// The claim as Kubernetes has it. Excludes storage.
+	PVC *v1.PersistentVolumeClaimSpec `json:"pvc,omitempty"`
+	// What it is filled with. Excludes sourceRef.
+	Source *DataVolumeSourceApplyConfiguration `json:"source,omitempty"`
+	// Object that says what it is filled with.
+	SourceRef *DataVolumeSourceRefApplyConfiguration `json:"sourceRef,omitempty"`
+	// The claim with what is left out chosen to suit the storage class. Excludes pvc.
+	Storage *StorageSpecApplyConfiguration `json:"storage,omitempty"`
 }
 
 // DataVolumeSpecApplyConfiguration constructs a declarative configuration of the DataVolumeSpec type for use with

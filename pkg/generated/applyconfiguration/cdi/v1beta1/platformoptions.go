@@ -8,8 +8,9 @@ package v1beta1
 // PlatformOptionsApplyConfiguration represents a declarative configuration of the PlatformOptions type for use
 // with apply.
 //
-// PlatformOptions is documented field by field below.
+// PlatformOptions is a platform of a container image.
 type PlatformOptionsApplyConfiguration struct {
+	// CPU architecture.
 	Architecture *string `json:"architecture,omitempty"`
 }
 

@@ -13,16 +13,24 @@ import (
 // StorageSpecApplyConfiguration represents a declarative configuration of the StorageSpec type for use
 // with apply.
 //
-// StorageSpec is documented field by field below.
+// StorageSpec is a claim. What is left out is chosen to suit the storage class.
 type StorageSpecApplyConfiguration struct {
-	AccessModes      []v1.PersistentVolumeAccessMode         `json:"accessModes,omitempty"`
-	DataSource       *v1.TypedLocalObjectReference           `json:"dataSource,omitempty"`
-	DataSourceRef    *v1.TypedObjectReference                `json:"dataSourceRef,omitempty"`
-	Resources        *v1.VolumeResourceRequirements          `json:"resources,omitempty"`
-	Selector         *metav1.LabelSelectorApplyConfiguration `json:"selector,omitempty"`
-	StorageClassName *string                                 `json:"storageClassName,omitempty"`
-	VolumeMode       *v1.PersistentVolumeMode                `json:"volumeMode,omitempty"`
-	VolumeName       *string                                 `json:"volumeName,omitempty"`
+	// How the volume is mounted, such as ReadWriteOnce.
+	AccessModes []v1.PersistentVolumeAccessMode `json:"accessModes,omitempty"`
+	// Object of the same namespace that the volume is made from.
+	DataSource *v1.TypedLocalObjectReference `json:"dataSource,omitempty"`
+	// Object that the volume is made from, also of other kinds and namespaces.
+	DataSourceRef *v1.TypedObjectReference `json:"dataSourceRef,omitempty"`
+	// Size of the volume.
+	Resources *v1.VolumeResourceRequirements `json:"resources,omitempty"`
+	// Selects volumes by labels.
+	Selector *metav1.LabelSelectorApplyConfiguration `json:"selector,omitempty"`
+	// Storage class. Default: the cluster's default for machines, else the cluster's default.
+	StorageClassName *string `json:"storageClassName,omitempty"`
+	// Block or Filesystem.
+	VolumeMode *v1.PersistentVolumeMode `json:"volumeMode,omitempty"`
+	// The volume itself.
+	VolumeName *string `json:"volumeName,omitempty"`
 }
 
 // StorageSpecApplyConfiguration constructs a declarative configuration of the StorageSpec type for use with

@@ -8,9 +8,11 @@ package v1
 // AccessCredentialApplyConfiguration represents a declarative configuration of the AccessCredential type for use
 // with apply.
 //
-// AccessCredential is documented field by field below.
+// AccessCredential is an SSH key or a password for the guest. It has one of its fields.
 type AccessCredentialApplyConfiguration struct {
+	// SSH public keys.
 	SSHPublicKey *SSHPublicKeyAccessCredentialApplyConfiguration `json:"sshPublicKey,omitempty"`
+	// Passwords of users.
 	UserPassword *UserPasswordAccessCredentialApplyConfiguration `json:"userPassword,omitempty"`
 }
 

@@ -8,8 +8,9 @@ package v1
 // AccessCredentialSecretSourceApplyConfiguration represents a declarative configuration of the AccessCredentialSecretSource type for use
 // with apply.
 //
-// AccessCredentialSecretSource is documented field by field below.
+// AccessCredentialSecretSource names a Secret in the namespace of the instance.
 type AccessCredentialSecretSourceApplyConfiguration struct {
+	// Its name.
 	SecretName *string `json:"secretName,omitempty"`
 }
 

@@ -8,9 +8,11 @@ package v1
 // ACPIApplyConfiguration represents a declarative configuration of the ACPI type for use
 // with apply.
 //
-// ACPI is documented field by field below.
+// ACPI names the ACPI tables that carry licences of Windows. It has at least one.
 type ACPIApplyConfiguration struct {
+	// Volume of kind secret that holds the table MSDM.
 	MsdmNameRef *string `json:"msdmNameRef,omitempty"`
+	// Volume of kind secret that holds the table SLIC.
 	SlicNameRef *string `json:"slicNameRef,omitempty"`
 }
 

@@ -8,11 +8,15 @@ package v1
 // AddVolumeOptionsApplyConfiguration represents a declarative configuration of the AddVolumeOptions type for use
 // with apply.
 //
-// AddVolumeOptions is documented field by field below.
+// AddVolumeOptions is the body of a request to add a volume to a running guest.
 type AddVolumeOptionsApplyConfiguration struct {
-	Disk         *DiskApplyConfiguration                `json:"disk,omitempty"`
-	DryRun       []string                               `json:"dryRun,omitempty"`
-	Name         *string                                `json:"name,omitempty"`
+	// The disk that shows the volume.
+	Disk *DiskApplyConfiguration `json:"disk,omitempty"`
+	// All checks the request and changes nothing.
+	DryRun []string `json:"dryRun,omitempty"`
+	// Name of the volume.
+	Name *string `json:"name,omitempty"`
+	// What the volume is made from.
 	VolumeSource *HotplugVolumeSourceApplyConfiguration `json:"volumeSource,omitempty"`
 }
 

@@ -8,13 +8,18 @@ package v1
 // ArchConfigurationApplyConfiguration represents a declarative configuration of the ArchConfiguration type for use
 // with apply.
 //
-// ArchConfiguration is documented field by field below.
+// ArchConfiguration sets what depends on the architecture of the guest.
 type ArchConfigurationApplyConfiguration struct {
-	Amd64               *ArchSpecificConfigurationApplyConfiguration `json:"amd64,omitempty"`
-	Arm64               *ArchSpecificConfigurationApplyConfiguration `json:"arm64,omitempty"`
-	DefaultArchitecture *string                                      `json:"defaultArchitecture,omitempty"`
-	Ppc64le             *ArchSpecificConfigurationApplyConfiguration `json:"ppc64le,omitempty"`
-	S390x               *ArchSpecificConfigurationApplyConfiguration `json:"s390x,omitempty"`
+	// For amd64.
+	Amd64 *ArchSpecificConfigurationApplyConfiguration `json:"amd64,omitempty"`
+	// For arm64.
+	Arm64 *ArchSpecificConfigurationApplyConfiguration `json:"arm64,omitempty"`
+	// Architecture of instances that do not name one. Default: that of the control plane's nodes.
+	DefaultArchitecture *string `json:"defaultArchitecture,omitempty"`
+	// For ppc64le, which is no longer supported.
+	Ppc64le *ArchSpecificConfigurationApplyConfiguration `json:"ppc64le,omitempty"`
+	// For s390x.
+	S390x *ArchSpecificConfigurationApplyConfiguration `json:"s390x,omitempty"`
 }
 
 // ArchConfigurationApplyConfiguration constructs a declarative configuration of the ArchConfiguration type for use with

@@ -8,11 +8,14 @@ package v1
 // ArchSpecificConfigurationApplyConfiguration represents a declarative configuration of the ArchSpecificConfiguration type for use
 // with apply.
 //
-// ArchSpecificConfiguration is documented field by field below.
+// ArchSpecificConfiguration sets what depends on the architecture of the guest.
 type ArchSpecificConfigurationApplyConfiguration struct {
+	// Machine types that may be used, in which * stands for any characters.
 	EmulatedMachines []string `json:"emulatedMachines,omitempty"`
-	MachineType      *string  `json:"machineType,omitempty"`
-	OVMFPath         *string  `json:"ovmfPath,omitempty"`
+	// Machine type of instances that do not name one.
+	MachineType *string `json:"machineType,omitempty"`
+	// Directory of the UEFI firmware in the launcher's image.
+	OVMFPath *string `json:"ovmfPath,omitempty"`
 }
 
 // ArchSpecificConfigurationApplyConfiguration constructs a declarative configuration of the ArchSpecificConfiguration type for use with

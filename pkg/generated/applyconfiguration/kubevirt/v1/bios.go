@@ -8,8 +8,9 @@ package v1
 // BIOSApplyConfiguration represents a declarative configuration of the BIOS type for use
 // with apply.
 //
-// BIOS is documented field by field below.
+// BIOS boots with BIOS.
 type BIOSApplyConfiguration struct {
+	// Whether the BIOS writes to the serial console. Default: false.
 	UseSerial *bool `json:"useSerial,omitempty"`
 }
 

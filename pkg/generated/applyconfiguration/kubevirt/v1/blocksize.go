@@ -8,10 +8,12 @@ package v1
 // BlockSizeApplyConfiguration represents a declarative configuration of the BlockSize type for use
 // with apply.
 //
-// BlockSize is documented field by field below.
+// BlockSize is the size of the blocks that the guest sees. It has one of its fields.
 type BlockSizeApplyConfiguration struct {
-	Custom      *CustomBlockSizeApplyConfiguration `json:"custom,omitempty"`
-	MatchVolume *FeatureStateApplyConfiguration    `json:"matchVolume,omitempty"`
+	// The sizes given here.
+	Custom *CustomBlockSizeApplyConfiguration `json:"custom,omitempty"`
+	// The sizes of the storage below.
+	MatchVolume *FeatureStateApplyConfiguration `json:"matchVolume,omitempty"`
 }
 
 // BlockSizeApplyConfiguration constructs a declarative configuration of the BlockSize type for use with

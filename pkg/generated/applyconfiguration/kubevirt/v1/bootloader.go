@@ -8,10 +8,12 @@ package v1
 // BootloaderApplyConfiguration represents a declarative configuration of the Bootloader type for use
 // with apply.
 //
-// Bootloader is documented field by field below.
+// Bootloader is the firmware that boots the machine. It has at most one of its fields.
 type BootloaderApplyConfiguration struct {
+	// Boots with BIOS.
 	BIOS *BIOSApplyConfiguration `json:"bios,omitempty"`
-	EFI  *EFIApplyConfiguration  `json:"efi,omitempty"`
+	// Boots with UEFI.
+	EFI *EFIApplyConfiguration `json:"efi,omitempty"`
 }
 
 // BootloaderApplyConfiguration constructs a declarative configuration of the Bootloader type for use with

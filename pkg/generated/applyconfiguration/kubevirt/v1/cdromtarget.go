@@ -8,11 +8,14 @@ package v1
 // CDRomTargetApplyConfiguration represents a declarative configuration of the CDRomTarget type for use
 // with apply.
 //
-// CDRomTarget is documented field by field below.
+// CDRomTarget is a CD-ROM drive.
 type CDRomTargetApplyConfiguration struct {
-	Bus      *string `json:"bus,omitempty"`
-	Readonly *bool   `json:"readonly,omitempty"`
-	Tray     *string `json:"tray,omitempty"`
+	// sata, scsi or usb. Default: sata.
+	Bus *string `json:"bus,omitempty"`
+	// Whether the guest cannot write. Default: true.
+	Readonly *bool `json:"readonly,omitempty"`
+	// open or closed. Default: closed.
+	Tray *string `json:"tray,omitempty"`
 }
 
 // CDRomTargetApplyConfiguration constructs a declarative configuration of the CDRomTarget type for use with

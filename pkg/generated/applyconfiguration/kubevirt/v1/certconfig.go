@@ -12,9 +12,11 @@ import (
 // CertConfigApplyConfiguration represents a declarative configuration of the CertConfig type for use
 // with apply.
 //
-// CertConfig is documented field by field below.
+// CertConfig sets how long a certificate is valid.
 type CertConfigApplyConfiguration struct {
-	Duration    *metav1.Duration `json:"duration,omitempty"`
+	// How long it is valid.
+	Duration *metav1.Duration `json:"duration,omitempty"`
+	// How long before its end it is renewed.
 	RenewBefore *metav1.Duration `json:"renewBefore,omitempty"`
 }
 

@@ -12,9 +12,11 @@ import (
 // ChangedBlockTrackingSelectorsApplyConfiguration represents a declarative configuration of the ChangedBlockTrackingSelectors type for use
 // with apply.
 //
-// ChangedBlockTrackingSelectors is documented field by field below.
+// ChangedBlockTrackingSelectors selects the machines whose changed blocks are tracked for incremental backups.
 type ChangedBlockTrackingSelectorsApplyConfiguration struct {
-	NamespaceLabelSelector      *metav1.LabelSelectorApplyConfiguration `json:"namespaceLabelSelector,omitempty"`
+	// Selects by labels of the namespace.
+	NamespaceLabelSelector *metav1.LabelSelectorApplyConfiguration `json:"namespaceLabelSelector,omitempty"`
+	// Selects by labels of the machine.
 	VirtualMachineLabelSelector *metav1.LabelSelectorApplyConfiguration `json:"virtualMachineLabelSelector,omitempty"`
 }
 

@@ -8,10 +8,12 @@ package v1
 // ChangedBlockTrackingStatusApplyConfiguration represents a declarative configuration of the ChangedBlockTrackingStatus type for use
 // with apply.
 //
-// ChangedBlockTrackingStatus is documented field by field below.
+// ChangedBlockTrackingStatus is the state of the tracking of changed blocks.
 type ChangedBlockTrackingStatusApplyConfiguration struct {
+	// The backup that is under way, or the last one.
 	BackupStatus *VirtualMachineInstanceBackupStatusApplyConfiguration `json:"backupStatus,omitempty"`
-	State        *string                                               `json:"state,omitempty"`
+	// PendingRestart, Initializing, Enabled or Disabled.
+	State *string `json:"state,omitempty"`
 }
 
 // ChangedBlockTrackingStatusApplyConfiguration constructs a declarative configuration of the ChangedBlockTrackingStatus type for use with

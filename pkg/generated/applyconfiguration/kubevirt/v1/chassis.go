@@ -8,13 +8,18 @@ package v1
 // ChassisApplyConfiguration represents a declarative configuration of the Chassis type for use
 // with apply.
 //
-// Chassis is documented field by field below.
+// Chassis is what the guest reads of its case from SMBIOS. Each text is at most 256 printable ASCII characters.
 type ChassisApplyConfiguration struct {
-	Asset        *string `json:"asset,omitempty"`
+	// Asset tag.
+	Asset *string `json:"asset,omitempty"`
+	// Manufacturer.
 	Manufacturer *string `json:"manufacturer,omitempty"`
-	Serial       *string `json:"serial,omitempty"`
-	SKU          *string `json:"sku,omitempty"`
-	Version      *string `json:"version,omitempty"`
+	// Serial number.
+	Serial *string `json:"serial,omitempty"`
+	// Stock-keeping unit.
+	SKU *string `json:"sku,omitempty"`
+	// Version.
+	Version *string `json:"version,omitempty"`
 }
 
 // ChassisApplyConfiguration constructs a declarative configuration of the Chassis type for use with

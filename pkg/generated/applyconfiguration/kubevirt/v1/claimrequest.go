@@ -8,9 +8,11 @@ package v1
 // ClaimRequestApplyConfiguration represents a declarative configuration of the ClaimRequest type for use
 // with apply.
 //
-// ClaimRequest is documented field by field below.
+// ClaimRequest names one request of a resource claim.
 type ClaimRequestApplyConfiguration struct {
-	ClaimName   *string `json:"claimName,omitempty"`
+	// Name of the claim in spec.resourceClaims.
+	ClaimName *string `json:"claimName,omitempty"`
+	// Request within the claim.
 	RequestName *string `json:"requestName,omitempty"`
 }
 

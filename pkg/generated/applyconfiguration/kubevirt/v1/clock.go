@@ -8,11 +8,14 @@ package v1
 // ClockApplyConfiguration represents a declarative configuration of the Clock type for use
 // with apply.
 //
-// Clock is documented field by field below.
+// Clock sets the guest's clock. It has at most one of timezone and utc.
 type ClockApplyConfiguration struct {
-	Timer    *TimerApplyConfiguration          `json:"timer,omitempty"`
-	Timezone *string                           `json:"timezone,omitempty"`
-	UTC      *ClockOffsetUTCApplyConfiguration `json:"utc,omitempty"`
+	// Timers of the machine. Default: those that suit the guest's architecture.
+	Timer *TimerApplyConfiguration `json:"timer,omitempty"`
+	// Time zone of the clock, such as Europe/Prague.
+	Timezone *string `json:"timezone,omitempty"`
+	// A clock in UTC, with an offset. Default: UTC without one.
+	UTC *ClockOffsetUTCApplyConfiguration `json:"utc,omitempty"`
 }
 
 // ClockApplyConfiguration constructs a declarative configuration of the Clock type for use with

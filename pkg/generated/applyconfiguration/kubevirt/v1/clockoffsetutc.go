@@ -8,8 +8,9 @@ package v1
 // ClockOffsetUTCApplyConfiguration represents a declarative configuration of the ClockOffsetUTC type for use
 // with apply.
 //
-// ClockOffsetUTC is documented field by field below.
+// ClockOffsetUTC is a clock in UTC.
 type ClockOffsetUTCApplyConfiguration struct {
+	// Seconds that the clock is ahead. With it, changes by the guest are kept only until the next start. Default: 0.
 	OffsetSeconds *int32 `json:"offsetSeconds,omitempty"`
 }
 

@@ -12,14 +12,20 @@ import (
 // CloudInitConfigDriveSourceApplyConfiguration represents a declarative configuration of the CloudInitConfigDriveSource type for use
 // with apply.
 //
-// CloudInitConfigDriveSource is documented field by field below.
+// CloudInitConfigDriveSource is data for cloud-init as a config drive of OpenStack. It has at most one source of user data, at most one of network data, and at least one in all.
 type CloudInitConfigDriveSourceApplyConfiguration struct {
-	NetworkData          *string                      `json:"networkData,omitempty"`
-	NetworkDataBase64    *string                      `json:"networkDataBase64,omitempty"`
+	// Configuration of the network, at most 2048 bytes.
+	NetworkData *string `json:"networkData,omitempty"`
+	// Configuration of the network in base64, at most 2048 bytes.
+	NetworkDataBase64 *string `json:"networkDataBase64,omitempty"`
+	// Secret whose key networkdata holds the configuration of the network, of any length.
 	NetworkDataSecretRef *corev1.LocalObjectReference `json:"networkDataSecretRef,omitempty"`
-	SecretRef            *corev1.LocalObjectReference `json:"secretRef,omitempty"`
-	UserData             *string                      `json:"userData,omitempty"`
-	UserDataBase64       *string                      `json:"userDataBase64,omitempty"`
+	// Secret whose key userdata holds user data of any length.
+	SecretRef *corev1.LocalObjectReference `json:"secretRef,omitempty"`
+	// User data, at most 2048 bytes.
+	UserData *string `json:"userData,omitempty"`
+	// User data in base64, at most 2048 bytes.
+	UserDataBase64 *string `json:"userDataBase64,omitempty"`
 }
 
 // CloudInitConfigDriveSourceApplyConfiguration constructs a declarative configuration of the CloudInitConfigDriveSource type for use with

@@ -8,8 +8,9 @@ package v1
 // CommonInstancetypesDeploymentApplyConfiguration represents a declarative configuration of the CommonInstancetypesDeployment type for use
 // with apply.
 //
-// CommonInstancetypesDeployment is documented field by field below.
+// CommonInstancetypesDeployment says whether a set of common instance types is installed.
 type CommonInstancetypesDeploymentApplyConfiguration struct {
+	// Whether it is.
 	Enabled *bool `json:"enabled,omitempty"`
 }
 

@@ -8,10 +8,12 @@ package v1
 // ComponentConfigApplyConfiguration represents a declarative configuration of the ComponentConfig type for use
 // with apply.
 //
-// ComponentConfig is documented field by field below.
+// ComponentConfig says where and how often a group of components runs.
 type ComponentConfigApplyConfiguration struct {
+	// The nodes that they run on.
 	NodePlacement *NodePlacementApplyConfiguration `json:"nodePlacement,omitempty"`
-	Replicas      *int32                           `json:"replicas,omitempty"`
+	// How many of each there are, 1 or more, where that can be chosen. Default: depends on the number of nodes.
+	Replicas *int32 `json:"replicas,omitempty"`
 }
 
 // ComponentConfigApplyConfiguration constructs a declarative configuration of the ComponentConfig type for use with

@@ -8,8 +8,9 @@ package v1
 // ConfidentialComputeConfigurationApplyConfiguration represents a declarative configuration of the ConfidentialComputeConfiguration type for use
 // with apply.
 //
-// ConfidentialComputeConfiguration is documented field by field below.
+// ConfidentialComputeConfiguration sets the encryption of guests' memory.
 type ConfidentialComputeConfigurationApplyConfiguration struct {
+	// Intel TDX.
 	TDX *TDXConfigurationApplyConfiguration `json:"tdx,omitempty"`
 }
 

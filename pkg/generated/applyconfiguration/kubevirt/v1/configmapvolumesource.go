@@ -8,10 +8,13 @@ package v1
 // ConfigMapVolumeSourceApplyConfiguration represents a declarative configuration of the ConfigMapVolumeSource type for use
 // with apply.
 //
-// ConfigMapVolumeSource is documented field by field below.
+// ConfigMapVolumeSource is a ConfigMap, as files.
 type ConfigMapVolumeSourceApplyConfiguration struct {
-	Name        *string `json:"name,omitempty"`
-	Optional    *bool   `json:"optional,omitempty"`
+	// The ConfigMap, in the namespace of the instance.
+	Name *string `json:"name,omitempty"`
+	// Whether the instance starts without it. Default: false.
+	Optional *bool `json:"optional,omitempty"`
+	// Label of the file system on the disk.
 	VolumeLabel *string `json:"volumeLabel,omitempty"`
 }
 

@@ -8,8 +8,9 @@ package v1
 // ContainerDiskInfoApplyConfiguration represents a declarative configuration of the ContainerDiskInfo type for use
 // with apply.
 //
-// ContainerDiskInfo is documented field by field below.
+// ContainerDiskInfo is the checksum of a container disk.
 type ContainerDiskInfoApplyConfiguration struct {
+	// CRC of the image.
 	Checksum *int64 `json:"checksum,omitempty"`
 }
 

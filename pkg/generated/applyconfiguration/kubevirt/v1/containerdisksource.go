@@ -12,12 +12,16 @@ import (
 // ContainerDiskSourceApplyConfiguration represents a declarative configuration of the ContainerDiskSource type for use
 // with apply.
 //
-// ContainerDiskSource is documented field by field below.
+// ContainerDiskSource is a disk image from a container image.
 type ContainerDiskSourceApplyConfiguration struct {
-	Image           *string            `json:"image,omitempty"`
+	// The container image.
+	Image *string `json:"image,omitempty"`
+	// When the node pulls the image: Always, IfNotPresent or Never. Default: Always for images without tag or with the tag latest, else IfNotPresent.
 	ImagePullPolicy *corev1.PullPolicy `json:"imagePullPolicy,omitempty"`
-	ImagePullSecret *string            `json:"imagePullSecret,omitempty"`
-	Path            *string            `json:"path,omitempty"`
+	// Secret with the registry's credentials, in the namespace of the instance.
+	ImagePullSecret *string `json:"imagePullSecret,omitempty"`
+	// Absolute path of the disk image in it. Default: the only file in /disk.
+	Path *string `json:"path,omitempty"`
 }
 
 // ContainerDiskSourceApplyConfiguration constructs a declarative configuration of the ContainerDiskSource type for use with

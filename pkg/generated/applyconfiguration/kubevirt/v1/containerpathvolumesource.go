@@ -8,10 +8,12 @@ package v1
 // ContainerPathVolumeSourceApplyConfiguration represents a declarative configuration of the ContainerPathVolumeSource type for use
 // with apply.
 //
-// ContainerPathVolumeSource is documented field by field below.
+// ContainerPathVolumeSource is a directory of the launcher's container.
 type ContainerPathVolumeSourceApplyConfiguration struct {
-	Path     *string `json:"path,omitempty"`
-	ReadOnly *bool   `json:"readOnly,omitempty"`
+	// Its absolute path.
+	Path *string `json:"path,omitempty"`
+	// Whether the guest cannot write. Default: true.
+	ReadOnly *bool `json:"readOnly,omitempty"`
 }
 
 // ContainerPathVolumeSourceApplyConfiguration constructs a declarative configuration of the ContainerPathVolumeSource type for use with

@@ -8,8 +8,9 @@ package v1
 // ControllerRevisionRefApplyConfiguration represents a declarative configuration of the ControllerRevisionRef type for use
 // with apply.
 //
-// ControllerRevisionRef is documented field by field below.
+// ControllerRevisionRef names a ControllerRevision in the namespace of the machine.
 type ControllerRevisionRefApplyConfiguration struct {
+	// Its name.
 	Name *string `json:"name,omitempty"`
 }
 

@@ -8,18 +8,28 @@ package v1
 // CPUApplyConfiguration represents a declarative configuration of the CPU type for use
 // with apply.
 //
-// CPU is documented field by field below.
+// CPU is model and topology of the CPUs. The guest has sockets times cores times threads of them, at most 512.
 type CPUApplyConfiguration struct {
-	Cores                 *uint32                        `json:"cores,omitempty"`
-	DedicatedCPUPlacement *bool                          `json:"dedicatedCpuPlacement,omitempty"`
-	Features              []CPUFeatureApplyConfiguration `json:"features,omitempty"`
-	IsolateEmulatorThread *bool                          `json:"isolateEmulatorThread,omitempty"`
-	MaxSockets            *uint32                        `json:"maxSockets,omitempty"`
-	Model                 *string                        `json:"model,omitempty"`
-	NUMA                  *NUMAApplyConfiguration        `json:"numa,omitempty"`
-	Realtime              *RealtimeApplyConfiguration    `json:"realtime,omitempty"`
-	Sockets               *uint32                        `json:"sockets,omitempty"`
-	Threads               *uint32                        `json:"threads,omitempty"`
+	// Cores in each socket. Default: 1.
+	Cores *uint32 `json:"cores,omitempty"`
+	// Whether each CPU of the guest has one of the node for itself. Needs whole CPUs, and equal memory requests and limits.
+	DedicatedCPUPlacement *bool `json:"dedicatedCpuPlacement,omitempty"`
+	// Features of the CPU that are added to the model or taken from it.
+	Features []CPUFeatureApplyConfiguration `json:"features,omitempty"`
+	// Whether the emulator's own work has one more dedicated CPU. Needs dedicatedCpuPlacement.
+	IsolateEmulatorThread *bool `json:"isolateEmulatorThread,omitempty"`
+	// Sockets up to which CPUs can be added while the guest runs.
+	MaxSockets *uint32 `json:"maxSockets,omitempty"`
+	// A model's name, host-model (the nearest to that of the node) or host-passthrough (that of the node). Default: that of the cluster's configuration, else host-model.
+	Model *string `json:"model,omitempty"`
+	// NUMA topology of the guest.
+	NUMA *NUMAApplyConfiguration `json:"numa,omitempty"`
+	// Scheduling for guests with hard deadlines. Needs dedicatedCpuPlacement and numa.
+	Realtime *RealtimeApplyConfiguration `json:"realtime,omitempty"`
+	// Sockets. Default: 1, or as many as resources limit or request CPUs when no topology is given.
+	Sockets *uint32 `json:"sockets,omitempty"`
+	// Threads of each core. Default: 1.
+	Threads *uint32 `json:"threads,omitempty"`
 }
 
 // CPUApplyConfiguration constructs a declarative configuration of the CPU type for use with

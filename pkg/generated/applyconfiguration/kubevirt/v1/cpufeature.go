@@ -8,9 +8,11 @@ package v1
 // CPUFeatureApplyConfiguration represents a declarative configuration of the CPUFeature type for use
 // with apply.
 //
-// CPUFeature is documented field by field below.
+// CPUFeature adds a feature to the CPU model, or takes it away.
 type CPUFeatureApplyConfiguration struct {
-	Name   *string `json:"name,omitempty"`
+	// Name of the feature, such as apic.
+	Name *string `json:"name,omitempty"`
+	// force, require, optional, disable or forbid: the first three give the feature to the guest, whatever the node has, only on nodes that have it, or where there is it; forbid also keeps the instance off nodes that have it. Default: require.
 	Policy *string `json:"policy,omitempty"`
 }
 

@@ -8,10 +8,13 @@ package v1
 // CPUTopologyApplyConfiguration represents a declarative configuration of the CPUTopology type for use
 // with apply.
 //
-// CPUTopology is documented field by field below.
+// CPUTopology is a number of CPUs by sockets, cores and threads.
 type CPUTopologyApplyConfiguration struct {
-	Cores   *uint32 `json:"cores,omitempty"`
+	// Cores of each socket.
+	Cores *uint32 `json:"cores,omitempty"`
+	// Sockets.
 	Sockets *uint32 `json:"sockets,omitempty"`
+	// Threads of each core.
 	Threads *uint32 `json:"threads,omitempty"`
 }
 

@@ -8,11 +8,14 @@ package v1
 // CustomBlockSizeApplyConfiguration represents a declarative configuration of the CustomBlockSize type for use
 // with apply.
 //
-// CustomBlockSize is documented field by field below.
+// CustomBlockSize is block sizes in bytes: powers of 2 from 512 to 2097152, the logical at most the physical.
 type CustomBlockSizeApplyConfiguration struct {
+	// Size of what can be discarded.
 	DiscardGranularity *int32 `json:"discardGranularity,omitempty"`
-	Logical            *int32 `json:"logical,omitempty"`
-	Physical           *int32 `json:"physical,omitempty"`
+	// Size of the blocks that are addressed.
+	Logical *int32 `json:"logical,omitempty"`
+	// Size of the blocks that are written without being read before.
+	Physical *int32 `json:"physical,omitempty"`
 }
 
 // CustomBlockSizeApplyConfiguration constructs a declarative configuration of the CustomBlockSize type for use with

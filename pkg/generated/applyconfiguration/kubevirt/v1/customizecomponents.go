@@ -8,9 +8,11 @@ package v1
 // CustomizeComponentsApplyConfiguration represents a declarative configuration of the CustomizeComponents type for use
 // with apply.
 //
-// CustomizeComponents is documented field by field below.
+// CustomizeComponents changes what the components of the installation are made from.
 type CustomizeComponentsApplyConfiguration struct {
-	Flags   *FlagsApplyConfiguration                     `json:"flags,omitempty"`
+	// Command-line flags that are added.
+	Flags *FlagsApplyConfiguration `json:"flags,omitempty"`
+	// Patches to their objects.
 	Patches []CustomizeComponentsPatchApplyConfiguration `json:"patches,omitempty"`
 }
 

@@ -8,12 +8,16 @@ package v1
 // CustomizeComponentsPatchApplyConfiguration represents a declarative configuration of the CustomizeComponentsPatch type for use
 // with apply.
 //
-// CustomizeComponentsPatch is documented field by field below.
+// CustomizeComponentsPatch is a patch to an object of the installation.
 type CustomizeComponentsPatchApplyConfiguration struct {
-	Patch        *string `json:"patch,omitempty"`
+	// The patch, in JSON.
+	Patch *string `json:"patch,omitempty"`
+	// Name of the object.
 	ResourceName *string `json:"resourceName,omitempty"`
+	// Kind of the object, such as Deployment.
 	ResourceType *string `json:"resourceType,omitempty"`
-	Type         *string `json:"type,omitempty"`
+	// Kind of patch: strategic, merge or json.
+	Type *string `json:"type,omitempty"`
 }
 
 // CustomizeComponentsPatchApplyConfiguration constructs a declarative configuration of the CustomizeComponentsPatch type for use with

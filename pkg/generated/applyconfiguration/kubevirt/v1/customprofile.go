@@ -8,10 +8,12 @@ package v1
 // CustomProfileApplyConfiguration represents a declarative configuration of the CustomProfile type for use
 // with apply.
 //
-// CustomProfile is documented field by field below.
+// CustomProfile names a profile of system calls.
 type CustomProfileApplyConfiguration struct {
-	LocalhostProfile      *string `json:"localhostProfile,omitempty"`
-	RuntimeDefaultProfile *bool   `json:"runtimeDefaultProfile,omitempty"`
+	// Path of a profile on the nodes, below the directory of the kubelet's profiles.
+	LocalhostProfile *string `json:"localhostProfile,omitempty"`
+	// Whether it is that of the container runtime.
+	RuntimeDefaultProfile *bool `json:"runtimeDefaultProfile,omitempty"`
 }
 
 // CustomProfileApplyConfiguration constructs a declarative configuration of the CustomProfile type for use with

@@ -8,10 +8,12 @@ package v1
 // DataVolumeSourceApplyConfiguration represents a declarative configuration of the DataVolumeSource type for use
 // with apply.
 //
-// DataVolumeSource is documented field by field below.
+// DataVolumeSource names a DataVolume.
 type DataVolumeSourceApplyConfiguration struct {
-	Hotpluggable *bool   `json:"hotpluggable,omitempty"`
-	Name         *string `json:"name,omitempty"`
+	// Whether the volume can be removed while the guest runs. Default: false.
+	Hotpluggable *bool `json:"hotpluggable,omitempty"`
+	// The DataVolume, in the namespace of the instance.
+	Name *string `json:"name,omitempty"`
 }
 
 // DataVolumeSourceApplyConfiguration constructs a declarative configuration of the DataVolumeSource type for use with

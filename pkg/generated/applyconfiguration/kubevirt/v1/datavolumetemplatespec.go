@@ -16,13 +16,18 @@ import (
 // DataVolumeTemplateSpecApplyConfiguration represents a declarative configuration of the DataVolumeTemplateSpec type for use
 // with apply.
 //
-// DataVolumeTemplateSpec is documented field by field below.
+// DataVolumeTemplateSpec is a DataVolume that is created with a machine.
 type DataVolumeTemplateSpecApplyConfiguration struct {
-	APIVersion                           *string `json:"apiVersion,omitempty"`
-	Kind                                 *string `json:"kind,omitempty"`
+	// Version of the DataVolume, accepted for manifests that name it.
+	APIVersion *string `json:"apiVersion,omitempty"`
+	// Kind, accepted for manifests that name it: DataVolume.
+	Kind *string `json:"kind,omitempty"`
+	// Name of the DataVolume, by which volumes use it, with labels and annotations.
 	*metav1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	Spec                                 *v1beta1.DataVolumeSpecApplyConfiguration `json:"spec,omitempty"`
-	Status                               *kubevirtv1.DataVolumeTemplateDummyStatus `json:"status,omitempty"`
+	// What the DataVolume holds and where it comes from.
+	Spec *v1beta1.DataVolumeSpecApplyConfiguration `json:"spec,omitempty"`
+	// Accepted and ignored, for manifests that carry it.
+	Status *kubevirtv1.DataVolumeTemplateDummyStatus `json:"status,omitempty"`
 }
 
 // DataVolumeTemplateSpecApplyConfiguration constructs a declarative configuration of the DataVolumeTemplateSpec type for use with

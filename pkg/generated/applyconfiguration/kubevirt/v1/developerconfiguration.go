@@ -8,20 +8,32 @@ package v1
 // DeveloperConfigurationApplyConfiguration represents a declarative configuration of the DeveloperConfiguration type for use
 // with apply.
 //
-// DeveloperConfiguration is documented field by field below.
+// DeveloperConfiguration sets what few clusters need to change.
 type DeveloperConfigurationApplyConfiguration struct {
-	ClusterProfiler                 *bool                               `json:"clusterProfiler,omitempty"`
-	CPUAllocationRatio              *int32                              `json:"cpuAllocationRatio,omitempty"`
-	DisabledFeatureGates            []string                            `json:"disabledFeatureGates,omitempty"`
-	DiskVerification                *DiskVerificationApplyConfiguration `json:"diskVerification,omitempty"`
-	FeatureGates                    []string                            `json:"featureGates,omitempty"`
-	LogVerbosity                    *LogVerbosityApplyConfiguration     `json:"logVerbosity,omitempty"`
-	MemoryOvercommit                *int32                              `json:"memoryOvercommit,omitempty"`
-	MinimumClusterTSCFrequency      *int64                              `json:"minimumClusterTSCFrequency,omitempty"`
-	MinimumReservePVCBytes          *int64                              `json:"minimumReservePVCBytes,omitempty"`
-	NodeSelectors                   map[string]string                   `json:"nodeSelectors,omitempty"`
-	PVCTolerateLessSpaceUpToPercent *int32                              `json:"pvcTolerateLessSpaceUpToPercent,omitempty"`
-	UseEmulation                    *bool                               `json:"useEmulation,omitempty"`
+	// Whether the components can be profiled over the API. Default: false.
+	ClusterProfiler *bool `json:"clusterProfiler,omitempty"`
+	// Virtual CPUs for each CPU that is requested of the node, 1 or more. Default: 10.
+	CPUAllocationRatio *int32 `json:"cpuAllocationRatio,omitempty"`
+	// Features that are off although they are on by default.
+	DisabledFeatureGates []string `json:"disabledFeatureGates,omitempty"`
+	// Limits of the check that disk images go through.
+	DiskVerification *DiskVerificationApplyConfiguration `json:"diskVerification,omitempty"`
+	// Features that are on although they are off by default.
+	FeatureGates []string `json:"featureGates,omitempty"`
+	// How much the components log.
+	LogVerbosity *LogVerbosityApplyConfiguration `json:"logVerbosity,omitempty"`
+	// Memory of guests in percent of what is requested of the node, 1 or more. Default: 100.
+	MemoryOvercommit *int32 `json:"memoryOvercommit,omitempty"`
+	// Frequency in Hz of the CPU clock that every node has at least.
+	MinimumClusterTSCFrequency *int64 `json:"minimumClusterTSCFrequency,omitempty"`
+	// Bytes of a claim that are left free of the disk image. Default: 131072.
+	MinimumReservePVCBytes *int64 `json:"minimumReservePVCBytes,omitempty"`
+	// Labels that nodes must have for instances.
+	NodeSelectors map[string]string `json:"nodeSelectors,omitempty"`
+	// Percentage by which a claim's file system may be smaller than what was asked. Default: 10.
+	PVCTolerateLessSpaceUpToPercent *int32 `json:"pvcTolerateLessSpaceUpToPercent,omitempty"`
+	// Whether guests run without KVM where a node has none. They are slow. Default: false.
+	UseEmulation *bool `json:"useEmulation,omitempty"`
 }
 
 // DeveloperConfigurationApplyConfiguration constructs a declarative configuration of the DeveloperConfiguration type for use with

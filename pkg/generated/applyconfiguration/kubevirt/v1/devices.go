@@ -12,33 +12,58 @@ import (
 // DevicesApplyConfiguration represents a declarative configuration of the Devices type for use
 // with apply.
 //
-// Devices is documented field by field below.
+// Devices are the devices of the machine.
 type DevicesApplyConfiguration struct {
-	AutoattachGraphicsDevice   *bool                                `json:"autoattachGraphicsDevice,omitempty"`
-	AutoattachInputDevice      *bool                                `json:"autoattachInputDevice,omitempty"`
-	AutoattachMemBalloon       *bool                                `json:"autoattachMemBalloon,omitempty"`
-	AutoattachPodInterface     *bool                                `json:"autoattachPodInterface,omitempty"`
-	AutoattachSerialConsole    *bool                                `json:"autoattachSerialConsole,omitempty"`
-	AutoattachVSOCK            *bool                                `json:"autoattachVSOCK,omitempty"`
-	BlockMultiQueue            *bool                                `json:"blockMultiQueue,omitempty"`
-	ClientPassthrough          *kubevirtv1.ClientPassthroughDevices `json:"clientPassthrough,omitempty"`
-	DisableHotplug             *bool                                `json:"disableHotplug,omitempty"`
-	Disks                      []DiskApplyConfiguration             `json:"disks,omitempty"`
-	DownwardMetrics            *kubevirtv1.DownwardMetrics          `json:"downwardMetrics,omitempty"`
-	Filesystems                []FilesystemApplyConfiguration       `json:"filesystems,omitempty"`
-	GPUs                       []GPUApplyConfiguration              `json:"gpus,omitempty"`
-	HostDevices                []HostDeviceApplyConfiguration       `json:"hostDevices,omitempty"`
-	Inputs                     []InputApplyConfiguration            `json:"inputs,omitempty"`
-	Interfaces                 []InterfaceApplyConfiguration        `json:"interfaces,omitempty"`
-	LogSerialConsole           *bool                                `json:"logSerialConsole,omitempty"`
-	NetworkInterfaceMultiqueue *bool                                `json:"networkInterfaceMultiqueue,omitempty"`
-	PanicDevices               []PanicDeviceApplyConfiguration      `json:"panicDevices,omitempty"`
-	Rng                        *kubevirtv1.Rng                      `json:"rng,omitempty"`
-	Sound                      *SoundDeviceApplyConfiguration       `json:"sound,omitempty"`
-	TPM                        *TPMDeviceApplyConfiguration         `json:"tpm,omitempty"`
-	UseVirtioTransitional      *bool                                `json:"useVirtioTransitional,omitempty"`
-	Video                      *VideoDeviceApplyConfiguration       `json:"video,omitempty"`
-	Watchdog                   *WatchdogApplyConfiguration          `json:"watchdog,omitempty"`
+	// Whether there is a display. Default: true.
+	AutoattachGraphicsDevice *bool `json:"autoattachGraphicsDevice,omitempty"`
+	// Whether there is a tablet, for the pointer on the display. Default: false.
+	AutoattachInputDevice *bool `json:"autoattachInputDevice,omitempty"`
+	// Whether the guest reports and returns memory that it does not need. Default: true.
+	AutoattachMemBalloon *bool `json:"autoattachMemBalloon,omitempty"`
+	// Whether an instance without networks is attached to the pod network. Default: true.
+	AutoattachPodInterface *bool `json:"autoattachPodInterface,omitempty"`
+	// Whether there is a serial console. Default: true.
+	AutoattachSerialConsole *bool `json:"autoattachSerialConsole,omitempty"`
+	// Whether there is a socket between guest and node. Needs the feature gate VSOCK. Default: false.
+	AutoattachVSOCK *bool `json:"autoattachVSOCK,omitempty"`
+	// Whether disks on virtio have one queue for each CPU. Default: false.
+	BlockMultiQueue *bool `json:"blockMultiQueue,omitempty"`
+	// Lets clients attach USB devices of theirs.
+	ClientPassthrough *kubevirtv1.ClientPassthroughDevices `json:"clientPassthrough,omitempty"`
+	// Whether disks cannot be added while the guest runs. Default: false.
+	DisableHotplug *bool `json:"disableHotplug,omitempty"`
+	// Disks. A volume without disk and file system gets a disk.
+	Disks []DiskApplyConfiguration `json:"disks,omitempty"`
+	// A channel on which the guest reads metrics of the node. Needs the feature gate DownwardMetrics.
+	DownwardMetrics *kubevirtv1.DownwardMetrics `json:"downwardMetrics,omitempty"`
+	// Volumes that the guest mounts by virtiofs.
+	Filesystems []FilesystemApplyConfiguration `json:"filesystems,omitempty"`
+	// GPUs of the node.
+	GPUs []GPUApplyConfiguration `json:"gpus,omitempty"`
+	// Other devices of the node.
+	HostDevices []HostDeviceApplyConfiguration `json:"hostDevices,omitempty"`
+	// Input devices.
+	Inputs []InputApplyConfiguration `json:"inputs,omitempty"`
+	// Network interfaces, each connected to the network of its name.
+	Interfaces []InterfaceApplyConfiguration `json:"interfaces,omitempty"`
+	// Whether the serial console's output goes to the log of the pod too. Default: true, unless the cluster's configuration says otherwise.
+	LogSerialConsole *bool `json:"logSerialConsole,omitempty"`
+	// Whether interfaces of model virtio have one queue for each CPU. Default: false.
+	NetworkInterfaceMultiqueue *bool `json:"networkInterfaceMultiqueue,omitempty"`
+	// Devices by which the guest tells that it crashed.
+	PanicDevices []PanicDeviceApplyConfiguration `json:"panicDevices,omitempty"`
+	// A source of random numbers. Default: none.
+	Rng *kubevirtv1.Rng `json:"rng,omitempty"`
+	// A sound card. Default: none.
+	Sound *SoundDeviceApplyConfiguration `json:"sound,omitempty"`
+	// A trusted platform module. Default: none.
+	TPM *TPMDeviceApplyConfiguration `json:"tpm,omitempty"`
+	// Whether virtio devices also work with drivers from before virtio 1.0. Default: false.
+	UseVirtioTransitional *bool `json:"useVirtioTransitional,omitempty"`
+	// The graphics card. Not without display.
+	Video *VideoDeviceApplyConfiguration `json:"video,omitempty"`
+	// Device that acts when the guest hangs. Default: none.
+	Watchdog *WatchdogApplyConfiguration `json:"watchdog,omitempty"`
 }
 
 // DevicesApplyConfiguration constructs a declarative configuration of the Devices type for use with

@@ -8,12 +8,16 @@ package v1
 // DHCPOptionsApplyConfiguration represents a declarative configuration of the DHCPOptions type for use
 // with apply.
 //
-// DHCPOptions is documented field by field below.
+// DHCPOptions is what the guest is told by DHCP besides its address.
 type DHCPOptionsApplyConfiguration struct {
-	BootFileName   *string                                `json:"bootFileName,omitempty"`
-	NTPServers     []string                               `json:"ntpServers,omitempty"`
+	// Option 67, the file to boot from the network.
+	BootFileName *string `json:"bootFileName,omitempty"`
+	// Option 42, the IPv4 addresses of time servers.
+	NTPServers []string `json:"ntpServers,omitempty"`
+	// Options for private use.
 	PrivateOptions []DHCPPrivateOptionsApplyConfiguration `json:"privateOptions,omitempty"`
-	TFTPServerName *string                                `json:"tftpServerName,omitempty"`
+	// Option 66, the server of the boot file.
+	TFTPServerName *string `json:"tftpServerName,omitempty"`
 }
 
 // DHCPOptionsApplyConfiguration constructs a declarative configuration of the DHCPOptions type for use with

@@ -8,10 +8,12 @@ package v1
 // DHCPPrivateOptionsApplyConfiguration represents a declarative configuration of the DHCPPrivateOptions type for use
 // with apply.
 //
-// DHCPPrivateOptions is documented field by field below.
+// DHCPPrivateOptions is a DHCP option for private use.
 type DHCPPrivateOptionsApplyConfiguration struct {
-	Option *int32  `json:"option,omitempty"`
-	Value  *string `json:"value,omitempty"`
+	// Number of the option, 224 to 254.
+	Option *int32 `json:"option,omitempty"`
+	// Its text.
+	Value *string `json:"value,omitempty"`
 }
 
 // DHCPPrivateOptionsApplyConfiguration constructs a declarative configuration of the DHCPPrivateOptions type for use with

@@ -8,8 +8,9 @@ package v1
 // Diag288WatchdogApplyConfiguration represents a declarative configuration of the Diag288Watchdog type for use
 // with apply.
 //
-// Diag288Watchdog is documented field by field below.
+// Diag288Watchdog is the watchdog of s390x.
 type Diag288WatchdogApplyConfiguration struct {
+	// What it does to a guest that hangs: poweroff, reset or shutdown. Default: reset.
 	Action *string `json:"action,omitempty"`
 }
 

@@ -8,22 +8,36 @@ package v1
 // DiskApplyConfiguration represents a declarative configuration of the Disk type for use
 // with apply.
 //
-// Disk is documented field by field below.
+// Disk is a disk of the guest. It has at most one of disk, lun and cdrom; without any it is a disk.
 type DiskApplyConfiguration struct {
-	BlockSize            *BlockSizeApplyConfiguration   `json:"blockSize,omitempty"`
-	BootOrder            *int32                         `json:"bootOrder,omitempty"`
-	Cache                *string                        `json:"cache,omitempty"`
-	Cdrom                *CDRomTargetApplyConfiguration `json:"cdrom,omitempty"`
-	ChangedBlockTracking *bool                          `json:"changedBlockTracking,omitempty"`
-	DedicatedIOThread    *bool                          `json:"dedicatedIOThread,omitempty"`
-	Disk                 *DiskTargetApplyConfiguration  `json:"disk,omitempty"`
-	ErrorPolicy          *string                        `json:"errorPolicy,omitempty"`
-	IO                   *string                        `json:"io,omitempty"`
-	Lun                  *LunTargetApplyConfiguration   `json:"lun,omitempty"`
-	Name                 *string                        `json:"name,omitempty"`
-	Serial               *string                        `json:"serial,omitempty"`
-	Shareable            *bool                          `json:"shareable,omitempty"`
-	Tag                  *string                        `json:"tag,omitempty"`
+	// Sizes of the blocks that the guest sees. Default: 512 bytes.
+	BlockSize *BlockSizeApplyConfiguration `json:"blockSize,omitempty"`
+	// Place in the order of boot, 1 or more, unique among disks and interfaces. Default: the machine boots from disks in the order of the list.
+	BootOrder *int32 `json:"bootOrder,omitempty"`
+	// none, writethrough or writeback. Default: none where the storage can do without the node's page cache, else writethrough.
+	Cache *string `json:"cache,omitempty"`
+	// A CD-ROM drive. It may be without volume: empty.
+	Cdrom *CDRomTargetApplyConfiguration `json:"cdrom,omitempty"`
+	// Whether changed blocks are tracked for incremental backups.
+	ChangedBlockTracking *bool `json:"changedBlockTracking,omitempty"`
+	// Whether the disk has an I/O thread for itself. Needs the bus virtio. Default: false.
+	DedicatedIOThread *bool `json:"dedicatedIOThread,omitempty"`
+	// A disk.
+	Disk *DiskTargetApplyConfiguration `json:"disk,omitempty"`
+	// What a failed read or write does: stop pauses the guest, report tells it, ignore hides it, enospace pauses it for lack of space and tells it anything else. Default: stop.
+	ErrorPolicy *string `json:"errorPolicy,omitempty"`
+	// How reads and writes are made: native or threads. Default: native where cache is none and the storage allows it.
+	IO *string `json:"io,omitempty"`
+	// A SCSI device that is passed to the guest with its commands. Its volume is a DataVolume or a claim.
+	Lun *LunTargetApplyConfiguration `json:"lun,omitempty"`
+	// Name of the volume that the disk shows: DNS-1123 subdomain, unique among disks.
+	Name *string `json:"name,omitempty"`
+	// Serial number that the guest sees: up to 256 letters, digits, dots, underscores, plus and minus signs.
+	Serial *string `json:"serial,omitempty"`
+	// Whether other instances may use the disk at the same time. Default: false.
+	Shareable *bool `json:"shareable,omitempty"`
+	// Name that cloud-init tells the guest for the disk.
+	Tag *string `json:"tag,omitempty"`
 }
 
 // DiskApplyConfiguration constructs a declarative configuration of the Disk type for use with

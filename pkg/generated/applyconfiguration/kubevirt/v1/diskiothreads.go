@@ -8,8 +8,9 @@ package v1
 // DiskIOThreadsApplyConfiguration represents a declarative configuration of the DiskIOThreads type for use
 // with apply.
 //
-// DiskIOThreads is documented field by field below.
+// DiskIOThreads is a pool of threads that serve disks.
 type DiskIOThreadsApplyConfiguration struct {
+	// Threads in the pool, 1 or more.
 	SupplementalPoolThreadCount *int64 `json:"supplementalPoolThreadCount,omitempty"`
 }
 

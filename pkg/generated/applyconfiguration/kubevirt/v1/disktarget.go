@@ -8,11 +8,14 @@ package v1
 // DiskTargetApplyConfiguration represents a declarative configuration of the DiskTarget type for use
 // with apply.
 //
-// DiskTarget is documented field by field below.
+// DiskTarget is a disk.
 type DiskTargetApplyConfiguration struct {
-	Bus        *string `json:"bus,omitempty"`
+	// virtio, sata, scsi or usb. Default: sata.
+	Bus *string `json:"bus,omitempty"`
+	// Place on the guest's PCI bus, such as 0000:81:01.0. Needs the bus virtio.
 	PCIAddress *string `json:"pciAddress,omitempty"`
-	Readonly   *bool   `json:"readonly,omitempty"`
+	// Whether the guest cannot write. Not possible with sata. Default: false.
+	Readonly *bool `json:"readonly,omitempty"`
 }
 
 // DiskTargetApplyConfiguration constructs a declarative configuration of the DiskTarget type for use with

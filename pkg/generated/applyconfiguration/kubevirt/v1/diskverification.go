@@ -12,8 +12,9 @@ import (
 // DiskVerificationApplyConfiguration represents a declarative configuration of the DiskVerification type for use
 // with apply.
 //
-// DiskVerification is documented field by field below.
+// DiskVerification limits the check that disk images go through.
 type DiskVerificationApplyConfiguration struct {
+	// Memory that the check may use.
 	MemoryLimit *resource.Quantity `json:"memoryLimit,omitempty"`
 }
 

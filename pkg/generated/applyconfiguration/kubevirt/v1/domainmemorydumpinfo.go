@@ -12,12 +12,16 @@ import (
 // DomainMemoryDumpInfoApplyConfiguration represents a declarative configuration of the DomainMemoryDumpInfo type for use
 // with apply.
 //
-// DomainMemoryDumpInfo is documented field by field below.
+// DomainMemoryDumpInfo is the progress of a memory dump as the node sees it.
 type DomainMemoryDumpInfoApplyConfiguration struct {
-	ClaimName      *string      `json:"claimName,omitempty"`
-	EndTimestamp   *metav1.Time `json:"endTimestamp,omitempty"`
+	// Claim that the dump goes to.
+	ClaimName *string `json:"claimName,omitempty"`
+	// When it ended.
+	EndTimestamp *metav1.Time `json:"endTimestamp,omitempty"`
+	// When it began.
 	StartTimestamp *metav1.Time `json:"startTimestamp,omitempty"`
-	TargetFileName *string      `json:"targetFileName,omitempty"`
+	// Name of the file in the claim.
+	TargetFileName *string `json:"targetFileName,omitempty"`
 }
 
 // DomainMemoryDumpInfoApplyConfiguration constructs a declarative configuration of the DomainMemoryDumpInfo type for use with

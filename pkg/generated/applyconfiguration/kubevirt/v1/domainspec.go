@@ -8,21 +8,34 @@ package v1
 // DomainSpecApplyConfiguration represents a declarative configuration of the DomainSpec type for use
 // with apply.
 //
-// DomainSpec is documented field by field below.
+// DomainSpec is the virtual hardware of an instance.
 type DomainSpecApplyConfiguration struct {
-	Chassis         *ChassisApplyConfiguration              `json:"chassis,omitempty"`
-	Clock           *ClockApplyConfiguration                `json:"clock,omitempty"`
-	CPU             *CPUApplyConfiguration                  `json:"cpu,omitempty"`
-	Devices         *DevicesApplyConfiguration              `json:"devices,omitempty"`
-	Features        *FeaturesApplyConfiguration             `json:"features,omitempty"`
-	Firmware        *FirmwareApplyConfiguration             `json:"firmware,omitempty"`
-	IOThreads       *DiskIOThreadsApplyConfiguration        `json:"ioThreads,omitempty"`
-	IOThreadsPolicy *string                                 `json:"ioThreadsPolicy,omitempty"`
-	LaunchSecurity  *LaunchSecurityApplyConfiguration       `json:"launchSecurity,omitempty"`
-	Machine         *MachineApplyConfiguration              `json:"machine,omitempty"`
-	Memory          *MemoryApplyConfiguration               `json:"memory,omitempty"`
-	RebootPolicy    *string                                 `json:"rebootPolicy,omitempty"`
-	Resources       *ResourceRequirementsApplyConfiguration `json:"resources,omitempty"`
+	// What the guest reads of its case from SMBIOS.
+	Chassis *ChassisApplyConfiguration `json:"chassis,omitempty"`
+	// The guest's clock and timers.
+	Clock *ClockApplyConfiguration `json:"clock,omitempty"`
+	// Model and topology of the CPUs. Default: one socket for each CPU that resources limit or request, else one.
+	CPU *CPUApplyConfiguration `json:"cpu,omitempty"`
+	// Disks, interfaces and other devices.
+	Devices *DevicesApplyConfiguration `json:"devices,omitempty"`
+	// Features of the machine, such as ACPI and those of Hyper-V.
+	Features *FeaturesApplyConfiguration `json:"features,omitempty"`
+	// How the machine boots, and its identity.
+	Firmware *FirmwareApplyConfiguration `json:"firmware,omitempty"`
+	// Size of the pool of ioThreadsPolicy supplementalPool.
+	IOThreads *DiskIOThreadsApplyConfiguration `json:"ioThreads,omitempty"`
+	// How disks share I/O threads: shared (one for all that want none of their own), auto or supplementalPool. Default: none unless a disk asks for one.
+	IOThreadsPolicy *string `json:"ioThreadsPolicy,omitempty"`
+	// Encryption of the guest's memory.
+	LaunchSecurity *LaunchSecurityApplyConfiguration `json:"launchSecurity,omitempty"`
+	// Machine type.
+	Machine *MachineApplyConfiguration `json:"machine,omitempty"`
+	// Memory that the guest sees.
+	Memory *MemoryApplyConfiguration `json:"memory,omitempty"`
+	// What a reboot by the guest does: Reboot restarts it in place, Terminate ends the instance. Default: Reboot.
+	RebootPolicy *string `json:"rebootPolicy,omitempty"`
+	// CPU and memory that the pod asks the node for.
+	Resources *ResourceRequirementsApplyConfiguration `json:"resources,omitempty"`
 }
 
 // DomainSpecApplyConfiguration constructs a declarative configuration of the DomainSpec type for use with

@@ -8,12 +8,16 @@ package v1
 // DowntimeTuningOptionsApplyConfiguration represents a declarative configuration of the DowntimeTuningOptions type for use
 // with apply.
 //
-// DowntimeTuningOptions is documented field by field below.
+// DowntimeTuningOptions says how the downtime that a migration may cost grows from initialMs to the allowed maximum.
 type DowntimeTuningOptionsApplyConfiguration struct {
-	CooldownSeconds     *int32 `json:"cooldownSeconds,omitempty"`
-	InitialMs           *int64 `json:"initialMs,omitempty"`
+	// Seconds between two steps.
+	CooldownSeconds *int32 `json:"cooldownSeconds,omitempty"`
+	// Milliseconds allowed at first.
+	InitialMs *int64 `json:"initialMs,omitempty"`
+	// Passes over the memory before the first step.
 	StartAfterIteration *int64 `json:"startAfterIteration,omitempty"`
-	Steps               *int32 `json:"steps,omitempty"`
+	// Number of steps to the maximum.
+	Steps *int32 `json:"steps,omitempty"`
 }
 
 // DowntimeTuningOptionsApplyConfiguration constructs a declarative configuration of the DowntimeTuningOptions type for use with

@@ -12,10 +12,12 @@ import (
 // DownwardAPIVolumeSourceApplyConfiguration represents a declarative configuration of the DownwardAPIVolumeSource type for use
 // with apply.
 //
-// DownwardAPIVolumeSource is documented field by field below.
+// DownwardAPIVolumeSource is fields of the instance, as files.
 type DownwardAPIVolumeSourceApplyConfiguration struct {
-	Fields      []corev1.DownwardAPIVolumeFile `json:"fields,omitempty"`
-	VolumeLabel *string                        `json:"volumeLabel,omitempty"`
+	// The fields, and the files that hold them.
+	Fields []corev1.DownwardAPIVolumeFile `json:"fields,omitempty"`
+	// Label of the file system on the disk.
+	VolumeLabel *string `json:"volumeLabel,omitempty"`
 }
 
 // DownwardAPIVolumeSourceApplyConfiguration constructs a declarative configuration of the DownwardAPIVolumeSource type for use with

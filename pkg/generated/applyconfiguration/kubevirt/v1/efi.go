@@ -8,9 +8,11 @@ package v1
 // EFIApplyConfiguration represents a declarative configuration of the EFI type for use
 // with apply.
 //
-// EFI is documented field by field below.
+// EFI boots with UEFI.
 type EFIApplyConfiguration struct {
+	// Whether variables of the firmware outlive the instance. Default: false.
 	Persistent *bool `json:"persistent,omitempty"`
+	// Whether only signed boot loaders are started. Needs features.smm. Default: true.
 	SecureBoot *bool `json:"secureBoot,omitempty"`
 }
 

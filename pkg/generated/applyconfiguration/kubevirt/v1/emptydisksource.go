@@ -12,8 +12,9 @@ import (
 // EmptyDiskSourceApplyConfiguration represents a declarative configuration of the EmptyDiskSource type for use
 // with apply.
 //
-// EmptyDiskSource is documented field by field below.
+// EmptyDiskSource is an empty disk.
 type EmptyDiskSourceApplyConfiguration struct {
+	// Size, more than 0.
 	Capacity *resource.Quantity `json:"capacity,omitempty"`
 }
 

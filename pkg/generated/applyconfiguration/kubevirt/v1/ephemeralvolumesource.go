@@ -12,8 +12,9 @@ import (
 // EphemeralVolumeSourceApplyConfiguration represents a declarative configuration of the EphemeralVolumeSource type for use
 // with apply.
 //
-// EphemeralVolumeSource is documented field by field below.
+// EphemeralVolumeSource is a claim that is only read.
 type EphemeralVolumeSourceApplyConfiguration struct {
+	// The claim, in the namespace of the instance.
 	PersistentVolumeClaim *corev1.PersistentVolumeClaimVolumeSource `json:"persistentVolumeClaim,omitempty"`
 }
 

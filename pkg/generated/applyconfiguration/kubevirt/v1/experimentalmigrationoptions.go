@@ -8,11 +8,14 @@ package v1
 // ExperimentalMigrationOptionsApplyConfiguration represents a declarative configuration of the ExperimentalMigrationOptions type for use
 // with apply.
 //
-// ExperimentalMigrationOptions is documented field by field below.
+// ExperimentalMigrationOptions tunes how a migration converges. It may change without notice.
 type ExperimentalMigrationOptionsApplyConfiguration struct {
-	Compression    *string                                  `json:"compression,omitempty"`
+	// Compression of the memory on its way. Default: none.
+	Compression *string `json:"compression,omitempty"`
+	// How the downtime allowed at the end grows while the migration does not converge.
 	DowntimeTuning *DowntimeTuningOptionsApplyConfiguration `json:"downtimeTuning,omitempty"`
-	StallDetector  *StallDetectorOptionsApplyConfiguration  `json:"stallDetector,omitempty"`
+	// When a migration counts as not converging.
+	StallDetector *StallDetectorOptionsApplyConfiguration `json:"stallDetector,omitempty"`
 }
 
 // ExperimentalMigrationOptionsApplyConfiguration constructs a declarative configuration of the ExperimentalMigrationOptions type for use with

@@ -8,9 +8,11 @@ package v1
 // FeatureAPICApplyConfiguration represents a declarative configuration of the FeatureAPIC type for use
 // with apply.
 //
-// FeatureAPIC is documented field by field below.
+// FeatureAPIC sets the interrupt controller.
 type FeatureAPICApplyConfiguration struct {
-	Enabled        *bool `json:"enabled,omitempty"`
+	// Whether there is one. Default: true.
+	Enabled *bool `json:"enabled,omitempty"`
+	// Whether the guest may signal the end of an interrupt without leaving it.
 	EndOfInterrupt *bool `json:"endOfInterrupt,omitempty"`
 }
 

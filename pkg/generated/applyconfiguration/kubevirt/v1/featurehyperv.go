@@ -8,22 +8,36 @@ package v1
 // FeatureHypervApplyConfiguration represents a declarative configuration of the FeatureHyperv type for use
 // with apply.
 //
-// FeatureHyperv is documented field by field below.
+// FeatureHyperv is the set of features of Hyper-V that the guest sees.
 type FeatureHypervApplyConfiguration struct {
-	EVMCS           *FeatureStateApplyConfiguration     `json:"evmcs,omitempty"`
-	Frequencies     *FeatureStateApplyConfiguration     `json:"frequencies,omitempty"`
-	IPI             *FeatureStateApplyConfiguration     `json:"ipi,omitempty"`
-	Reenlightenment *FeatureStateApplyConfiguration     `json:"reenlightenment,omitempty"`
-	Relaxed         *FeatureStateApplyConfiguration     `json:"relaxed,omitempty"`
-	HypervReset     *FeatureStateApplyConfiguration     `json:"reset,omitempty"`
-	Runtime         *FeatureStateApplyConfiguration     `json:"runtime,omitempty"`
-	Spinlocks       *FeatureSpinlocksApplyConfiguration `json:"spinlocks,omitempty"`
-	Synic           *FeatureStateApplyConfiguration     `json:"synic,omitempty"`
-	Synictimer      *SyNICTimerApplyConfiguration       `json:"synictimer,omitempty"`
-	Tlbflush        *TLBFlushApplyConfiguration         `json:"tlbflush,omitempty"`
-	VAPIC           *FeatureStateApplyConfiguration     `json:"vapic,omitempty"`
-	Vendorid        *FeatureVendorIDApplyConfiguration  `json:"vendorid,omitempty"`
-	Vpindex         *FeatureStateApplyConfiguration     `json:"vpindex,omitempty"`
+	// Nested virtual machines without copying their state. Turns on vapic.
+	EVMCS *FeatureStateApplyConfiguration `json:"evmcs,omitempty"`
+	// Frequencies of the CPU clock and the interrupt timer in registers.
+	Frequencies *FeatureStateApplyConfiguration `json:"frequencies,omitempty"`
+	// Interrupts between CPUs by hypercall. Turns on vpindex.
+	IPI *FeatureStateApplyConfiguration `json:"ipi,omitempty"`
+	// Notice when the frequency of the clock changes, as by migration.
+	Reenlightenment *FeatureStateApplyConfiguration `json:"reenlightenment,omitempty"`
+	// No watchdog in the guest for CPUs that wait for the host.
+	Relaxed *FeatureStateApplyConfiguration `json:"relaxed,omitempty"`
+	// A reset by register.
+	HypervReset *FeatureStateApplyConfiguration `json:"reset,omitempty"`
+	// Time that a CPU has run, in a register.
+	Runtime *FeatureStateApplyConfiguration `json:"runtime,omitempty"`
+	// Spinlocks that yield to the hypervisor.
+	Spinlocks *FeatureSpinlocksApplyConfiguration `json:"spinlocks,omitempty"`
+	// Synthetic interrupt controller. Turns on vpindex.
+	Synic *FeatureStateApplyConfiguration `json:"synic,omitempty"`
+	// Synthetic timers. Turns on synic.
+	Synictimer *SyNICTimerApplyConfiguration `json:"synictimer,omitempty"`
+	// Flushes of address translations by hypercall. Turns on vpindex.
+	Tlbflush *TLBFlushApplyConfiguration `json:"tlbflush,omitempty"`
+	// Interrupt controller by memory page.
+	VAPIC *FeatureStateApplyConfiguration `json:"vapic,omitempty"`
+	// Another name of the hypervisor.
+	Vendorid *FeatureVendorIDApplyConfiguration `json:"vendorid,omitempty"`
+	// Numbers of CPUs in a register.
+	Vpindex *FeatureStateApplyConfiguration `json:"vpindex,omitempty"`
 }
 
 // FeatureHypervApplyConfiguration constructs a declarative configuration of the FeatureHyperv type for use with

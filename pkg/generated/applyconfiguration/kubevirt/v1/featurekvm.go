@@ -8,8 +8,9 @@ package v1
 // FeatureKVMApplyConfiguration represents a declarative configuration of the FeatureKVM type for use
 // with apply.
 //
-// FeatureKVM is documented field by field below.
+// FeatureKVM is what the guest sees of KVM.
 type FeatureKVMApplyConfiguration struct {
+	// Whether the guest does not learn that it runs on KVM. Default: false.
 	Hidden *bool `json:"hidden,omitempty"`
 }
 

@@ -8,15 +8,22 @@ package v1
 // FeaturesApplyConfiguration represents a declarative configuration of the Features type for use
 // with apply.
 //
-// Features is documented field by field below.
+// Features are features of the machine. One that is named without enabled is on.
 type FeaturesApplyConfiguration struct {
-	ACPI              *FeatureStateApplyConfiguration      `json:"acpi,omitempty"`
-	APIC              *FeatureAPICApplyConfiguration       `json:"apic,omitempty"`
-	Hyperv            *FeatureHypervApplyConfiguration     `json:"hyperv,omitempty"`
+	// ACPI, which lets the guest be shut down in order. Default: on.
+	ACPI *FeatureStateApplyConfiguration `json:"acpi,omitempty"`
+	// Settings of the interrupt controller.
+	APIC *FeatureAPICApplyConfiguration `json:"apic,omitempty"`
+	// Features of Hyper-V that make Windows run well.
+	Hyperv *FeatureHypervApplyConfiguration `json:"hyperv,omitempty"`
+	// All features of Hyper-V that the node offers. Excludes hyperv.
 	HypervPassthrough *HyperVPassthroughApplyConfiguration `json:"hypervPassthrough,omitempty"`
-	KVM               *FeatureKVMApplyConfiguration        `json:"kvm,omitempty"`
-	Pvspinlock        *FeatureStateApplyConfiguration      `json:"pvspinlock,omitempty"`
-	SMM               *FeatureStateApplyConfiguration      `json:"smm,omitempty"`
+	// What the guest sees of KVM.
+	KVM *FeatureKVMApplyConfiguration `json:"kvm,omitempty"`
+	// Spinlocks that yield to the hypervisor.
+	Pvspinlock *FeatureStateApplyConfiguration `json:"pvspinlock,omitempty"`
+	// System management mode, which secure boot needs.
+	SMM *FeatureStateApplyConfiguration `json:"smm,omitempty"`
 }
 
 // FeaturesApplyConfiguration constructs a declarative configuration of the Features type for use with

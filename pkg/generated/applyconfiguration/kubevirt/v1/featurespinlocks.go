@@ -8,9 +8,11 @@ package v1
 // FeatureSpinlocksApplyConfiguration represents a declarative configuration of the FeatureSpinlocks type for use
 // with apply.
 //
-// FeatureSpinlocks is documented field by field below.
+// FeatureSpinlocks is spinlocks that yield to the hypervisor.
 type FeatureSpinlocksApplyConfiguration struct {
-	Enabled   *bool   `json:"enabled,omitempty"`
+	// Whether they are on. Default: true.
+	Enabled *bool `json:"enabled,omitempty"`
+	// Tries before the hypervisor is told, 4096 or more. Default: 4096.
 	Spinlocks *uint32 `json:"spinlocks,omitempty"`
 }
 

@@ -8,8 +8,9 @@ package v1
 // FeatureStateApplyConfiguration represents a declarative configuration of the FeatureState type for use
 // with apply.
 //
-// FeatureState is documented field by field below.
+// FeatureState turns a feature on or off.
 type FeatureStateApplyConfiguration struct {
+	// Whether it is on. Default: true.
 	Enabled *bool `json:"enabled,omitempty"`
 }
 

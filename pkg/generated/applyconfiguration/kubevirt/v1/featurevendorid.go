@@ -8,9 +8,11 @@ package v1
 // FeatureVendorIDApplyConfiguration represents a declarative configuration of the FeatureVendorID type for use
 // with apply.
 //
-// FeatureVendorID is documented field by field below.
+// FeatureVendorID is another name of the hypervisor.
 type FeatureVendorIDApplyConfiguration struct {
-	Enabled  *bool   `json:"enabled,omitempty"`
+	// Whether it is used. Default: true.
+	Enabled *bool `json:"enabled,omitempty"`
+	// The name: 1 to 12 letters, digits, dots, underscores, plus and minus signs.
 	Vendorid *string `json:"vendorid,omitempty"`
 }
 

@@ -12,9 +12,11 @@ import (
 // FilesystemApplyConfiguration represents a declarative configuration of the Filesystem type for use
 // with apply.
 //
-// Filesystem is documented field by field below.
+// Filesystem is a volume that the guest mounts.
 type FilesystemApplyConfiguration struct {
-	Name     *string                        `json:"name,omitempty"`
+	// Name of the volume, and the tag that the guest mounts by.
+	Name *string `json:"name,omitempty"`
+	// Shares it by virtiofs.
 	Virtiofs *kubevirtv1.FilesystemVirtiofs `json:"virtiofs,omitempty"`
 }
 

@@ -8,13 +8,18 @@ package v1
 // FirmwareApplyConfiguration represents a declarative configuration of the Firmware type for use
 // with apply.
 //
-// Firmware is documented field by field below.
+// Firmware says how the machine boots, and who it is.
 type FirmwareApplyConfiguration struct {
-	ACPI       *ACPIApplyConfiguration       `json:"acpi,omitempty"`
+	// ACPI tables that carry licences of Windows.
+	ACPI *ACPIApplyConfiguration `json:"acpi,omitempty"`
+	// BIOS or UEFI. Default: BIOS.
 	Bootloader *BootloaderApplyConfiguration `json:"bootloader,omitempty"`
+	// A kernel from a container image, booted without boot loader.
 	KernelBoot *KernelBootApplyConfiguration `json:"kernelBoot,omitempty"`
-	Serial     *string                       `json:"serial,omitempty"`
-	UUID       *string                       `json:"uuid,omitempty"`
+	// Serial number of the system in SMBIOS: up to 256 letters, digits, dots, underscores, plus and minus signs.
+	Serial *string `json:"serial,omitempty"`
+	// UUID of the system in SMBIOS. Default: one made of namespace and name of the owning VirtualMachine, so that it stays the same from start to start; random without owner.
+	UUID *string `json:"uuid,omitempty"`
 }
 
 // FirmwareApplyConfiguration constructs a declarative configuration of the Firmware type for use with

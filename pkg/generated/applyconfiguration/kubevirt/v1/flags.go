@@ -8,11 +8,14 @@ package v1
 // FlagsApplyConfiguration represents a declarative configuration of the Flags type for use
 // with apply.
 //
-// Flags is documented field by field below.
+// Flags are command-line flags that are added to components, by name and without leading hyphens.
 type FlagsApplyConfiguration struct {
-	API        map[string]string `json:"api,omitempty"`
+	// Of virt-api.
+	API map[string]string `json:"api,omitempty"`
+	// Of virt-controller.
 	Controller map[string]string `json:"controller,omitempty"`
-	Handler    map[string]string `json:"handler,omitempty"`
+	// Of virt-handler.
+	Handler map[string]string `json:"handler,omitempty"`
 }
 
 // FlagsApplyConfiguration constructs a declarative configuration of the Flags type for use with

@@ -8,14 +8,20 @@ package v1
 // GenerationStatusApplyConfiguration represents a declarative configuration of the GenerationStatus type for use
 // with apply.
 //
-// GenerationStatus is documented field by field below.
+// GenerationStatus remembers what the installation last wrote of one of its objects.
 type GenerationStatusApplyConfiguration struct {
-	Group          *string `json:"group,omitempty"`
-	Hash           *string `json:"hash,omitempty"`
-	LastGeneration *int64  `json:"lastGeneration,omitempty"`
-	Name           *string `json:"name,omitempty"`
-	Namespace      *string `json:"namespace,omitempty"`
-	Resource       *string `json:"resource,omitempty"`
+	// API group of the object.
+	Group *string `json:"group,omitempty"`
+	// Hash of what was written, for objects without a generation.
+	Hash *string `json:"hash,omitempty"`
+	// Generation that was last written.
+	LastGeneration *int64 `json:"lastGeneration,omitempty"`
+	// Name of the object.
+	Name *string `json:"name,omitempty"`
+	// Its namespace.
+	Namespace *string `json:"namespace,omitempty"`
+	// Its resource.
+	Resource *string `json:"resource,omitempty"`
 }
 
 // GenerationStatusApplyConfiguration constructs a declarative configuration of the GenerationStatus type for use with

@@ -8,13 +8,19 @@ package v1
 // GPUApplyConfiguration represents a declarative configuration of the GPU type for use
 // with apply.
 //
-// GPU is documented field by field below.
+// GPU is a GPU of the node. It has either deviceName, or claimName and requestName.
 type GPUApplyConfiguration struct {
-	ClaimName         *string                        `json:"claimName,omitempty"`
-	DeviceName        *string                        `json:"deviceName,omitempty"`
-	Name              *string                        `json:"name,omitempty"`
-	RequestName       *string                        `json:"requestName,omitempty"`
-	Tag               *string                        `json:"tag,omitempty"`
+	// Claim in resourceClaims that supplies the device.
+	ClaimName *string `json:"claimName,omitempty"`
+	// Resource of a device plugin that supplies the device, as the cluster's configuration permits.
+	DeviceName *string `json:"deviceName,omitempty"`
+	// Name of the device, unique.
+	Name *string `json:"name,omitempty"`
+	// Request in the claim that supplies the device.
+	RequestName *string `json:"requestName,omitempty"`
+	// Name that cloud-init tells the guest for the device.
+	Tag *string `json:"tag,omitempty"`
+	// Settings of a virtual GPU.
 	VirtualGPUOptions *VGPUOptionsApplyConfiguration `json:"virtualGPUOptions,omitempty"`
 }
 

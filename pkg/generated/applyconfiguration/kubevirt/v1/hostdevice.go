@@ -8,13 +8,18 @@ package v1
 // HostDeviceApplyConfiguration represents a declarative configuration of the HostDevice type for use
 // with apply.
 //
-// HostDevice is documented field by field below.
+// HostDevice is a device of the node. It has either deviceName, or claimName and requestName.
 type HostDeviceApplyConfiguration struct {
-	ClaimName   *string `json:"claimName,omitempty"`
-	DeviceName  *string `json:"deviceName,omitempty"`
-	Name        *string `json:"name,omitempty"`
+	// Claim in resourceClaims that supplies the device.
+	ClaimName *string `json:"claimName,omitempty"`
+	// Resource of a device plugin that supplies the device, as the cluster's configuration permits.
+	DeviceName *string `json:"deviceName,omitempty"`
+	// Name of the device, unique.
+	Name *string `json:"name,omitempty"`
+	// Request in the claim that supplies the device.
 	RequestName *string `json:"requestName,omitempty"`
-	Tag         *string `json:"tag,omitempty"`
+	// Name that cloud-init tells the guest for the device.
+	Tag *string `json:"tag,omitempty"`
 }
 
 // HostDeviceApplyConfiguration constructs a declarative configuration of the HostDevice type for use with

@@ -13,12 +13,16 @@ import (
 // HostDiskApplyConfiguration represents a declarative configuration of the HostDisk type for use
 // with apply.
 //
-// HostDisk is documented field by field below.
+// HostDisk is a file of the node.
 type HostDiskApplyConfiguration struct {
-	Capacity *resource.Quantity       `json:"capacity,omitempty"`
-	Path     *string                  `json:"path,omitempty"`
-	Shared   *bool                    `json:"shared,omitempty"`
-	Type     *kubevirtv1.HostDiskType `json:"type,omitempty"`
+	// Size of the file that is made. With the type DiskOrCreate only.
+	Capacity *resource.Quantity `json:"capacity,omitempty"`
+	// Absolute path of the file.
+	Path *string `json:"path,omitempty"`
+	// Whether instances on other nodes see the same file, so that the instance can be migrated. Default: false.
+	Shared *bool `json:"shared,omitempty"`
+	// Disk uses an existing file, DiskOrCreate makes it if it is missing.
+	Type *kubevirtv1.HostDiskType `json:"type,omitempty"`
 }
 
 // HostDiskApplyConfiguration constructs a declarative configuration of the HostDisk type for use with

@@ -8,9 +8,11 @@ package v1
 // HotplugVolumeSourceApplyConfiguration represents a declarative configuration of the HotplugVolumeSource type for use
 // with apply.
 //
-// HotplugVolumeSource is documented field by field below.
+// HotplugVolumeSource is what a volume that is added to a running guest is made from.
 type HotplugVolumeSourceApplyConfiguration struct {
-	DataVolume            *DataVolumeSourceApplyConfiguration                  `json:"dataVolume,omitempty"`
+	// DataVolume in the namespace of the machine.
+	DataVolume *DataVolumeSourceApplyConfiguration `json:"dataVolume,omitempty"`
+	// Claim in the namespace of the machine.
 	PersistentVolumeClaim *PersistentVolumeClaimVolumeSourceApplyConfiguration `json:"persistentVolumeClaim,omitempty"`
 }
 

@@ -12,10 +12,12 @@ import (
 // HotplugVolumeStatusApplyConfiguration represents a declarative configuration of the HotplugVolumeStatus type for use
 // with apply.
 //
-// HotplugVolumeStatus is documented field by field below.
+// HotplugVolumeStatus is how a volume was added to a running guest.
 type HotplugVolumeStatusApplyConfiguration struct {
-	AttachPodName *string    `json:"attachPodName,omitempty"`
-	AttachPodUID  *types.UID `json:"attachPodUID,omitempty"`
+	// Pod that attaches the volume to the node.
+	AttachPodName *string `json:"attachPodName,omitempty"`
+	// UID of that pod.
+	AttachPodUID *types.UID `json:"attachPodUID,omitempty"`
 }
 
 // HotplugVolumeStatusApplyConfiguration constructs a declarative configuration of the HotplugVolumeStatus type for use with

@@ -8,9 +8,11 @@ package v1
 // HPETTimerApplyConfiguration represents a declarative configuration of the HPETTimer type for use
 // with apply.
 //
-// HPETTimer is documented field by field below.
+// HPETTimer is the high precision event timer.
 type HPETTimerApplyConfiguration struct {
-	Present    *bool   `json:"present,omitempty"`
+	// Whether the machine has it. Default: true.
+	Present *bool `json:"present,omitempty"`
+	// What becomes of ticks that the guest missed: delay, catchup, merge or discard.
 	TickPolicy *string `json:"tickPolicy,omitempty"`
 }
 

@@ -8,8 +8,9 @@ package v1
 // HugepagesApplyConfiguration represents a declarative configuration of the Hugepages type for use
 // with apply.
 //
-// Hugepages is documented field by field below.
+// Hugepages backs the guest's memory with huge pages of the node.
 type HugepagesApplyConfiguration struct {
+	// Size of a page, such as 2Mi or 1Gi. The memory is a multiple of it.
 	PageSize *string `json:"pageSize,omitempty"`
 }
 

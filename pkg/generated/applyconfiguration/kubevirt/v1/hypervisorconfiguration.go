@@ -8,8 +8,9 @@ package v1
 // HypervisorConfigurationApplyConfiguration represents a declarative configuration of the HypervisorConfiguration type for use
 // with apply.
 //
-// HypervisorConfiguration is documented field by field below.
+// HypervisorConfiguration names a hypervisor.
 type HypervisorConfigurationApplyConfiguration struct {
+	// Its name. Default: kvm.
 	Name *string `json:"name,omitempty"`
 }
 

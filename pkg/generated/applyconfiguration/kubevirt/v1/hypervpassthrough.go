@@ -8,8 +8,9 @@ package v1
 // HyperVPassthroughApplyConfiguration represents a declarative configuration of the HyperVPassthrough type for use
 // with apply.
 //
-// HyperVPassthrough is documented field by field below.
+// HyperVPassthrough gives the guest all features of Hyper-V that the node offers.
 type HyperVPassthroughApplyConfiguration struct {
+	// Whether it does. Default: true.
 	Enabled *bool `json:"enabled,omitempty"`
 }
 

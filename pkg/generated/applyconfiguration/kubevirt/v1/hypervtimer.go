@@ -8,8 +8,9 @@ package v1
 // HypervTimerApplyConfiguration represents a declarative configuration of the HypervTimer type for use
 // with apply.
 //
-// HypervTimer is documented field by field below.
+// HypervTimer is the reference time of Hyper-V.
 type HypervTimerApplyConfiguration struct {
+	// Whether the machine has it. Default: true.
 	Present *bool `json:"present,omitempty"`
 }
 

@@ -8,8 +8,9 @@ package v1
 // I6300ESBWatchdogApplyConfiguration represents a declarative configuration of the I6300ESBWatchdog type for use
 // with apply.
 //
-// I6300ESBWatchdog is documented field by field below.
+// I6300ESBWatchdog is the watchdog Intel 6300ESB.
 type I6300ESBWatchdogApplyConfiguration struct {
+	// What it does to a guest that hangs: poweroff, reset or shutdown. Default: reset.
 	Action *string `json:"action,omitempty"`
 }
 

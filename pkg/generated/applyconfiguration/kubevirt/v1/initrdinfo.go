@@ -8,8 +8,9 @@ package v1
 // InitrdInfoApplyConfiguration represents a declarative configuration of the InitrdInfo type for use
 // with apply.
 //
-// InitrdInfo is documented field by field below.
+// InitrdInfo is the checksum of an initrd.
 type InitrdInfoApplyConfiguration struct {
+	// CRC of the file.
 	Checksum *int64 `json:"checksum,omitempty"`
 }
 

@@ -8,10 +8,13 @@ package v1
 // InputApplyConfiguration represents a declarative configuration of the Input type for use
 // with apply.
 //
-// Input is documented field by field below.
+// Input is an input device.
 type InputApplyConfiguration struct {
-	Bus  *string `json:"bus,omitempty"`
+	// usb or virtio. Default: usb.
+	Bus *string `json:"bus,omitempty"`
+	// Name of the device, unique.
 	Name *string `json:"name,omitempty"`
+	// Kind of device: tablet.
 	Type *string `json:"type,omitempty"`
 }
 

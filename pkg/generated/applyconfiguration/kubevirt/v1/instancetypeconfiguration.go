@@ -8,8 +8,9 @@ package v1
 // InstancetypeConfigurationApplyConfiguration represents a declarative configuration of the InstancetypeConfiguration type for use
 // with apply.
 //
-// InstancetypeConfiguration is documented field by field below.
+// InstancetypeConfiguration sets how instance types are used.
 type InstancetypeConfigurationApplyConfiguration struct {
+	// reference keeps the name of the instance type in the machine, expand writes its values into the machine, expandAll does so in existing ones too. Default: reference.
 	ReferencePolicy *string `json:"referencePolicy,omitempty"`
 }
 

@@ -8,13 +8,18 @@ package v1
 // InstancetypeMatcherApplyConfiguration represents a declarative configuration of the InstancetypeMatcher type for use
 // with apply.
 //
-// InstancetypeMatcher is documented field by field below.
+// InstancetypeMatcher names the instance type of a machine.
 type InstancetypeMatcherApplyConfiguration struct {
-	InferFromVolume              *string `json:"inferFromVolume,omitempty"`
+	// Volume of the template whose source is labelled with the default instance type. Excludes name.
+	InferFromVolume *string `json:"inferFromVolume,omitempty"`
+	// What to do when that volume says nothing: Reject (the default) or Ignore.
 	InferFromVolumeFailurePolicy *string `json:"inferFromVolumeFailurePolicy,omitempty"`
-	Kind                         *string `json:"kind,omitempty"`
-	Name                         *string `json:"name,omitempty"`
-	RevisionName                 *string `json:"revisionName,omitempty"`
+	// VirtualMachineInstancetype, or VirtualMachineClusterInstancetype, which is the default.
+	Kind *string `json:"kind,omitempty"`
+	// Name of the instance type. Excludes inferFromVolume.
+	Name *string `json:"name,omitempty"`
+	// ControllerRevision to use instead of the instance type as it is now.
+	RevisionName *string `json:"revisionName,omitempty"`
 }
 
 // InstancetypeMatcherApplyConfiguration constructs a declarative configuration of the InstancetypeMatcher type for use with

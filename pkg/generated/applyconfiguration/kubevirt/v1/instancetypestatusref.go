@@ -8,13 +8,18 @@ package v1
 // InstancetypeStatusRefApplyConfiguration represents a declarative configuration of the InstancetypeStatusRef type for use
 // with apply.
 //
-// InstancetypeStatusRef is documented field by field below.
+// InstancetypeStatusRef is the instance type or preference that a machine uses.
 type InstancetypeStatusRefApplyConfiguration struct {
-	ControllerRevisionRef        *ControllerRevisionRefApplyConfiguration `json:"controllerRevisionRef,omitempty"`
-	InferFromVolume              *string                                  `json:"inferFromVolume,omitempty"`
-	InferFromVolumeFailurePolicy *string                                  `json:"inferFromVolumeFailurePolicy,omitempty"`
-	Kind                         *string                                  `json:"kind,omitempty"`
-	Name                         *string                                  `json:"name,omitempty"`
+	// The revision of it that was taken when the machine was first started.
+	ControllerRevisionRef *ControllerRevisionRefApplyConfiguration `json:"controllerRevisionRef,omitempty"`
+	// Volume that it was inferred from.
+	InferFromVolume *string `json:"inferFromVolume,omitempty"`
+	// What was to happen when that volume said nothing.
+	InferFromVolumeFailurePolicy *string `json:"inferFromVolumeFailurePolicy,omitempty"`
+	// Its kind.
+	Kind *string `json:"kind,omitempty"`
+	// Its name.
+	Name *string `json:"name,omitempty"`
 }
 
 // InstancetypeStatusRefApplyConfiguration constructs a declarative configuration of the InstancetypeStatusRef type for use with

@@ -12,27 +12,46 @@ import (
 // InterfaceApplyConfiguration represents a declarative configuration of the Interface type for use
 // with apply.
 //
-// Interface is documented field by field below.
+// Interface is a network interface of the guest. It has at most one binding: bridge, masquerade, sriov, passtBinding, binding or one of those that are deprecated. Without any, the pod network has masquerade and networks of Multus have bridge.
 type InterfaceApplyConfiguration struct {
-	ACPIIndex    *int32                                 `json:"acpiIndex,omitempty"`
-	Binding      *PluginBindingApplyConfiguration       `json:"binding,omitempty"`
-	BootOrder    *int32                                 `json:"bootOrder,omitempty"`
-	Bridge       *kubevirtv1.InterfaceBridge            `json:"bridge,omitempty"`
-	DHCPOptions  *DHCPOptionsApplyConfiguration         `json:"dhcpOptions,omitempty"`
-	MACAddress   *string                                `json:"macAddress,omitempty"`
-	Macvtap      *kubevirtv1.DeprecatedInterfaceMacvtap `json:"macvtap,omitempty"`
-	Masquerade   *kubevirtv1.InterfaceMasquerade        `json:"masquerade,omitempty"`
-	Model        *string                                `json:"model,omitempty"`
-	Name         *string                                `json:"name,omitempty"`
-	Passt        *kubevirtv1.DeprecatedInterfacePasst   `json:"passt,omitempty"`
-	PasstBinding *kubevirtv1.InterfacePasstBinding      `json:"passtBinding,omitempty"`
-	PCIAddress   *string                                `json:"pciAddress,omitempty"`
-	PortRanges   []PortRangeApplyConfiguration          `json:"portRanges,omitempty"`
-	Ports        []PortApplyConfiguration               `json:"ports,omitempty"`
-	Slirp        *kubevirtv1.DeprecatedInterfaceSlirp   `json:"slirp,omitempty"`
-	Sriov        *kubevirtv1.InterfaceSRIOV             `json:"sriov,omitempty"`
-	State        *string                                `json:"state,omitempty"`
-	Tag          *string                                `json:"tag,omitempty"`
+	// Number by which the guest names the interface, such as 1 for eno1.
+	ACPIIndex *int32 `json:"acpiIndex,omitempty"`
+	// A binding that the cluster's configuration names.
+	Binding *PluginBindingApplyConfiguration `json:"binding,omitempty"`
+	// Place in the order of boot, 1 or more, unique among disks and interfaces. Default: the machine does not boot from the network.
+	BootOrder *int32 `json:"bootOrder,omitempty"`
+	// Connects the guest to the network on layer 2. On the pod network, the guest takes over the pod's address.
+	Bridge *kubevirtv1.InterfaceBridge `json:"bridge,omitempty"`
+	// What the guest is told by DHCP besides its address.
+	DHCPOptions *DHCPOptionsApplyConfiguration `json:"dhcpOptions,omitempty"`
+	// MAC address, such as 02:00:00:00:00:01. Default: one is made.
+	MACAddress *string `json:"macAddress,omitempty"`
+	// A binding that is no longer supported.
+	Macvtap *kubevirtv1.DeprecatedInterfaceMacvtap `json:"macvtap,omitempty"`
+	// Gives the guest an address of its own and translates between it and that of the pod.
+	Masquerade *kubevirtv1.InterfaceMasquerade `json:"masquerade,omitempty"`
+	// virtio, e1000, e1000e, ne2k_pci, pcnet or rtl8139. Default: virtio.
+	Model *string `json:"model,omitempty"`
+	// Name of the network: letters, digits, hyphens and underscores, unique.
+	Name *string `json:"name,omitempty"`
+	// A binding that is no longer supported; see passtBinding.
+	Passt *kubevirtv1.DeprecatedInterfacePasst `json:"passt,omitempty"`
+	// Connects the guest by user-space sockets, with the pod's address.
+	PasstBinding *kubevirtv1.InterfacePasstBinding `json:"passtBinding,omitempty"`
+	// Place on the guest's PCI bus, such as 0000:81:01.0.
+	PCIAddress *string `json:"pciAddress,omitempty"`
+	// Ranges of ports that are forwarded to the guest, by passtBinding only.
+	PortRanges []PortRangeApplyConfiguration `json:"portRanges,omitempty"`
+	// Ports that are forwarded to the guest, by masquerade and passtBinding. Default: all.
+	Ports []PortApplyConfiguration `json:"ports,omitempty"`
+	// A binding that is no longer supported.
+	Slirp *kubevirtv1.DeprecatedInterfaceSlirp `json:"slirp,omitempty"`
+	// Passes a virtual function of a network card of the node to the guest.
+	Sriov *kubevirtv1.InterfaceSRIOV `json:"sriov,omitempty"`
+	// up or down sets the link; absent removes the interface. Default: up.
+	State *string `json:"state,omitempty"`
+	// Name that cloud-init tells the guest for the interface.
+	Tag *string `json:"tag,omitempty"`
 }
 
 // InterfaceApplyConfiguration constructs a declarative configuration of the Interface type for use with

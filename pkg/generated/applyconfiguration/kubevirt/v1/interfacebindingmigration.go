@@ -8,8 +8,9 @@ package v1
 // InterfaceBindingMigrationApplyConfiguration represents a declarative configuration of the InterfaceBindingMigration type for use
 // with apply.
 //
-// InterfaceBindingMigration is documented field by field below.
+// InterfaceBindingMigration says how instances with a binding migrate.
 type InterfaceBindingMigrationApplyConfiguration struct {
+	// link-refresh takes the guest's link down and up afterwards, so that it renews its address. Default: nothing is done.
 	Method *string `json:"method,omitempty"`
 }
 

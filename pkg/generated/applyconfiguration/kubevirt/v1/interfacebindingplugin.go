@@ -8,14 +8,20 @@ package v1
 // InterfaceBindingPluginApplyConfiguration represents a declarative configuration of the InterfaceBindingPlugin type for use
 // with apply.
 //
-// InterfaceBindingPlugin is documented field by field below.
+// InterfaceBindingPlugin is a binding of interfaces that the installation does not bring.
 type InterfaceBindingPluginApplyConfiguration struct {
-	ComputeResourceOverhead     *ResourceRequirementsWithoutClaimsApplyConfiguration `json:"computeResourceOverhead,omitempty"`
-	DomainAttachmentType        *string                                              `json:"domainAttachmentType,omitempty"`
-	DownwardAPI                 *string                                              `json:"downwardAPI,omitempty"`
-	Migration                   *InterfaceBindingMigrationApplyConfiguration         `json:"migration,omitempty"`
-	NetworkAttachmentDefinition *string                                              `json:"networkAttachmentDefinition,omitempty"`
-	SidecarImage                *string                                              `json:"sidecarImage,omitempty"`
+	// Resources that are added to those of the launcher for each interface.
+	ComputeResourceOverhead *ResourceRequirementsWithoutClaimsApplyConfiguration `json:"computeResourceOverhead,omitempty"`
+	// How the guest's interface is made: tap or managedTap.
+	DomainAttachmentType *string `json:"domainAttachmentType,omitempty"`
+	// Data that the sidecar gets about networks: device-info.
+	DownwardAPI *string `json:"downwardAPI,omitempty"`
+	// How instances with the binding migrate.
+	Migration *InterfaceBindingMigrationApplyConfiguration `json:"migration,omitempty"`
+	// NetworkAttachmentDefinition that prepares the pod, as NAME or NAMESPACE/NAME.
+	NetworkAttachmentDefinition *string `json:"networkAttachmentDefinition,omitempty"`
+	// Image of a sidecar that sets the interface up.
+	SidecarImage *string `json:"sidecarImage,omitempty"`
 }
 
 // InterfaceBindingPluginApplyConfiguration constructs a declarative configuration of the InterfaceBindingPlugin type for use with

@@ -8,10 +8,12 @@ package v1
 // KernelBootApplyConfiguration represents a declarative configuration of the KernelBoot type for use
 // with apply.
 //
-// KernelBoot is documented field by field below.
+// KernelBoot boots a kernel from a container image.
 type KernelBootApplyConfiguration struct {
-	Container  *KernelBootContainerApplyConfiguration `json:"container,omitempty"`
-	KernelArgs *string                                `json:"kernelArgs,omitempty"`
+	// Image that holds the kernel and its first file system.
+	Container *KernelBootContainerApplyConfiguration `json:"container,omitempty"`
+	// Command line of the kernel. Needs a kernel.
+	KernelArgs *string `json:"kernelArgs,omitempty"`
 }
 
 // KernelBootApplyConfiguration constructs a declarative configuration of the KernelBoot type for use with

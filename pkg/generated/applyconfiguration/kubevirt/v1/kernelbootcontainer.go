@@ -12,13 +12,18 @@ import (
 // KernelBootContainerApplyConfiguration represents a declarative configuration of the KernelBootContainer type for use
 // with apply.
 //
-// KernelBootContainer is documented field by field below.
+// KernelBootContainer is the image that a kernel is booted from. It has at least one of kernelPath and initrdPath.
 type KernelBootContainerApplyConfiguration struct {
-	Image           *string            `json:"image,omitempty"`
+	// The container image.
+	Image *string `json:"image,omitempty"`
+	// When the node pulls the image: Always, IfNotPresent or Never. Default: Always for images without tag or with the tag latest, else IfNotPresent.
 	ImagePullPolicy *corev1.PullPolicy `json:"imagePullPolicy,omitempty"`
-	ImagePullSecret *string            `json:"imagePullSecret,omitempty"`
-	InitrdPath      *string            `json:"initrdPath,omitempty"`
-	KernelPath      *string            `json:"kernelPath,omitempty"`
+	// Secret with the registry's credentials, in the namespace of the instance.
+	ImagePullSecret *string `json:"imagePullSecret,omitempty"`
+	// Absolute path of the first file system in the image.
+	InitrdPath *string `json:"initrdPath,omitempty"`
+	// Absolute path of the kernel in the image.
+	KernelPath *string `json:"kernelPath,omitempty"`
 }
 
 // KernelBootContainerApplyConfiguration constructs a declarative configuration of the KernelBootContainer type for use with

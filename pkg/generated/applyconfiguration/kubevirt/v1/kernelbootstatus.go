@@ -8,9 +8,11 @@ package v1
 // KernelBootStatusApplyConfiguration represents a declarative configuration of the KernelBootStatus type for use
 // with apply.
 //
-// KernelBootStatus is documented field by field below.
+// KernelBootStatus holds checksums of what was booted from an image.
 type KernelBootStatusApplyConfiguration struct {
+	// The initrd.
 	InitrdInfo *InitrdInfoApplyConfiguration `json:"initrdInfo,omitempty"`
+	// The kernel.
 	KernelInfo *KernelInfoApplyConfiguration `json:"kernelInfo,omitempty"`
 }
 

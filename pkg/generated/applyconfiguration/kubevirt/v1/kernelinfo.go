@@ -8,8 +8,9 @@ package v1
 // KernelInfoApplyConfiguration represents a declarative configuration of the KernelInfo type for use
 // with apply.
 //
-// KernelInfo is documented field by field below.
+// KernelInfo is the checksum of a kernel.
 type KernelInfoApplyConfiguration struct {
+	// CRC of the file.
 	Checksum *int64 `json:"checksum,omitempty"`
 }
 

@@ -12,8 +12,9 @@ import (
 // KSMConfigurationApplyConfiguration represents a declarative configuration of the KSMConfiguration type for use
 // with apply.
 //
-// KSMConfiguration is documented field by field below.
+// KSMConfiguration says where equal pages of memory are merged.
 type KSMConfigurationApplyConfiguration struct {
+	// Selects the nodes. An empty one selects all. Default: none.
 	NodeLabelSelector *metav1.LabelSelectorApplyConfiguration `json:"nodeLabelSelector,omitempty"`
 }
 

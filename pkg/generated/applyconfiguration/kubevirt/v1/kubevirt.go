@@ -14,12 +14,15 @@ import (
 // KubeVirtApplyConfiguration represents a declarative configuration of the KubeVirt type for use
 // with apply.
 //
-// KubeVirt is documented field by field below.
+// KubeVirt describes the installation in the cluster: what is installed, and how it is configured. There is one.
 type KubeVirtApplyConfiguration struct {
-	metav1.TypeMetaApplyConfiguration    `json:""`
+	metav1.TypeMetaApplyConfiguration `json:""`
+	// Name, namespace, labels and the like.
 	*metav1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	Spec                                 *KubeVirtSpecApplyConfiguration   `json:"spec,omitempty"`
-	Status                               *KubeVirtStatusApplyConfiguration `json:"status,omitempty"`
+	// What is wanted.
+	Spec *KubeVirtSpecApplyConfiguration `json:"spec,omitempty"`
+	// What has been observed. Only controllers write it.
+	Status *KubeVirtStatusApplyConfiguration `json:"status,omitempty"`
 }
 
 // KubeVirt constructs a declarative configuration of the KubeVirt type for use with

@@ -8,8 +8,9 @@ package v1
 // KubeVirtCertificateRotateStrategyApplyConfiguration represents a declarative configuration of the KubeVirtCertificateRotateStrategy type for use
 // with apply.
 //
-// KubeVirtCertificateRotateStrategy is documented field by field below.
+// KubeVirtCertificateRotateStrategy says how certificates are made and renewed.
 type KubeVirtCertificateRotateStrategyApplyConfiguration struct {
+	// Makes them from an authority of the installation.
 	SelfSigned *KubeVirtSelfSignConfigurationApplyConfiguration `json:"selfSigned,omitempty"`
 }
 

@@ -14,14 +14,20 @@ import (
 // KubeVirtConditionApplyConfiguration represents a declarative configuration of the KubeVirtCondition type for use
 // with apply.
 //
-// KubeVirtCondition is documented field by field below.
+// KubeVirtCondition is a condition of the installation.
 type KubeVirtConditionApplyConfiguration struct {
-	LastProbeTime      *metav1.Time                      `json:"lastProbeTime,omitempty"`
-	LastTransitionTime *metav1.Time                      `json:"lastTransitionTime,omitempty"`
-	Message            *string                           `json:"message,omitempty"`
-	Reason             *string                           `json:"reason,omitempty"`
-	Status             *corev1.ConditionStatus           `json:"status,omitempty"`
-	Type               *kubevirtv1.KubeVirtConditionType `json:"type,omitempty"`
+	// When it was last looked at.
+	LastProbeTime *metav1.Time `json:"lastProbeTime,omitempty"`
+	// When its status last changed.
+	LastTransitionTime *metav1.Time `json:"lastTransitionTime,omitempty"`
+	// Details for people.
+	Message *string `json:"message,omitempty"`
+	// One word for the cause.
+	Reason *string `json:"reason,omitempty"`
+	// True, False or Unknown.
+	Status *corev1.ConditionStatus `json:"status,omitempty"`
+	// Name of the condition, such as Available.
+	Type *kubevirtv1.KubeVirtConditionType `json:"type,omitempty"`
 }
 
 // KubeVirtConditionApplyConfiguration constructs a declarative configuration of the KubeVirtCondition type for use with

@@ -15,51 +15,94 @@ import (
 // KubeVirtConfigurationApplyConfiguration represents a declarative configuration of the KubeVirtConfiguration type for use
 // with apply.
 //
-// KubeVirtConfiguration is documented field by field below.
+// KubeVirtConfiguration is the configuration for all instances. Changes hold for instances that are created afterwards.
 type KubeVirtConfigurationApplyConfiguration struct {
-	AdditionalGuestMemoryOverheadRatio *string                                               `json:"additionalGuestMemoryOverheadRatio,omitempty"`
-	APIConfiguration                   *ReloadableComponentConfigurationApplyConfiguration   `json:"apiConfiguration,omitempty"`
-	ArchitectureConfiguration          *ArchConfigurationApplyConfiguration                  `json:"architectureConfiguration,omitempty"`
-	AutoCPULimitNamespaceLabelSelector *metav1.LabelSelectorApplyConfiguration               `json:"autoCPULimitNamespaceLabelSelector,omitempty"`
-	ChangedBlockTrackingLabelSelectors *ChangedBlockTrackingSelectorsApplyConfiguration      `json:"changedBlockTrackingLabelSelectors,omitempty"`
-	CommonInstancetypesDeployment      *CommonInstancetypesDeploymentApplyConfiguration      `json:"commonInstancetypesDeployment,omitempty"`
-	ConfidentialCompute                *ConfidentialComputeConfigurationApplyConfiguration   `json:"confidentialCompute,omitempty"`
-	ControllerConfiguration            *ReloadableComponentConfigurationApplyConfiguration   `json:"controllerConfiguration,omitempty"`
-	CPUModel                           *string                                               `json:"cpuModel,omitempty"`
-	CPURequest                         *resource.Quantity                                    `json:"cpuRequest,omitempty"`
-	DefaultRuntimeClass                *string                                               `json:"defaultRuntimeClass,omitempty"`
-	DeveloperConfiguration             *DeveloperConfigurationApplyConfiguration             `json:"developerConfiguration,omitempty"`
-	EmulatedMachines                   []string                                              `json:"emulatedMachines,omitempty"`
-	EvictionStrategy                   *kubevirtv1.EvictionStrategy                          `json:"evictionStrategy,omitempty"`
-	HandlerConfiguration               *ReloadableComponentConfigurationApplyConfiguration   `json:"handlerConfiguration,omitempty"`
-	Hypervisors                        []HypervisorConfigurationApplyConfiguration           `json:"hypervisors,omitempty"`
-	ImagePullPolicy                    *corev1.PullPolicy                                    `json:"imagePullPolicy,omitempty"`
-	Instancetype                       *InstancetypeConfigurationApplyConfiguration          `json:"instancetype,omitempty"`
-	KSMConfiguration                   *KSMConfigurationApplyConfiguration                   `json:"ksmConfiguration,omitempty"`
-	LiveUpdateConfiguration            *LiveUpdateConfigurationApplyConfiguration            `json:"liveUpdateConfiguration,omitempty"`
-	MachineType                        *string                                               `json:"machineType,omitempty"`
-	MediatedDevicesConfiguration       *MediatedDevicesConfigurationApplyConfiguration       `json:"mediatedDevicesConfiguration,omitempty"`
-	MemBalloonStatsPeriod              *int64                                                `json:"memBalloonStatsPeriod,omitempty"`
-	Migrations                         *MigrationConfigurationApplyConfiguration             `json:"migrations,omitempty"`
-	MinCPUModel                        *string                                               `json:"minCPUModel,omitempty"`
-	Network                            *NetworkConfigurationApplyConfiguration               `json:"network,omitempty"`
-	ObsoleteCPUModels                  map[string]bool                                       `json:"obsoleteCPUModels,omitempty"`
-	OVMFPath                           *string                                               `json:"ovmfPath,omitempty"`
-	PermittedHostDevices               *PermittedHostDevicesApplyConfiguration               `json:"permittedHostDevices,omitempty"`
+	// What the estimate of the emulator's own memory is multiplied by: a number from 1 to 1000 as text. Default: 1.
+	AdditionalGuestMemoryOverheadRatio *string `json:"additionalGuestMemoryOverheadRatio,omitempty"`
+	// How virt-api talks to the API.
+	APIConfiguration *ReloadableComponentConfigurationApplyConfiguration `json:"apiConfiguration,omitempty"`
+	// What depends on the architecture of the guest.
+	ArchitectureConfiguration *ArchConfigurationApplyConfiguration `json:"architectureConfiguration,omitempty"`
+	// Selects namespaces whose instances get a CPU limit of one CPU for each of the guest.
+	AutoCPULimitNamespaceLabelSelector *metav1.LabelSelectorApplyConfiguration `json:"autoCPULimitNamespaceLabelSelector,omitempty"`
+	// Selects machines whose changed blocks are tracked for incremental backups.
+	ChangedBlockTrackingLabelSelectors *ChangedBlockTrackingSelectorsApplyConfiguration `json:"changedBlockTrackingLabelSelectors,omitempty"`
+	// Whether a set of common instance types is installed.
+	CommonInstancetypesDeployment *CommonInstancetypesDeploymentApplyConfiguration `json:"commonInstancetypesDeployment,omitempty"`
+	// Encryption of guests' memory.
+	ConfidentialCompute *ConfidentialComputeConfigurationApplyConfiguration `json:"confidentialCompute,omitempty"`
+	// How virt-controller talks to the API.
+	ControllerConfiguration *ReloadableComponentConfigurationApplyConfiguration `json:"controllerConfiguration,omitempty"`
+	// CPU model of instances that do not name one. Default: host-model.
+	CPUModel *string `json:"cpuModel,omitempty"`
+	// CPU that the pod of an instance requests where nothing else is said.
+	CPURequest *resource.Quantity `json:"cpuRequest,omitempty"`
+	// Runtime class of the pods of instances.
+	DefaultRuntimeClass *string `json:"defaultRuntimeClass,omitempty"`
+	// What few clusters need to change.
+	DeveloperConfiguration *DeveloperConfigurationApplyConfiguration `json:"developerConfiguration,omitempty"`
+	// Machine types that may be used, in which * stands for any characters. Default: q35* and pc-q35*.
+	EmulatedMachines []string `json:"emulatedMachines,omitempty"`
+	// Eviction strategy of instances that do not name one.
+	EvictionStrategy *kubevirtv1.EvictionStrategy `json:"evictionStrategy,omitempty"`
+	// How virt-handler talks to the API.
+	HandlerConfiguration *ReloadableComponentConfigurationApplyConfiguration `json:"handlerConfiguration,omitempty"`
+	// Hypervisors that may be used.
+	Hypervisors []HypervisorConfigurationApplyConfiguration `json:"hypervisors,omitempty"`
+	// When nodes pull the launcher's image: Always, IfNotPresent or Never.
+	ImagePullPolicy *corev1.PullPolicy `json:"imagePullPolicy,omitempty"`
+	// How instance types are used.
+	Instancetype *InstancetypeConfigurationApplyConfiguration `json:"instancetype,omitempty"`
+	// Where equal pages of memory are merged.
+	KSMConfiguration *KSMConfigurationApplyConfiguration `json:"ksmConfiguration,omitempty"`
+	// How far a guest can grow while it runs.
+	LiveUpdateConfiguration *LiveUpdateConfigurationApplyConfiguration `json:"liveUpdateConfiguration,omitempty"`
+	// Machine type of instances that do not name one. Default: q35.
+	MachineType *string `json:"machineType,omitempty"`
+	// Virtual devices that nodes make of their GPUs.
+	MediatedDevicesConfiguration *MediatedDevicesConfigurationApplyConfiguration `json:"mediatedDevicesConfiguration,omitempty"`
+	// Seconds between two readings of the guest's memory statistics. 0 turns them off. Default: 10.
+	MemBalloonStatsPeriod *int64 `json:"memBalloonStatsPeriod,omitempty"`
+	// How instances move between nodes.
+	Migrations *MigrationConfigurationApplyConfiguration `json:"migrations,omitempty"`
+	// CPU model that nodes need at least.
+	MinCPUModel *string `json:"minCPUModel,omitempty"`
+	// How instances are connected.
+	Network *NetworkConfigurationApplyConfiguration `json:"network,omitempty"`
+	// CPU models that may not be used.
+	ObsoleteCPUModels map[string]bool `json:"obsoleteCPUModels,omitempty"`
+	// Directory of the UEFI firmware in the launcher's image.
+	OVMFPath *string `json:"ovmfPath,omitempty"`
+	// Devices of nodes that instances may ask for.
+	PermittedHostDevices *PermittedHostDevicesApplyConfiguration `json:"permittedHostDevices,omitempty"`
+	// Persistent reservations of SCSI devices.
 	PersistentReservationConfiguration *PersistentReservationConfigurationApplyConfiguration `json:"persistentReservationConfiguration,omitempty"`
-	RoleAggregationStrategy            *string                                               `json:"roleAggregationStrategy,omitempty"`
-	SeccompConfiguration               *SeccompConfigurationApplyConfiguration               `json:"seccompConfiguration,omitempty"`
-	SelinuxLauncherType                *string                                               `json:"selinuxLauncherType,omitempty"`
-	SMBIOS                             *SMBiosConfigurationApplyConfiguration                `json:"smbios,omitempty"`
-	SupportContainerResources          []SupportContainerResourcesApplyConfiguration         `json:"supportContainerResources,omitempty"`
-	SupportedGuestAgentVersions        []string                                              `json:"supportedGuestAgentVersions,omitempty"`
-	TLSConfiguration                   *TLSConfigurationApplyConfiguration                   `json:"tlsConfiguration,omitempty"`
-	VirtTemplateDeployment             *VirtTemplateDeploymentApplyConfiguration             `json:"virtTemplateDeployment,omitempty"`
-	VirtualMachineInstancesPerNode     *int32                                                `json:"virtualMachineInstancesPerNode,omitempty"`
-	VirtualMachineOptions              *VirtualMachineOptionsApplyConfiguration              `json:"virtualMachineOptions,omitempty"`
-	VMRolloutStrategy                  *string                                               `json:"vmRolloutStrategy,omitempty"`
-	VMStateStorageClass                *string                                               `json:"vmStateStorageClass,omitempty"`
-	WebhookConfiguration               *ReloadableComponentConfigurationApplyConfiguration   `json:"webhookConfiguration,omitempty"`
+	// Whether the roles of users include those of this API: AggregateToDefault adds the latter to admin, edit and view, Manual does not. Default: AggregateToDefault.
+	RoleAggregationStrategy *string `json:"roleAggregationStrategy,omitempty"`
+	// Limits of system calls.
+	SeccompConfiguration *SeccompConfigurationApplyConfiguration `json:"seccompConfiguration,omitempty"`
+	// SELinux type of the pods of instances.
+	SelinuxLauncherType *string `json:"selinuxLauncherType,omitempty"`
+	// What all guests read of their machine from SMBIOS.
+	SMBIOS *SMBiosConfigurationApplyConfiguration `json:"smbios,omitempty"`
+	// Resources of containers beside the guest.
+	SupportContainerResources []SupportContainerResourcesApplyConfiguration `json:"supportContainerResources,omitempty"`
+	// Versions of the guest agent that may be used.
+	SupportedGuestAgentVersions []string `json:"supportedGuestAgentVersions,omitempty"`
+	// TLS of the components' servers.
+	TLSConfiguration *TLSConfigurationApplyConfiguration `json:"tlsConfiguration,omitempty"`
+	// Whether templates of machines are installed.
+	VirtTemplateDeployment *VirtTemplateDeploymentApplyConfiguration `json:"virtTemplateDeployment,omitempty"`
+	// Instances that fit on a node, 1 or more. Default: 110.
+	VirtualMachineInstancesPerNode *int32 `json:"virtualMachineInstancesPerNode,omitempty"`
+	// What holds for all instances.
+	VirtualMachineOptions *VirtualMachineOptionsApplyConfiguration `json:"virtualMachineOptions,omitempty"`
+	// When changes of a machine reach its running instance: Stage (at the next start) or LiveUpdate (at once where possible). Default: LiveUpdate.
+	VMRolloutStrategy *string `json:"vmRolloutStrategy,omitempty"`
+	// Storage class of the claims that hold the state of TPM and firmware.
+	VMStateStorageClass *string `json:"vmStateStorageClass,omitempty"`
+	// How the admission of virt-api talks to the API.
+	WebhookConfiguration *ReloadableComponentConfigurationApplyConfiguration `json:"webhookConfiguration,omitempty"`
 }
 
 // KubeVirtConfigurationApplyConfiguration constructs a declarative configuration of the KubeVirtConfiguration type for use with

@@ -12,13 +12,18 @@ import (
 // KubeVirtSelfSignConfigurationApplyConfiguration represents a declarative configuration of the KubeVirtSelfSignConfiguration type for use
 // with apply.
 //
-// KubeVirtSelfSignConfiguration is documented field by field below.
+// KubeVirtSelfSignConfiguration says how certificates are made from an authority of the installation.
 type KubeVirtSelfSignConfigurationApplyConfiguration struct {
-	CA                 *CertConfigApplyConfiguration `json:"ca,omitempty"`
-	CAOverlapInterval  *metav1.Duration              `json:"caOverlapInterval,omitempty"`
-	CARotateInterval   *metav1.Duration              `json:"caRotateInterval,omitempty"`
-	CertRotateInterval *metav1.Duration              `json:"certRotateInterval,omitempty"`
-	Server             *CertConfigApplyConfiguration `json:"server,omitempty"`
+	// Validity of the authority.
+	CA *CertConfigApplyConfiguration `json:"ca,omitempty"`
+	// The older setting of how long the old authority is trusted beside the new.
+	CAOverlapInterval *metav1.Duration `json:"caOverlapInterval,omitempty"`
+	// The older setting of ca.duration.
+	CARotateInterval *metav1.Duration `json:"caRotateInterval,omitempty"`
+	// The older setting of server.duration.
+	CertRotateInterval *metav1.Duration `json:"certRotateInterval,omitempty"`
+	// Validity of the certificates that it signs.
+	Server *CertConfigApplyConfiguration `json:"server,omitempty"`
 }
 
 // KubeVirtSelfSignConfigurationApplyConfiguration constructs a declarative configuration of the KubeVirtSelfSignConfiguration type for use with

@@ -12,26 +12,44 @@ import (
 // KubeVirtSpecApplyConfiguration represents a declarative configuration of the KubeVirtSpec type for use
 // with apply.
 //
-// KubeVirtSpec is documented field by field below.
+// KubeVirtSpec says what is wanted of the installation.
 type KubeVirtSpecApplyConfiguration struct {
+	// How certificates are made and renewed.
 	CertificateRotateStrategy *KubeVirtCertificateRotateStrategyApplyConfiguration `json:"certificateRotateStrategy,omitempty"`
-	Configuration             *KubeVirtConfigurationApplyConfiguration             `json:"configuration,omitempty"`
-	CustomizeComponents       *CustomizeComponentsApplyConfiguration               `json:"customizeComponents,omitempty"`
-	ImagePullPolicy           *corev1.PullPolicy                                   `json:"imagePullPolicy,omitempty"`
-	ImagePullSecrets          []corev1.LocalObjectReference                        `json:"imagePullSecrets,omitempty"`
-	ImageRegistry             *string                                              `json:"imageRegistry,omitempty"`
-	ImageTag                  *string                                              `json:"imageTag,omitempty"`
-	Infra                     *ComponentConfigApplyConfiguration                   `json:"infra,omitempty"`
-	MonitorAccount            *string                                              `json:"monitorAccount,omitempty"`
-	MonitorNamespace          *string                                              `json:"monitorNamespace,omitempty"`
-	ProductComponent          *string                                              `json:"productComponent,omitempty"`
-	ProductName               *string                                              `json:"productName,omitempty"`
-	ProductVersion            *string                                              `json:"productVersion,omitempty"`
-	ServiceMonitorNamespace   *string                                              `json:"serviceMonitorNamespace,omitempty"`
-	SynchronizationPort       *string                                              `json:"synchronizationPort,omitempty"`
-	UninstallStrategy         *string                                              `json:"uninstallStrategy,omitempty"`
-	WorkloadUpdateStrategy    *KubeVirtWorkloadUpdateStrategyApplyConfiguration    `json:"workloadUpdateStrategy,omitempty"`
-	Workloads                 *ComponentConfigApplyConfiguration                   `json:"workloads,omitempty"`
+	// Configuration for all instances.
+	Configuration *KubeVirtConfigurationApplyConfiguration `json:"configuration,omitempty"`
+	// Changes to what components are made from.
+	CustomizeComponents *CustomizeComponentsApplyConfiguration `json:"customizeComponents,omitempty"`
+	// When nodes pull the components' images: Always, IfNotPresent or Never.
+	ImagePullPolicy *corev1.PullPolicy `json:"imagePullPolicy,omitempty"`
+	// Secrets with the registry's credentials.
+	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
+	// Registry of the components' images.
+	ImageRegistry *string `json:"imageRegistry,omitempty"`
+	// Tag of the components' images.
+	ImageTag *string `json:"imageTag,omitempty"`
+	// Where and how often components run that the cluster has a few of: virt-api and virt-controller.
+	Infra *ComponentConfigApplyConfiguration `json:"infra,omitempty"`
+	// Service account of the monitoring.
+	MonitorAccount *string `json:"monitorAccount,omitempty"`
+	// Namespace of the monitoring.
+	MonitorNamespace *string `json:"monitorNamespace,omitempty"`
+	// Value of the label app.kubernetes.io/component of the components.
+	ProductComponent *string `json:"productComponent,omitempty"`
+	// Value of the label app.kubernetes.io/part-of of the components.
+	ProductName *string `json:"productName,omitempty"`
+	// Value of the label app.kubernetes.io/version of the components.
+	ProductVersion *string `json:"productVersion,omitempty"`
+	// Namespace that monitoring rules are put into.
+	ServiceMonitorNamespace *string `json:"serviceMonitorNamespace,omitempty"`
+	// Port of the traffic between clusters for migration.
+	SynchronizationPort *string `json:"synchronizationPort,omitempty"`
+	// What the deletion of the object does while there are machines: RemoveWorkloads deletes them, BlockUninstallIfWorkloadsExist is refused.
+	UninstallStrategy *string `json:"uninstallStrategy,omitempty"`
+	// How running instances get a new version of what runs them.
+	WorkloadUpdateStrategy *KubeVirtWorkloadUpdateStrategyApplyConfiguration `json:"workloadUpdateStrategy,omitempty"`
+	// Where components run that each node has: virt-handler.
+	Workloads *ComponentConfigApplyConfiguration `json:"workloads,omitempty"`
 }
 
 // KubeVirtSpecApplyConfiguration constructs a declarative configuration of the KubeVirtSpec type for use with

@@ -12,24 +12,40 @@ import (
 // KubeVirtStatusApplyConfiguration represents a declarative configuration of the KubeVirtStatus type for use
 // with apply.
 //
-// KubeVirtStatus is documented field by field below.
+// KubeVirtStatus is what has been observed of the installation.
 type KubeVirtStatusApplyConfiguration struct {
-	Conditions                              []KubeVirtConditionApplyConfiguration `json:"conditions,omitempty"`
-	DefaultArchitecture                     *string                               `json:"defaultArchitecture,omitempty"`
-	Generations                             []GenerationStatusApplyConfiguration  `json:"generations,omitempty"`
-	ObservedDeploymentConfig                *string                               `json:"observedDeploymentConfig,omitempty"`
-	ObservedDeploymentID                    *string                               `json:"observedDeploymentID,omitempty"`
-	ObservedGeneration                      *int64                                `json:"observedGeneration,omitempty"`
-	ObservedKubeVirtRegistry                *string                               `json:"observedKubeVirtRegistry,omitempty"`
-	ObservedKubeVirtVersion                 *string                               `json:"observedKubeVirtVersion,omitempty"`
-	OperatorVersion                         *string                               `json:"operatorVersion,omitempty"`
-	OutdatedVirtualMachineInstanceWorkloads *int32                                `json:"outdatedVirtualMachineInstanceWorkloads,omitempty"`
-	Phase                                   *kubevirtv1.KubeVirtPhase             `json:"phase,omitempty"`
-	SynchronizationAddresses                []string                              `json:"synchronizationAddresses,omitempty"`
-	TargetDeploymentConfig                  *string                               `json:"targetDeploymentConfig,omitempty"`
-	TargetDeploymentID                      *string                               `json:"targetDeploymentID,omitempty"`
-	TargetKubeVirtRegistry                  *string                               `json:"targetKubeVirtRegistry,omitempty"`
-	TargetKubeVirtVersion                   *string                               `json:"targetKubeVirtVersion,omitempty"`
+	// Conditions of the installation.
+	Conditions []KubeVirtConditionApplyConfiguration `json:"conditions,omitempty"`
+	// Architecture of instances that do not name one.
+	DefaultArchitecture *string `json:"defaultArchitecture,omitempty"`
+	// Versions of the installed objects that were last written.
+	Generations []GenerationStatusApplyConfiguration `json:"generations,omitempty"`
+	// What is installed, in JSON.
+	ObservedDeploymentConfig *string `json:"observedDeploymentConfig,omitempty"`
+	// Hash of what is installed.
+	ObservedDeploymentID *string `json:"observedDeploymentID,omitempty"`
+	// Generation of the spec that the rest of the status belongs to.
+	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
+	// Registry of what is installed.
+	ObservedKubeVirtRegistry *string `json:"observedKubeVirtRegistry,omitempty"`
+	// Version of what is installed.
+	ObservedKubeVirtVersion *string `json:"observedKubeVirtVersion,omitempty"`
+	// Version of what installs.
+	OperatorVersion *string `json:"operatorVersion,omitempty"`
+	// Number of instances that still run with an older version.
+	OutdatedVirtualMachineInstanceWorkloads *int32 `json:"outdatedVirtualMachineInstanceWorkloads,omitempty"`
+	// Deploying, Deployed, Deleting or Deleted.
+	Phase *kubevirtv1.KubeVirtPhase `json:"phase,omitempty"`
+	// Addresses of the traffic between clusters for migration.
+	SynchronizationAddresses []string `json:"synchronizationAddresses,omitempty"`
+	// What is being installed, in JSON.
+	TargetDeploymentConfig *string `json:"targetDeploymentConfig,omitempty"`
+	// Hash of what is being installed.
+	TargetDeploymentID *string `json:"targetDeploymentID,omitempty"`
+	// Registry of what is being installed.
+	TargetKubeVirtRegistry *string `json:"targetKubeVirtRegistry,omitempty"`
+	// Version of what is being installed.
+	TargetKubeVirtVersion *string `json:"targetKubeVirtVersion,omitempty"`
 }
 
 // KubeVirtStatusApplyConfiguration constructs a declarative configuration of the KubeVirtStatus type for use with

@@ -12,11 +12,14 @@ import (
 // KubeVirtWorkloadUpdateStrategyApplyConfiguration represents a declarative configuration of the KubeVirtWorkloadUpdateStrategy type for use
 // with apply.
 //
-// KubeVirtWorkloadUpdateStrategy is documented field by field below.
+// KubeVirtWorkloadUpdateStrategy says how running instances get a new version of what runs them.
 type KubeVirtWorkloadUpdateStrategyApplyConfiguration struct {
+	// Time between two batches. Default: 1m.
 	BatchEvictionInterval *metav1.Duration `json:"batchEvictionInterval,omitempty"`
-	BatchEvictionSize     *int32           `json:"batchEvictionSize,omitempty"`
-	WorkloadUpdateMethods []string         `json:"workloadUpdateMethods,omitempty"`
+	// Instances in a batch, 1 or more. Default: 10.
+	BatchEvictionSize *int32 `json:"batchEvictionSize,omitempty"`
+	// LiveMigrate, Evict or both; the former is tried first. Default: none, which leaves instances alone.
+	WorkloadUpdateMethods []string `json:"workloadUpdateMethods,omitempty"`
 }
 
 // KubeVirtWorkloadUpdateStrategyApplyConfiguration constructs a declarative configuration of the KubeVirtWorkloadUpdateStrategy type for use with

@@ -8,8 +8,9 @@ package v1
 // KVMTimerApplyConfiguration represents a declarative configuration of the KVMTimer type for use
 // with apply.
 //
-// KVMTimer is documented field by field below.
+// KVMTimer is the clock of KVM.
 type KVMTimerApplyConfiguration struct {
+	// Whether the machine has it. Default: true.
 	Present *bool `json:"present,omitempty"`
 }
 

@@ -12,11 +12,14 @@ import (
 // LaunchSecurityApplyConfiguration represents a declarative configuration of the LaunchSecurity type for use
 // with apply.
 //
-// LaunchSecurity is documented field by field below.
+// LaunchSecurity encrypts the guest's memory. It has at most one of its fields.
 type LaunchSecurityApplyConfiguration struct {
+	// AMD SEV.
 	SEV *SEVApplyConfiguration `json:"sev,omitempty"`
-	SNP *kubevirtv1.SEVSNP     `json:"snp,omitempty"`
-	TDX *kubevirtv1.TDX        `json:"tdx,omitempty"`
+	// AMD SEV-SNP.
+	SNP *kubevirtv1.SEVSNP `json:"snp,omitempty"`
+	// Intel TDX. Needs the feature gate WorkloadEncryptionTDX.
+	TDX *kubevirtv1.TDX `json:"tdx,omitempty"`
 }
 
 // LaunchSecurityApplyConfiguration constructs a declarative configuration of the LaunchSecurity type for use with

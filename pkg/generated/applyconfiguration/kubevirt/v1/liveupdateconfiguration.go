@@ -12,11 +12,14 @@ import (
 // LiveUpdateConfigurationApplyConfiguration represents a declarative configuration of the LiveUpdateConfiguration type for use
 // with apply.
 //
-// LiveUpdateConfiguration is documented field by field below.
+// LiveUpdateConfiguration sets how far a guest can grow while it runs.
 type LiveUpdateConfigurationApplyConfiguration struct {
-	MaxCPUSockets   *int64             `json:"maxCpuSockets,omitempty"`
-	MaxGuest        *resource.Quantity `json:"maxGuest,omitempty"`
-	MaxHotplugRatio *int64             `json:"maxHotplugRatio,omitempty"`
+	// Sockets up to which CPUs can be added.
+	MaxCPUSockets *int64 `json:"maxCpuSockets,omitempty"`
+	// Memory up to which it can be added.
+	MaxGuest *resource.Quantity `json:"maxGuest,omitempty"`
+	// Multiple of what a guest starts with, up to which it can grow where no maximum is given. Default: 4.
+	MaxHotplugRatio *int64 `json:"maxHotplugRatio,omitempty"`
 }
 
 // LiveUpdateConfigurationApplyConfiguration constructs a declarative configuration of the LiveUpdateConfiguration type for use with

@@ -8,15 +8,22 @@ package v1
 // LogVerbosityApplyConfiguration represents a declarative configuration of the LogVerbosity type for use
 // with apply.
 //
-// LogVerbosity is documented field by field below.
+// LogVerbosity sets how much the components log: 0 for little, up to 10. Default: 2.
 type LogVerbosityApplyConfiguration struct {
-	NodeVerbosity                 map[string]int32 `json:"nodeVerbosity,omitempty"`
-	VirtAPI                       *int32           `json:"virtAPI,omitempty"`
-	VirtController                *int32           `json:"virtController,omitempty"`
-	VirtHandler                   *int32           `json:"virtHandler,omitempty"`
-	VirtLauncher                  *int32           `json:"virtLauncher,omitempty"`
-	VirtOperator                  *int32           `json:"virtOperator,omitempty"`
-	VirtSynchronizationController *int32           `json:"virtSynchronizationController,omitempty"`
+	// Of virt-handler, by name of the node.
+	NodeVerbosity map[string]int32 `json:"nodeVerbosity,omitempty"`
+	// Of virt-api.
+	VirtAPI *int32 `json:"virtAPI,omitempty"`
+	// Of virt-controller.
+	VirtController *int32 `json:"virtController,omitempty"`
+	// Of virt-handler.
+	VirtHandler *int32 `json:"virtHandler,omitempty"`
+	// Of virt-launcher.
+	VirtLauncher *int32 `json:"virtLauncher,omitempty"`
+	// Of virt-operator.
+	VirtOperator *int32 `json:"virtOperator,omitempty"`
+	// Of virt-synchronization-controller.
+	VirtSynchronizationController *int32 `json:"virtSynchronizationController,omitempty"`
 }
 
 // LogVerbosityApplyConfiguration constructs a declarative configuration of the LogVerbosity type for use with

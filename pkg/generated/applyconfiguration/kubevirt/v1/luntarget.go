@@ -8,11 +8,14 @@ package v1
 // LunTargetApplyConfiguration represents a declarative configuration of the LunTarget type for use
 // with apply.
 //
-// LunTarget is documented field by field below.
+// LunTarget is a SCSI device that is passed to the guest.
 type LunTargetApplyConfiguration struct {
-	Bus         *string `json:"bus,omitempty"`
-	Readonly    *bool   `json:"readonly,omitempty"`
-	Reservation *bool   `json:"reservation,omitempty"`
+	// virtio, sata, scsi or usb. Default: sata.
+	Bus *string `json:"bus,omitempty"`
+	// Whether the guest cannot write. Default: false.
+	Readonly *bool `json:"readonly,omitempty"`
+	// Whether persistent reservations go through to the storage. Default: false.
+	Reservation *bool `json:"reservation,omitempty"`
 }
 
 // LunTargetApplyConfiguration constructs a declarative configuration of the LunTarget type for use with

@@ -8,8 +8,9 @@ package v1
 // MachineApplyConfiguration represents a declarative configuration of the Machine type for use
 // with apply.
 //
-// Machine is documented field by field below.
+// Machine names the kind of machine that is emulated.
 type MachineApplyConfiguration struct {
+	// Machine type, such as q35 or pc-q35-9.2. The cluster's configuration lists those allowed. Default: that of the configuration, else q35.
 	Type *string `json:"type,omitempty"`
 }
 

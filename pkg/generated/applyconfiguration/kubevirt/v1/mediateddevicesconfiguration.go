@@ -8,11 +8,15 @@ package v1
 // MediatedDevicesConfigurationApplyConfiguration represents a declarative configuration of the MediatedDevicesConfiguration type for use
 // with apply.
 //
-// MediatedDevicesConfiguration is documented field by field below.
+// MediatedDevicesConfiguration sets the virtual devices that nodes make of their GPUs.
 type MediatedDevicesConfigurationApplyConfiguration struct {
-	Enabled                 *bool                                             `json:"enabled,omitempty"`
-	MediatedDeviceTypes     []string                                          `json:"mediatedDeviceTypes,omitempty"`
-	MediatedDevicesTypes    []string                                          `json:"mediatedDevicesTypes,omitempty"`
+	// Whether nodes make them. Default: true.
+	Enabled *bool `json:"enabled,omitempty"`
+	// Types of devices that are made.
+	MediatedDeviceTypes []string `json:"mediatedDeviceTypes,omitempty"`
+	// The older name of mediatedDeviceTypes.
+	MediatedDevicesTypes []string `json:"mediatedDevicesTypes,omitempty"`
+	// Other types for some nodes.
 	NodeMediatedDeviceTypes []NodeMediatedDeviceTypesConfigApplyConfiguration `json:"nodeMediatedDeviceTypes,omitempty"`
 }
 

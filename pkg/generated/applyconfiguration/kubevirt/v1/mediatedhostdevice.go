@@ -8,11 +8,14 @@ package v1
 // MediatedHostDeviceApplyConfiguration represents a declarative configuration of the MediatedHostDevice type for use
 // with apply.
 //
-// MediatedHostDevice is documented field by field below.
+// MediatedHostDevice is a kind of virtual device that instances may ask for.
 type MediatedHostDeviceApplyConfiguration struct {
-	ExternalResourceProvider *bool   `json:"externalResourceProvider,omitempty"`
-	MdevNameSelector         *string `json:"mdevNameSelector,omitempty"`
-	ResourceName             *string `json:"resourceName,omitempty"`
+	// Whether a device plugin from elsewhere offers it. Default: false.
+	ExternalResourceProvider *bool `json:"externalResourceProvider,omitempty"`
+	// Name of its type, such as GRID T4-1Q.
+	MdevNameSelector *string `json:"mdevNameSelector,omitempty"`
+	// Name of the resource that instances ask for.
+	ResourceName *string `json:"resourceName,omitempty"`
 }
 
 // MediatedHostDeviceApplyConfiguration constructs a declarative configuration of the MediatedHostDevice type for use with

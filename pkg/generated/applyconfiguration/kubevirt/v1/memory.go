@@ -12,11 +12,15 @@ import (
 // MemoryApplyConfiguration represents a declarative configuration of the Memory type for use
 // with apply.
 //
-// Memory is documented field by field below.
+// Memory is the memory that the guest sees.
 type MemoryApplyConfiguration struct {
-	Guest            *resource.Quantity                  `json:"guest,omitempty"`
-	Hugepages        *HugepagesApplyConfiguration        `json:"hugepages,omitempty"`
-	MaxGuest         *resource.Quantity                  `json:"maxGuest,omitempty"`
+	// Size of the memory, 1M or more. Default: what resources request, else limit, else one huge page.
+	Guest *resource.Quantity `json:"guest,omitempty"`
+	// Backs the memory with huge pages of the node.
+	Hugepages *HugepagesApplyConfiguration `json:"hugepages,omitempty"`
+	// Size up to which memory can be added while the guest runs.
+	MaxGuest *resource.Quantity `json:"maxGuest,omitempty"`
+	// What the pod asks for on top of the guest's memory.
 	ReservedOverhead *ReservedOverheadApplyConfiguration `json:"reservedOverhead,omitempty"`
 }
 

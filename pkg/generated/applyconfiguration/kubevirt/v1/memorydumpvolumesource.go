@@ -8,11 +8,14 @@ package v1
 // MemoryDumpVolumeSourceApplyConfiguration represents a declarative configuration of the MemoryDumpVolumeSource type for use
 // with apply.
 //
-// MemoryDumpVolumeSource is documented field by field below.
+// MemoryDumpVolumeSource is a claim that the guest's memory is dumped to.
 type MemoryDumpVolumeSourceApplyConfiguration struct {
-	ClaimName    *string `json:"claimName,omitempty"`
-	Hotpluggable *bool   `json:"hotpluggable,omitempty"`
-	ReadOnly     *bool   `json:"readOnly,omitempty"`
+	// The claim, in the namespace of the instance.
+	ClaimName *string `json:"claimName,omitempty"`
+	// Whether the volume can be removed while the guest runs. Default: false.
+	Hotpluggable *bool `json:"hotpluggable,omitempty"`
+	// Whether it is mounted without write access. Default: false.
+	ReadOnly *bool `json:"readOnly,omitempty"`
 }
 
 // MemoryDumpVolumeSourceApplyConfiguration constructs a declarative configuration of the MemoryDumpVolumeSource type for use with

@@ -12,11 +12,15 @@ import (
 // MemoryStatusApplyConfiguration represents a declarative configuration of the MemoryStatus type for use
 // with apply.
 //
-// MemoryStatus is documented field by field below.
+// MemoryStatus is the memory of a guest and of what runs it.
 type MemoryStatusApplyConfiguration struct {
-	GuestAtBoot    *resource.Quantity `json:"guestAtBoot,omitempty"`
-	GuestCurrent   *resource.Quantity `json:"guestCurrent,omitempty"`
+	// Memory that the guest booted with.
+	GuestAtBoot *resource.Quantity `json:"guestAtBoot,omitempty"`
+	// Memory that the guest has now.
+	GuestCurrent *resource.Quantity `json:"guestCurrent,omitempty"`
+	// Memory that the guest is to have.
 	GuestRequested *resource.Quantity `json:"guestRequested,omitempty"`
+	// Memory that the pod has for what runs the guest, beside the guest's own.
 	MemoryOverhead *resource.Quantity `json:"memoryOverhead,omitempty"`
 }
 

@@ -12,23 +12,38 @@ import (
 // MigrationConfigurationApplyConfiguration represents a declarative configuration of the MigrationConfiguration type for use
 // with apply.
 //
-// MigrationConfiguration is documented field by field below.
+// MigrationConfiguration sets how instances move between nodes.
 type MigrationConfigurationApplyConfiguration struct {
-	AllowAutoConverge                 *bool              `json:"allowAutoConverge,omitempty"`
-	AllowPostCopy                     *bool              `json:"allowPostCopy,omitempty"`
-	AllowWorkloadDisruption           *bool              `json:"allowWorkloadDisruption,omitempty"`
-	BandwidthPerMigration             *resource.Quantity `json:"bandwidthPerMigration,omitempty"`
-	CompletionTimeoutPerGiB           *int64             `json:"completionTimeoutPerGiB,omitempty"`
-	DisableTLS                        *bool              `json:"disableTLS,omitempty"`
-	MatchSELinuxLevelOnMigration      *bool              `json:"matchSELinuxLevelOnMigration,omitempty"`
-	MaxDowntimeMs                     *int64             `json:"maxDowntimeMs,omitempty"`
-	Network                           *string            `json:"network,omitempty"`
-	NodeDrainTaintKey                 *string            `json:"nodeDrainTaintKey,omitempty"`
-	ParallelMigrationsPerCluster      *int64             `json:"parallelMigrationsPerCluster,omitempty"`
-	ParallelOutboundMigrationsPerNode *int64             `json:"parallelOutboundMigrationsPerNode,omitempty"`
-	ProgressTimeout                   *int64             `json:"progressTimeout,omitempty"`
-	UnsafeMigrationOverride           *bool              `json:"unsafeMigrationOverride,omitempty"`
-	UtilityVolumesTimeout             *int64             `json:"utilityVolumesTimeout,omitempty"`
+	// Whether the guest is slowed down until its memory can be copied faster than it changes. Default: false.
+	AllowAutoConverge *bool `json:"allowAutoConverge,omitempty"`
+	// Whether the guest may go on at the target before all of its memory is there. A failure then loses it. Default: false.
+	AllowPostCopy *bool `json:"allowPostCopy,omitempty"`
+	// Whether a migration that takes too long may pause the guest, or go on after the copy, to end. Default: that of allowPostCopy.
+	AllowWorkloadDisruption *bool `json:"allowWorkloadDisruption,omitempty"`
+	// Bytes a second that a migration may send. Default: 0, which is no limit.
+	BandwidthPerMigration *resource.Quantity `json:"bandwidthPerMigration,omitempty"`
+	// Seconds that a migration may take for each GiB of memory. Default: 150.
+	CompletionTimeoutPerGiB *int64 `json:"completionTimeoutPerGiB,omitempty"`
+	// Whether memory is sent without encryption. Default: false.
+	DisableTLS *bool `json:"disableTLS,omitempty"`
+	// Whether the target has the SELinux level of the source. Default: true.
+	MatchSELinuxLevelOnMigration *bool `json:"matchSELinuxLevelOnMigration,omitempty"`
+	// Milliseconds that the guest may stand still at the end.
+	MaxDowntimeMs *int64 `json:"maxDowntimeMs,omitempty"`
+	// NetworkAttachmentDefinition in the namespace of the installation, whose network carries migrations. Default: the pod network.
+	Network *string `json:"network,omitempty"`
+	// Taint that tells that a node is drained. Default: kubevirt.io/drain.
+	NodeDrainTaintKey *string `json:"nodeDrainTaintKey,omitempty"`
+	// Migrations that run at once in the cluster. Default: 5.
+	ParallelMigrationsPerCluster *int64 `json:"parallelMigrationsPerCluster,omitempty"`
+	// Migrations that leave a node at once. Default: 2.
+	ParallelOutboundMigrationsPerNode *int64 `json:"parallelOutboundMigrationsPerNode,omitempty"`
+	// Seconds without progress after which a migration is ended. Default: 150.
+	ProgressTimeout *int64 `json:"progressTimeout,omitempty"`
+	// Whether instances migrate although that may lose data. Default: false.
+	UnsafeMigrationOverride *bool `json:"unsafeMigrationOverride,omitempty"`
+	// Seconds that a migration waits for utility volumes to be taken away. Default: 150.
+	UtilityVolumesTimeout *int64 `json:"utilityVolumesTimeout,omitempty"`
 }
 
 // MigrationConfigurationApplyConfiguration constructs a declarative configuration of the MigrationConfiguration type for use with

@@ -8,9 +8,11 @@ package v1
 // MultusNetworkApplyConfiguration represents a declarative configuration of the MultusNetwork type for use
 // with apply.
 //
-// MultusNetwork is documented field by field below.
+// MultusNetwork is the network of a NetworkAttachmentDefinition.
 type MultusNetworkApplyConfiguration struct {
-	Default     *bool   `json:"default,omitempty"`
+	// Whether it takes the place of the pod network.
+	Default *bool `json:"default,omitempty"`
+	// The NetworkAttachmentDefinition, as NAME in the namespace of the instance or NAMESPACE/NAME.
 	NetworkName *string `json:"networkName,omitempty"`
 }
 

@@ -8,12 +8,16 @@ package v1
 // NetworkApplyConfiguration represents a declarative configuration of the Network type for use
 // with apply.
 //
-// Network is documented field by field below.
+// Network is what an interface connects to. It has one of multus, pod and resourceClaim.
 type NetworkApplyConfiguration struct {
-	Multus        *MultusNetworkApplyConfiguration `json:"multus,omitempty"`
-	Name          *string                          `json:"name,omitempty"`
-	Pod           *PodNetworkApplyConfiguration    `json:"pod,omitempty"`
-	ResourceClaim *ClaimRequestApplyConfiguration  `json:"resourceClaim,omitempty"`
+	// Network of a NetworkAttachmentDefinition.
+	Multus *MultusNetworkApplyConfiguration `json:"multus,omitempty"`
+	// Name, which the interface shares.
+	Name *string `json:"name,omitempty"`
+	// The pod's own network.
+	Pod *PodNetworkApplyConfiguration `json:"pod,omitempty"`
+	// Network device that is allocated dynamically.
+	ResourceClaim *ClaimRequestApplyConfiguration `json:"resourceClaim,omitempty"`
 }
 
 // NetworkApplyConfiguration constructs a declarative configuration of the Network type for use with

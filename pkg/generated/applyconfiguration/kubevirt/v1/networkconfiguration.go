@@ -8,12 +8,16 @@ package v1
 // NetworkConfigurationApplyConfiguration represents a declarative configuration of the NetworkConfiguration type for use
 // with apply.
 //
-// NetworkConfiguration is documented field by field below.
+// NetworkConfiguration sets how instances are connected.
 type NetworkConfigurationApplyConfiguration struct {
-	Binding                           map[string]InterfaceBindingPluginApplyConfiguration `json:"binding,omitempty"`
-	DefaultNetworkInterface           *string                                             `json:"defaultNetworkInterface,omitempty"`
-	PermitBridgeInterfaceOnPodNetwork *bool                                               `json:"permitBridgeInterfaceOnPodNetwork,omitempty"`
-	PermitSlirpInterface              *bool                                               `json:"permitSlirpInterface,omitempty"`
+	// Further bindings, by the names that interfaces use.
+	Binding map[string]InterfaceBindingPluginApplyConfiguration `json:"binding,omitempty"`
+	// Binding of the interface that an instance without networks gets: bridge or masquerade. Default: masquerade.
+	DefaultNetworkInterface *string `json:"defaultNetworkInterface,omitempty"`
+	// Whether the bridge binding may be used on the pod network. Default: true.
+	PermitBridgeInterfaceOnPodNetwork *bool `json:"permitBridgeInterfaceOnPodNetwork,omitempty"`
+	// Setting of a binding that is no longer supported.
+	PermitSlirpInterface *bool `json:"permitSlirpInterface,omitempty"`
 }
 
 // NetworkConfigurationApplyConfiguration constructs a declarative configuration of the NetworkConfiguration type for use with

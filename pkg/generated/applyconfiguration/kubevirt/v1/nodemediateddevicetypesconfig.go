@@ -8,11 +8,14 @@ package v1
 // NodeMediatedDeviceTypesConfigApplyConfiguration represents a declarative configuration of the NodeMediatedDeviceTypesConfig type for use
 // with apply.
 //
-// NodeMediatedDeviceTypesConfig is documented field by field below.
+// NodeMediatedDeviceTypesConfig sets the virtual devices that some nodes make of their GPUs.
 type NodeMediatedDeviceTypesConfigApplyConfiguration struct {
-	MediatedDeviceTypes  []string          `json:"mediatedDeviceTypes,omitempty"`
-	MediatedDevicesTypes []string          `json:"mediatedDevicesTypes,omitempty"`
-	NodeSelector         map[string]string `json:"nodeSelector,omitempty"`
+	// Types of devices that are made.
+	MediatedDeviceTypes []string `json:"mediatedDeviceTypes,omitempty"`
+	// The older name of mediatedDeviceTypes.
+	MediatedDevicesTypes []string `json:"mediatedDevicesTypes,omitempty"`
+	// Labels of the nodes.
+	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
 }
 
 // NodeMediatedDeviceTypesConfigApplyConfiguration constructs a declarative configuration of the NodeMediatedDeviceTypesConfig type for use with

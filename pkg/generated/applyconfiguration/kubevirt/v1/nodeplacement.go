@@ -12,11 +12,14 @@ import (
 // NodePlacementApplyConfiguration represents a declarative configuration of the NodePlacement type for use
 // with apply.
 //
-// NodePlacement is documented field by field below.
+// NodePlacement says which nodes components run on. As of pods.
 type NodePlacementApplyConfiguration struct {
-	Affinity     *corev1.Affinity    `json:"affinity,omitempty"`
-	NodeSelector map[string]string   `json:"nodeSelector,omitempty"`
-	Tolerations  []corev1.Toleration `json:"tolerations,omitempty"`
+	// Which nodes, and the neighbourhood of which pods, are wanted or avoided.
+	Affinity *corev1.Affinity `json:"affinity,omitempty"`
+	// Labels that a node must have.
+	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
+	// Taints of nodes that do not keep components away.
+	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
 }
 
 // NodePlacementApplyConfiguration constructs a declarative configuration of the NodePlacement type for use with

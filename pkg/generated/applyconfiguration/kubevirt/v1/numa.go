@@ -12,8 +12,9 @@ import (
 // NUMAApplyConfiguration represents a declarative configuration of the NUMA type for use
 // with apply.
 //
-// NUMA is documented field by field below.
+// NUMA is the NUMA topology of the guest.
 type NUMAApplyConfiguration struct {
+	// Gives the guest the topology of the CPUs it has of the node. Needs dedicatedCpuPlacement and huge pages.
 	GuestMappingPassthrough *kubevirtv1.NUMAGuestMappingPassthrough `json:"guestMappingPassthrough,omitempty"`
 }
 

@@ -8,8 +8,9 @@ package v1
 // PanicDeviceApplyConfiguration represents a declarative configuration of the PanicDevice type for use
 // with apply.
 //
-// PanicDevice is documented field by field below.
+// PanicDevice is a device by which the guest tells that it crashed.
 type PanicDeviceApplyConfiguration struct {
+	// hyperv, isa or pvpanic. Default: isa.
 	Model *string `json:"model,omitempty"`
 }
 

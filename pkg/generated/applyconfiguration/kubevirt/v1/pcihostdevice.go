@@ -8,11 +8,14 @@ package v1
 // PciHostDeviceApplyConfiguration represents a declarative configuration of the PciHostDevice type for use
 // with apply.
 //
-// PciHostDevice is documented field by field below.
+// PciHostDevice is a kind of PCI device that instances may ask for.
 type PciHostDeviceApplyConfiguration struct {
-	ExternalResourceProvider *bool   `json:"externalResourceProvider,omitempty"`
-	PCIVendorSelector        *string `json:"pciVendorSelector,omitempty"`
-	ResourceName             *string `json:"resourceName,omitempty"`
+	// Whether a device plugin from elsewhere offers it. Default: false.
+	ExternalResourceProvider *bool `json:"externalResourceProvider,omitempty"`
+	// Vendor and product, such as 10DE:1EB8.
+	PCIVendorSelector *string `json:"pciVendorSelector,omitempty"`
+	// Name of the resource that instances ask for, such as nvidia.com/TU104GL_Tesla_T4.
+	ResourceName *string `json:"resourceName,omitempty"`
 }
 
 // PciHostDeviceApplyConfiguration constructs a declarative configuration of the PciHostDevice type for use with

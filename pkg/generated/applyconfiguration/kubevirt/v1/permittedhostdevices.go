@@ -8,11 +8,14 @@ package v1
 // PermittedHostDevicesApplyConfiguration represents a declarative configuration of the PermittedHostDevices type for use
 // with apply.
 //
-// PermittedHostDevices is documented field by field below.
+// PermittedHostDevices lists the devices of nodes that instances may ask for.
 type PermittedHostDevicesApplyConfiguration struct {
+	// Virtual devices, such as virtual GPUs.
 	MediatedDevices []MediatedHostDeviceApplyConfiguration `json:"mediatedDevices,omitempty"`
-	PCIHostDevices  []PciHostDeviceApplyConfiguration      `json:"pciHostDevices,omitempty"`
-	USB             []USBHostDeviceApplyConfiguration      `json:"usb,omitempty"`
+	// PCI devices.
+	PCIHostDevices []PciHostDeviceApplyConfiguration `json:"pciHostDevices,omitempty"`
+	// USB devices.
+	USB []USBHostDeviceApplyConfiguration `json:"usb,omitempty"`
 }
 
 // PermittedHostDevicesApplyConfiguration constructs a declarative configuration of the PermittedHostDevices type for use with

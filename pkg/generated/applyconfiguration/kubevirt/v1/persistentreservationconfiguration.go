@@ -8,8 +8,9 @@ package v1
 // PersistentReservationConfigurationApplyConfiguration represents a declarative configuration of the PersistentReservationConfiguration type for use
 // with apply.
 //
-// PersistentReservationConfiguration is documented field by field below.
+// PersistentReservationConfiguration sets persistent reservations of SCSI devices.
 type PersistentReservationConfigurationApplyConfiguration struct {
+	// Whether what they need is installed on the nodes. Default: false.
 	Enabled *bool `json:"enabled,omitempty"`
 }
 

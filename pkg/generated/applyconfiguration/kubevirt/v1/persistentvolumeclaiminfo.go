@@ -12,15 +12,22 @@ import (
 // PersistentVolumeClaimInfoApplyConfiguration represents a declarative configuration of the PersistentVolumeClaimInfo type for use
 // with apply.
 //
-// PersistentVolumeClaimInfo is documented field by field below.
+// PersistentVolumeClaimInfo is what is known of a claim.
 type PersistentVolumeClaimInfoApplyConfiguration struct {
-	AccessModes        []corev1.PersistentVolumeAccessMode `json:"accessModes,omitempty"`
-	Capacity           *corev1.ResourceList                `json:"capacity,omitempty"`
-	ClaimName          *string                             `json:"claimName,omitempty"`
-	FilesystemOverhead *string                             `json:"filesystemOverhead,omitempty"`
-	Preallocated       *bool                               `json:"preallocated,omitempty"`
-	Requests           *corev1.ResourceList                `json:"requests,omitempty"`
-	VolumeMode         *corev1.PersistentVolumeMode        `json:"volumeMode,omitempty"`
+	// How it can be mounted.
+	AccessModes []corev1.PersistentVolumeAccessMode `json:"accessModes,omitempty"`
+	// What it has.
+	Capacity *corev1.ResourceList `json:"capacity,omitempty"`
+	// Its name.
+	ClaimName *string `json:"claimName,omitempty"`
+	// Part of it that the file system takes, as a fraction from 0 to 1.
+	FilesystemOverhead *string `json:"filesystemOverhead,omitempty"`
+	// Whether its space is allocated in full.
+	Preallocated *bool `json:"preallocated,omitempty"`
+	// What it asked for.
+	Requests *corev1.ResourceList `json:"requests,omitempty"`
+	// Filesystem or Block.
+	VolumeMode *corev1.PersistentVolumeMode `json:"volumeMode,omitempty"`
 }
 
 // PersistentVolumeClaimInfoApplyConfiguration constructs a declarative configuration of the PersistentVolumeClaimInfo type for use with

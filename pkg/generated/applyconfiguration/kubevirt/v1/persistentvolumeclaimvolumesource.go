@@ -8,11 +8,14 @@ package v1
 // PersistentVolumeClaimVolumeSourceApplyConfiguration represents a declarative configuration of the PersistentVolumeClaimVolumeSource type for use
 // with apply.
 //
-// PersistentVolumeClaimVolumeSource is documented field by field below.
+// PersistentVolumeClaimVolumeSource names a claim.
 type PersistentVolumeClaimVolumeSourceApplyConfiguration struct {
-	ClaimName    *string `json:"claimName,omitempty"`
-	Hotpluggable *bool   `json:"hotpluggable,omitempty"`
-	ReadOnly     *bool   `json:"readOnly,omitempty"`
+	// The claim, in the namespace of the instance.
+	ClaimName *string `json:"claimName,omitempty"`
+	// Whether the volume can be removed while the guest runs. Default: false.
+	Hotpluggable *bool `json:"hotpluggable,omitempty"`
+	// Whether it is mounted without write access. Default: false.
+	ReadOnly *bool `json:"readOnly,omitempty"`
 }
 
 // PersistentVolumeClaimVolumeSourceApplyConfiguration constructs a declarative configuration of the PersistentVolumeClaimVolumeSource type for use with

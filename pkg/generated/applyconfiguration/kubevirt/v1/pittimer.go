@@ -8,9 +8,11 @@ package v1
 // PITTimerApplyConfiguration represents a declarative configuration of the PITTimer type for use
 // with apply.
 //
-// PITTimer is documented field by field below.
+// PITTimer is the programmable interval timer.
 type PITTimerApplyConfiguration struct {
-	Present    *bool   `json:"present,omitempty"`
+	// Whether the machine has it. Default: true.
+	Present *bool `json:"present,omitempty"`
+	// What becomes of ticks that the guest missed: delay, catchup or discard.
 	TickPolicy *string `json:"tickPolicy,omitempty"`
 }
 

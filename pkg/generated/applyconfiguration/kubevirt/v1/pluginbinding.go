@@ -8,8 +8,9 @@ package v1
 // PluginBindingApplyConfiguration represents a declarative configuration of the PluginBinding type for use
 // with apply.
 //
-// PluginBinding is documented field by field below.
+// PluginBinding names a binding of the cluster's configuration.
 type PluginBindingApplyConfiguration struct {
+	// Its key in network.binding of the configuration.
 	Name *string `json:"name,omitempty"`
 }
 

@@ -8,10 +8,12 @@ package v1
 // PodNetworkApplyConfiguration represents a declarative configuration of the PodNetwork type for use
 // with apply.
 //
-// PodNetwork is documented field by field below.
+// PodNetwork is the pod's own network, behind which the guest hides with masquerade.
 type PodNetworkApplyConfiguration struct {
+	// IPv6 addresses between pod and guest. Default: fd10:0:2::/120.
 	VMIPv6NetworkCIDR *string `json:"vmIPv6NetworkCIDR,omitempty"`
-	VMNetworkCIDR     *string `json:"vmNetworkCIDR,omitempty"`
+	// IPv4 addresses between pod and guest. Default: 10.0.2.0/24.
+	VMNetworkCIDR *string `json:"vmNetworkCIDR,omitempty"`
 }
 
 // PodNetworkApplyConfiguration constructs a declarative configuration of the PodNetwork type for use with

@@ -8,10 +8,13 @@ package v1
 // PortApplyConfiguration represents a declarative configuration of the Port type for use
 // with apply.
 //
-// Port is documented field by field below.
+// Port is a port that is forwarded to the guest.
 type PortApplyConfiguration struct {
-	Name     *string `json:"name,omitempty"`
-	Port     *int32  `json:"port,omitempty"`
+	// Name of the port, unique among the interfaces.
+	Name *string `json:"name,omitempty"`
+	// The port, 1 to 65535.
+	Port *int32 `json:"port,omitempty"`
+	// TCP or UDP. Default: TCP.
 	Protocol *string `json:"protocol,omitempty"`
 }
 

@@ -8,11 +8,14 @@ package v1
 // PortRangeApplyConfiguration represents a declarative configuration of the PortRange type for use
 // with apply.
 //
-// PortRange is documented field by field below.
+// PortRange is a range of ports that are forwarded to the guest.
 type PortRangeApplyConfiguration struct {
-	End      *int32  `json:"end,omitempty"`
+	// The last port, from start to 65535.
+	End *int32 `json:"end,omitempty"`
+	// TCP or UDP.
 	Protocol *string `json:"protocol,omitempty"`
-	Start    *int32  `json:"start,omitempty"`
+	// The first port, from 1 to end.
+	Start *int32 `json:"start,omitempty"`
 }
 
 // PortRangeApplyConfiguration constructs a declarative configuration of the PortRange type for use with

@@ -8,13 +8,18 @@ package v1
 // PreferenceMatcherApplyConfiguration represents a declarative configuration of the PreferenceMatcher type for use
 // with apply.
 //
-// PreferenceMatcher is documented field by field below.
+// PreferenceMatcher names the preference of a machine.
 type PreferenceMatcherApplyConfiguration struct {
-	InferFromVolume              *string `json:"inferFromVolume,omitempty"`
+	// Volume of the template whose source is labelled with the default preference. Excludes name.
+	InferFromVolume *string `json:"inferFromVolume,omitempty"`
+	// What to do when that volume says nothing: Reject (the default) or Ignore.
 	InferFromVolumeFailurePolicy *string `json:"inferFromVolumeFailurePolicy,omitempty"`
-	Kind                         *string `json:"kind,omitempty"`
-	Name                         *string `json:"name,omitempty"`
-	RevisionName                 *string `json:"revisionName,omitempty"`
+	// VirtualMachinePreference, or VirtualMachineClusterPreference, which is the default.
+	Kind *string `json:"kind,omitempty"`
+	// Name of the preference. Excludes inferFromVolume.
+	Name *string `json:"name,omitempty"`
+	// ControllerRevision to use instead of the preference as it is now.
+	RevisionName *string `json:"revisionName,omitempty"`
 }
 
 // PreferenceMatcherApplyConfiguration constructs a declarative configuration of the PreferenceMatcher type for use with

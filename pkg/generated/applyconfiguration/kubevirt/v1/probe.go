@@ -13,17 +13,26 @@ import (
 // ProbeApplyConfiguration represents a declarative configuration of the Probe type for use
 // with apply.
 //
-// Probe is documented field by field below.
+// Probe is a check of the guest. It has one of exec, guestAgentPing, httpGet and tcpSocket.
 type ProbeApplyConfiguration struct {
-	Exec                *corev1.ExecAction         `json:"exec,omitempty"`
-	FailureThreshold    *int32                     `json:"failureThreshold,omitempty"`
-	GuestAgentPing      *kubevirtv1.GuestAgentPing `json:"guestAgentPing,omitempty"`
-	HTTPGet             *corev1.HTTPGetAction      `json:"httpGet,omitempty"`
-	InitialDelaySeconds *int32                     `json:"initialDelaySeconds,omitempty"`
-	PeriodSeconds       *int32                     `json:"periodSeconds,omitempty"`
-	SuccessThreshold    *int32                     `json:"successThreshold,omitempty"`
-	TCPSocket           *corev1.TCPSocketAction    `json:"tcpSocket,omitempty"`
-	TimeoutSeconds      *int32                     `json:"timeoutSeconds,omitempty"`
+	// Command that the guest agent runs; it passes with exit code 0.
+	Exec *corev1.ExecAction `json:"exec,omitempty"`
+	// Failures in a row that make a passed check failed. Default: 3.
+	FailureThreshold *int32 `json:"failureThreshold,omitempty"`
+	// Passes when the guest agent answers.
+	GuestAgentPing *kubevirtv1.GuestAgentPing `json:"guestAgentPing,omitempty"`
+	// Request to the guest; it passes with a code of 200 to 399. Needs the pod network.
+	HTTPGet *corev1.HTTPGetAction `json:"httpGet,omitempty"`
+	// Seconds from the start of the guest to the first check.
+	InitialDelaySeconds *int32 `json:"initialDelaySeconds,omitempty"`
+	// Seconds between checks. Default: 10.
+	PeriodSeconds *int32 `json:"periodSeconds,omitempty"`
+	// Successes in a row that make a failed check passed. Default: 1, which is all that a liveness probe may have.
+	SuccessThreshold *int32 `json:"successThreshold,omitempty"`
+	// Connection to the guest; it passes when it is accepted. Needs the pod network.
+	TCPSocket *corev1.TCPSocketAction `json:"tcpSocket,omitempty"`
+	// Seconds after which a check has failed. Default: 1.
+	TimeoutSeconds *int32 `json:"timeoutSeconds,omitempty"`
 }
 
 // ProbeApplyConfiguration constructs a declarative configuration of the Probe type for use with

@@ -8,8 +8,9 @@ package v1
 // QemuGuestAgentSSHPublicKeyAccessCredentialPropagationApplyConfiguration represents a declarative configuration of the QemuGuestAgentSSHPublicKeyAccessCredentialPropagation type for use
 // with apply.
 //
-// QemuGuestAgentSSHPublicKeyAccessCredentialPropagation is documented field by field below.
+// QemuGuestAgentSSHPublicKeyAccessCredentialPropagation names the users whose keys the guest agent sets.
 type QemuGuestAgentSSHPublicKeyAccessCredentialPropagationApplyConfiguration struct {
+	// Users of the guest.
 	Users []string `json:"users,omitempty"`
 }
 

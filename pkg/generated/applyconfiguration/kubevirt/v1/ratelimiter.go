@@ -8,8 +8,9 @@ package v1
 // RateLimiterApplyConfiguration represents a declarative configuration of the RateLimiter type for use
 // with apply.
 //
-// RateLimiter is documented field by field below.
+// RateLimiter limits requests to the API.
 type RateLimiterApplyConfiguration struct {
+	// Allows a steady rate with bursts.
 	TokenBucketRateLimiter *TokenBucketRateLimiterApplyConfiguration `json:"tokenBucketRateLimiter,omitempty"`
 }
 

@@ -8,8 +8,9 @@ package v1
 // RealtimeApplyConfiguration represents a declarative configuration of the Realtime type for use
 // with apply.
 //
-// Realtime is documented field by field below.
+// Realtime schedules CPUs of the guest before everything else of the node.
 type RealtimeApplyConfiguration struct {
+	// CPUs that it holds for, such as 0-3,^1. Default: all.
 	Mask *string `json:"mask,omitempty"`
 }
 

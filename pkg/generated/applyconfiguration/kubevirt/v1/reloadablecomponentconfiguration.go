@@ -8,8 +8,9 @@ package v1
 // ReloadableComponentConfigurationApplyConfiguration represents a declarative configuration of the ReloadableComponentConfiguration type for use
 // with apply.
 //
-// ReloadableComponentConfiguration is documented field by field below.
+// ReloadableComponentConfiguration sets what a component takes over without restart.
 type ReloadableComponentConfigurationApplyConfiguration struct {
+	// How it talks to the API.
 	RESTClient *RESTClientConfigurationApplyConfiguration `json:"restClient,omitempty"`
 }
 

@@ -8,10 +8,12 @@ package v1
 // RemoveVolumeOptionsApplyConfiguration represents a declarative configuration of the RemoveVolumeOptions type for use
 // with apply.
 //
-// RemoveVolumeOptions is documented field by field below.
+// RemoveVolumeOptions is the body of a request to remove a volume from a running guest.
 type RemoveVolumeOptionsApplyConfiguration struct {
+	// All checks the request and changes nothing.
 	DryRun []string `json:"dryRun,omitempty"`
-	Name   *string  `json:"name,omitempty"`
+	// Name of the volume.
+	Name *string `json:"name,omitempty"`
 }
 
 // RemoveVolumeOptionsApplyConfiguration constructs a declarative configuration of the RemoveVolumeOptions type for use with

@@ -12,10 +12,12 @@ import (
 // ReservedOverheadApplyConfiguration represents a declarative configuration of the ReservedOverhead type for use
 // with apply.
 //
-// ReservedOverhead is documented field by field below.
+// ReservedOverhead is what the pod asks for on top of the guest's memory.
 type ReservedOverheadApplyConfiguration struct {
+	// Memory that is added to what is estimated for the emulator.
 	AddedOverhead *resource.Quantity `json:"addedOverhead,omitempty"`
-	MemLock       *string            `json:"memLock,omitempty"`
+	// Required if memory must stay resident, as for devices of the node, else NotRequired.
+	MemLock *string `json:"memLock,omitempty"`
 }
 
 // ReservedOverheadApplyConfiguration constructs a declarative configuration of the ReservedOverhead type for use with

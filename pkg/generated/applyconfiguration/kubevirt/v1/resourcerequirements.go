@@ -12,11 +12,14 @@ import (
 // ResourceRequirementsApplyConfiguration represents a declarative configuration of the ResourceRequirements type for use
 // with apply.
 //
-// ResourceRequirements is documented field by field below.
+// ResourceRequirements is what the pod asks the node for.
 type ResourceRequirementsApplyConfiguration struct {
-	Limits                  *corev1.ResourceList `json:"limits,omitempty"`
-	OvercommitGuestOverhead *bool                `json:"overcommitGuestOverhead,omitempty"`
-	Requests                *corev1.ResourceList `json:"requests,omitempty"`
+	// The most that the pod may use. What is limited and not requested is requested too.
+	Limits *corev1.ResourceList `json:"limits,omitempty"`
+	// Whether the request leaves out the memory that the emulator itself needs.
+	OvercommitGuestOverhead *bool `json:"overcommitGuestOverhead,omitempty"`
+	// What the node must have free. Memory defaults to that of the guest, CPU to the cluster's configuration.
+	Requests *corev1.ResourceList `json:"requests,omitempty"`
 }
 
 // ResourceRequirementsApplyConfiguration constructs a declarative configuration of the ResourceRequirements type for use with

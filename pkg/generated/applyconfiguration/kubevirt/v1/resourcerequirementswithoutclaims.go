@@ -12,9 +12,11 @@ import (
 // ResourceRequirementsWithoutClaimsApplyConfiguration represents a declarative configuration of the ResourceRequirementsWithoutClaims type for use
 // with apply.
 //
-// ResourceRequirementsWithoutClaims is documented field by field below.
+// ResourceRequirementsWithoutClaims is what a container asks the node for.
 type ResourceRequirementsWithoutClaimsApplyConfiguration struct {
-	Limits   *corev1.ResourceList `json:"limits,omitempty"`
+	// The most that it may use.
+	Limits *corev1.ResourceList `json:"limits,omitempty"`
+	// What the node must have free.
 	Requests *corev1.ResourceList `json:"requests,omitempty"`
 }
 

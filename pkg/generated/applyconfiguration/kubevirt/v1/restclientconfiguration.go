@@ -8,8 +8,9 @@ package v1
 // RESTClientConfigurationApplyConfiguration represents a declarative configuration of the RESTClientConfiguration type for use
 // with apply.
 //
-// RESTClientConfiguration is documented field by field below.
+// RESTClientConfiguration sets how a component talks to the API.
 type RESTClientConfigurationApplyConfiguration struct {
+	// Limits its requests.
 	RateLimiter *RateLimiterApplyConfiguration `json:"rateLimiter,omitempty"`
 }
 

@@ -8,11 +8,14 @@ package v1
 // RTCTimerApplyConfiguration represents a declarative configuration of the RTCTimer type for use
 // with apply.
 //
-// RTCTimer is documented field by field below.
+// RTCTimer is the real-time clock.
 type RTCTimerApplyConfiguration struct {
-	Present    *bool   `json:"present,omitempty"`
+	// Whether the machine has it. Default: true.
+	Present *bool `json:"present,omitempty"`
+	// What becomes of ticks that the guest missed: delay or catchup.
 	TickPolicy *string `json:"tickPolicy,omitempty"`
-	Track      *string `json:"track,omitempty"`
+	// What the clock follows: guest (its own CPUs) or wall (the host's time).
+	Track *string `json:"track,omitempty"`
 }
 
 // RTCTimerApplyConfiguration constructs a declarative configuration of the RTCTimer type for use with

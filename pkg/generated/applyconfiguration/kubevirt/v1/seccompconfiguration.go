@@ -8,8 +8,9 @@ package v1
 // SeccompConfigurationApplyConfiguration represents a declarative configuration of the SeccompConfiguration type for use
 // with apply.
 //
-// SeccompConfiguration is documented field by field below.
+// SeccompConfiguration limits the system calls of the components.
 type SeccompConfigurationApplyConfiguration struct {
+	// Limits those of the pods of instances.
 	VirtualMachineInstanceProfile *VirtualMachineInstanceProfileApplyConfiguration `json:"virtualMachineInstanceProfile,omitempty"`
 }
 

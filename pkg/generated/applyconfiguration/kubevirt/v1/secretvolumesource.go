@@ -8,10 +8,13 @@ package v1
 // SecretVolumeSourceApplyConfiguration represents a declarative configuration of the SecretVolumeSource type for use
 // with apply.
 //
-// SecretVolumeSource is documented field by field below.
+// SecretVolumeSource is a Secret, as files.
 type SecretVolumeSourceApplyConfiguration struct {
-	Optional    *bool   `json:"optional,omitempty"`
-	SecretName  *string `json:"secretName,omitempty"`
+	// Whether the instance starts without it. Default: false.
+	Optional *bool `json:"optional,omitempty"`
+	// The Secret, in the namespace of the instance.
+	SecretName *string `json:"secretName,omitempty"`
+	// Label of the file system on the disk.
 	VolumeLabel *string `json:"volumeLabel,omitempty"`
 }
 

@@ -8,8 +8,9 @@ package v1
 // ServiceAccountVolumeSourceApplyConfiguration represents a declarative configuration of the ServiceAccountVolumeSource type for use
 // with apply.
 //
-// ServiceAccountVolumeSource is documented field by field below.
+// ServiceAccountVolumeSource is the token of a service account, as files.
 type ServiceAccountVolumeSourceApplyConfiguration struct {
+	// The service account, in the namespace of the instance.
 	ServiceAccountName *string `json:"serviceAccountName,omitempty"`
 }
 

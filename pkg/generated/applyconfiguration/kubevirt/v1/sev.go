@@ -12,12 +12,16 @@ import (
 // SEVApplyConfiguration represents a declarative configuration of the SEV type for use
 // with apply.
 //
-// SEV is documented field by field below.
+// SEV is encryption of the guest's memory by AMD SEV. Needs UEFI without secure boot.
 type SEVApplyConfiguration struct {
-	Attestation *kubevirtv1.SEVAttestation   `json:"attestation,omitempty"`
-	DhCert      *string                      `json:"dhCert,omitempty"`
-	Policy      *SEVPolicyApplyConfiguration `json:"policy,omitempty"`
-	Session     *string                      `json:"session,omitempty"`
+	// Proves to the owner what is started before secrets go in. Needs startStrategy Paused.
+	Attestation *kubevirtv1.SEVAttestation `json:"attestation,omitempty"`
+	// Diffie-Hellman key of the owner, in base64.
+	DhCert *string `json:"dhCert,omitempty"`
+	// What the host may do with the guest.
+	Policy *SEVPolicyApplyConfiguration `json:"policy,omitempty"`
+	// Session blob of the owner, in base64.
+	Session *string `json:"session,omitempty"`
 }
 
 // SEVApplyConfiguration constructs a declarative configuration of the SEV type for use with

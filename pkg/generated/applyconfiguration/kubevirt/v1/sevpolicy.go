@@ -8,8 +8,9 @@ package v1
 // SEVPolicyApplyConfiguration represents a declarative configuration of the SEVPolicy type for use
 // with apply.
 //
-// SEVPolicy is documented field by field below.
+// SEVPolicy is what the host may do with a guest with AMD SEV.
 type SEVPolicyApplyConfiguration struct {
+	// Whether the registers of CPUs are encrypted too (SEV-ES). Default: false.
 	EncryptedState *bool `json:"encryptedState,omitempty"`
 }
 

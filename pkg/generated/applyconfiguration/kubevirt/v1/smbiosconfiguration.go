@@ -8,13 +8,18 @@ package v1
 // SMBiosConfigurationApplyConfiguration represents a declarative configuration of the SMBiosConfiguration type for use
 // with apply.
 //
-// SMBiosConfiguration is documented field by field below.
+// SMBiosConfiguration is what all guests read of their machine from SMBIOS.
 type SMBiosConfigurationApplyConfiguration struct {
-	Family       *string `json:"family,omitempty"`
+	// Family of the product.
+	Family *string `json:"family,omitempty"`
+	// Manufacturer.
 	Manufacturer *string `json:"manufacturer,omitempty"`
-	Product      *string `json:"product,omitempty"`
-	SKU          *string `json:"sku,omitempty"`
-	Version      *string `json:"version,omitempty"`
+	// Name of the product.
+	Product *string `json:"product,omitempty"`
+	// Stock-keeping unit.
+	SKU *string `json:"sku,omitempty"`
+	// Version of the product.
+	Version *string `json:"version,omitempty"`
 }
 
 // SMBiosConfigurationApplyConfiguration constructs a declarative configuration of the SMBiosConfiguration type for use with

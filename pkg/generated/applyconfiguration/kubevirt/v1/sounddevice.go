@@ -8,10 +8,12 @@ package v1
 // SoundDeviceApplyConfiguration represents a declarative configuration of the SoundDevice type for use
 // with apply.
 //
-// SoundDevice is documented field by field below.
+// SoundDevice is a sound card.
 type SoundDeviceApplyConfiguration struct {
+	// ich9 or ac97. Default: ich9.
 	Model *string `json:"model,omitempty"`
-	Name  *string `json:"name,omitempty"`
+	// Name of the device.
+	Name *string `json:"name,omitempty"`
 }
 
 // SoundDeviceApplyConfiguration constructs a declarative configuration of the SoundDevice type for use with

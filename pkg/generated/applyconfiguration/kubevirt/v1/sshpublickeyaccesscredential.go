@@ -8,10 +8,12 @@ package v1
 // SSHPublicKeyAccessCredentialApplyConfiguration represents a declarative configuration of the SSHPublicKeyAccessCredential type for use
 // with apply.
 //
-// SSHPublicKeyAccessCredential is documented field by field below.
+// SSHPublicKeyAccessCredential puts SSH public keys into the guest.
 type SSHPublicKeyAccessCredentialApplyConfiguration struct {
+	// How they get there.
 	PropagationMethod *SSHPublicKeyAccessCredentialPropagationMethodApplyConfiguration `json:"propagationMethod,omitempty"`
-	Source            *SSHPublicKeyAccessCredentialSourceApplyConfiguration            `json:"source,omitempty"`
+	// Where they come from.
+	Source *SSHPublicKeyAccessCredentialSourceApplyConfiguration `json:"source,omitempty"`
 }
 
 // SSHPublicKeyAccessCredentialApplyConfiguration constructs a declarative configuration of the SSHPublicKeyAccessCredential type for use with

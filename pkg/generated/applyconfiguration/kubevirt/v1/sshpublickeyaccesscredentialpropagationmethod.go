@@ -12,10 +12,13 @@ import (
 // SSHPublicKeyAccessCredentialPropagationMethodApplyConfiguration represents a declarative configuration of the SSHPublicKeyAccessCredentialPropagationMethod type for use
 // with apply.
 //
-// SSHPublicKeyAccessCredentialPropagationMethod is documented field by field below.
+// SSHPublicKeyAccessCredentialPropagationMethod is how SSH keys get into the guest. It has one of its fields.
 type SSHPublicKeyAccessCredentialPropagationMethodApplyConfiguration struct {
-	ConfigDrive    *kubevirtv1.ConfigDriveSSHPublicKeyAccessCredentialPropagation           `json:"configDrive,omitempty"`
-	NoCloud        *kubevirtv1.NoCloudSSHPublicKeyAccessCredentialPropagation               `json:"noCloud,omitempty"`
+	// By cloud-init, which needs a volume of kind cloudInitConfigDrive.
+	ConfigDrive *kubevirtv1.ConfigDriveSSHPublicKeyAccessCredentialPropagation `json:"configDrive,omitempty"`
+	// By cloud-init, which needs a volume of kind cloudInitNoCloud.
+	NoCloud *kubevirtv1.NoCloudSSHPublicKeyAccessCredentialPropagation `json:"noCloud,omitempty"`
+	// By the guest agent while the guest runs, so that changes of the Secret arrive.
 	QemuGuestAgent *QemuGuestAgentSSHPublicKeyAccessCredentialPropagationApplyConfiguration `json:"qemuGuestAgent,omitempty"`
 }
 

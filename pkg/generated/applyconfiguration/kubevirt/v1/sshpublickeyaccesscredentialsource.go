@@ -8,8 +8,9 @@ package v1
 // SSHPublicKeyAccessCredentialSourceApplyConfiguration represents a declarative configuration of the SSHPublicKeyAccessCredentialSource type for use
 // with apply.
 //
-// SSHPublicKeyAccessCredentialSource is documented field by field below.
+// SSHPublicKeyAccessCredentialSource is where SSH keys come from.
 type SSHPublicKeyAccessCredentialSourceApplyConfiguration struct {
+	// Secret each of whose values is a list of public keys.
 	Secret *AccessCredentialSecretSourceApplyConfiguration `json:"secret,omitempty"`
 }
 

@@ -12,16 +12,24 @@ import (
 // StallDetectorOptionsApplyConfiguration represents a declarative configuration of the StallDetectorOptions type for use
 // with apply.
 //
-// StallDetectorOptions is documented field by field below.
+// StallDetectorOptions says when a migration counts as not converging.
 type StallDetectorOptionsApplyConfiguration struct {
-	CompletionTimeoutFactor   *resource.Quantity `json:"completionTimeoutFactor,omitempty"`
-	EwmaAlpha                 *resource.Quantity `json:"ewmaAlpha,omitempty"`
+	// What the expected time to completion is multiplied by to get the time allowed.
+	CompletionTimeoutFactor *resource.Quantity `json:"completionTimeoutFactor,omitempty"`
+	// Weight of the latest measurement in the running mean of what remains, from 0 to 1.
+	EwmaAlpha *resource.Quantity `json:"ewmaAlpha,omitempty"`
+	// What the time waited for progress is multiplied by after each pass without it.
 	PatienceWindowDecayFactor *resource.Quantity `json:"patienceWindowDecayFactor,omitempty"`
-	PrecopyPossibleFactor     *resource.Quantity `json:"precopyPossibleFactor,omitempty"`
-	SearchLocalMinima         *bool              `json:"searchLocalMinima,omitempty"`
-	StallMargin               *int64             `json:"stallMargin,omitempty"`
-	StallProgressTimeout      *int64             `json:"stallProgressTimeout,omitempty"`
-	SwitchoverTimeout         *int64             `json:"switchoverTimeout,omitempty"`
+	// What the transfer rate is multiplied by before it is compared with the rate at which the guest changes memory.
+	PrecopyPossibleFactor *resource.Quantity `json:"precopyPossibleFactor,omitempty"`
+	// Whether the switch waits for a moment when little remains.
+	SearchLocalMinima *bool `json:"searchLocalMinima,omitempty"`
+	// Bytes by which what remains must shrink to count as progress.
+	StallMargin *int64 `json:"stallMargin,omitempty"`
+	// Seconds without progress after which the migration is stalled.
+	StallProgressTimeout *int64 `json:"stallProgressTimeout,omitempty"`
+	// Seconds that the switch to the target may take.
+	SwitchoverTimeout *int64 `json:"switchoverTimeout,omitempty"`
 }
 
 // StallDetectorOptionsApplyConfiguration constructs a declarative configuration of the StallDetectorOptions type for use with

@@ -8,11 +8,14 @@ package v1
 // StorageMigratedVolumeInfoApplyConfiguration represents a declarative configuration of the StorageMigratedVolumeInfo type for use
 // with apply.
 //
-// StorageMigratedVolumeInfo is documented field by field below.
+// StorageMigratedVolumeInfo says where the content of a volume moves.
 type StorageMigratedVolumeInfoApplyConfiguration struct {
+	// Claim that it moves to.
 	DestinationPVCInfo *PersistentVolumeClaimInfoApplyConfiguration `json:"destinationPVCInfo,omitempty"`
-	SourcePVCInfo      *PersistentVolumeClaimInfoApplyConfiguration `json:"sourcePVCInfo,omitempty"`
-	VolumeName         *string                                      `json:"volumeName,omitempty"`
+	// Claim that it moves from.
+	SourcePVCInfo *PersistentVolumeClaimInfoApplyConfiguration `json:"sourcePVCInfo,omitempty"`
+	// Name of the volume.
+	VolumeName *string `json:"volumeName,omitempty"`
 }
 
 // StorageMigratedVolumeInfoApplyConfiguration constructs a declarative configuration of the StorageMigratedVolumeInfo type for use with

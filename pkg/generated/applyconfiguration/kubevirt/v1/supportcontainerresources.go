@@ -8,10 +8,12 @@ package v1
 // SupportContainerResourcesApplyConfiguration represents a declarative configuration of the SupportContainerResources type for use
 // with apply.
 //
-// SupportContainerResources is documented field by field below.
+// SupportContainerResources sets the resources of containers beside the guest.
 type SupportContainerResourcesApplyConfiguration struct {
+	// What each such container asks for.
 	Resources *ResourceRequirementsWithoutClaimsApplyConfiguration `json:"resources,omitempty"`
-	Type      *string                                              `json:"type,omitempty"`
+	// Kind of container: container-disk, virtiofs, sidecar, hotplug-disk, guest-console-log or vmexport.
+	Type *string `json:"type,omitempty"`
 }
 
 // SupportContainerResourcesApplyConfiguration constructs a declarative configuration of the SupportContainerResources type for use with

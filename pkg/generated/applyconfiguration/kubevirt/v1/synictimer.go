@@ -8,10 +8,12 @@ package v1
 // SyNICTimerApplyConfiguration represents a declarative configuration of the SyNICTimer type for use
 // with apply.
 //
-// SyNICTimer is documented field by field below.
+// SyNICTimer is the synthetic timers of Hyper-V.
 type SyNICTimerApplyConfiguration struct {
-	Direct  *FeatureStateApplyConfiguration `json:"direct,omitempty"`
-	Enabled *bool                           `json:"enabled,omitempty"`
+	// Expiry as an interrupt instead of a message.
+	Direct *FeatureStateApplyConfiguration `json:"direct,omitempty"`
+	// Whether they are on. Default: true.
+	Enabled *bool `json:"enabled,omitempty"`
 }
 
 // SyNICTimerApplyConfiguration constructs a declarative configuration of the SyNICTimer type for use with

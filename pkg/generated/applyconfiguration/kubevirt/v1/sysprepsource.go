@@ -12,10 +12,12 @@ import (
 // SysprepSourceApplyConfiguration represents a declarative configuration of the SysprepSource type for use
 // with apply.
 //
-// SysprepSource is documented field by field below.
+// SysprepSource is an answer file for the setup of Windows. It has one of its fields.
 type SysprepSourceApplyConfiguration struct {
+	// ConfigMap with the key autounattend.xml or unattend.xml.
 	ConfigMap *corev1.LocalObjectReference `json:"configMap,omitempty"`
-	Secret    *corev1.LocalObjectReference `json:"secret,omitempty"`
+	// Secret with the key autounattend.xml or unattend.xml.
+	Secret *corev1.LocalObjectReference `json:"secret,omitempty"`
 }
 
 // SysprepSourceApplyConfiguration constructs a declarative configuration of the SysprepSource type for use with

@@ -8,9 +8,11 @@ package v1
 // TDXAttestationConfigurationApplyConfiguration represents a declarative configuration of the TDXAttestationConfiguration type for use
 // with apply.
 //
-// TDXAttestationConfiguration is documented field by field below.
+// TDXAttestationConfiguration sets the proof of what is started.
 type TDXAttestationConfigurationApplyConfiguration struct {
-	Enforced      *bool   `json:"enforced,omitempty"`
+	// Whether instances need a node that can give it.
+	Enforced *bool `json:"enforced,omitempty"`
+	// Socket of the service that makes it, on the node.
 	QgsSocketPath *string `json:"qgsSocketPath,omitempty"`
 }
 

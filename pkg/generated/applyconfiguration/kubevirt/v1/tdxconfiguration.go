@@ -8,8 +8,9 @@ package v1
 // TDXConfigurationApplyConfiguration represents a declarative configuration of the TDXConfiguration type for use
 // with apply.
 //
-// TDXConfiguration is documented field by field below.
+// TDXConfiguration sets Intel TDX.
 type TDXConfigurationApplyConfiguration struct {
+	// Proof of what is started.
 	Attestation *TDXAttestationConfigurationApplyConfiguration `json:"attestation,omitempty"`
 }
 

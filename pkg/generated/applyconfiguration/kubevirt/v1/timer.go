@@ -8,13 +8,18 @@ package v1
 // TimerApplyConfiguration represents a declarative configuration of the Timer type for use
 // with apply.
 //
-// Timer is documented field by field below.
+// Timer is the set of timers of the machine. One that is named without present is there.
 type TimerApplyConfiguration struct {
-	HPET   *HPETTimerApplyConfiguration   `json:"hpet,omitempty"`
+	// High precision event timer.
+	HPET *HPETTimerApplyConfiguration `json:"hpet,omitempty"`
+	// Reference time of Hyper-V.
 	Hyperv *HypervTimerApplyConfiguration `json:"hyperv,omitempty"`
-	KVM    *KVMTimerApplyConfiguration    `json:"kvm,omitempty"`
-	PIT    *PITTimerApplyConfiguration    `json:"pit,omitempty"`
-	RTC    *RTCTimerApplyConfiguration    `json:"rtc,omitempty"`
+	// The clock of KVM.
+	KVM *KVMTimerApplyConfiguration `json:"kvm,omitempty"`
+	// Programmable interval timer.
+	PIT *PITTimerApplyConfiguration `json:"pit,omitempty"`
+	// Real-time clock.
+	RTC *RTCTimerApplyConfiguration `json:"rtc,omitempty"`
 }
 
 // TimerApplyConfiguration constructs a declarative configuration of the Timer type for use with

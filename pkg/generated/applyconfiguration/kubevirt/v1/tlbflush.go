@@ -8,10 +8,13 @@ package v1
 // TLBFlushApplyConfiguration represents a declarative configuration of the TLBFlush type for use
 // with apply.
 //
-// TLBFlush is documented field by field below.
+// TLBFlush is flushes of address translations by hypercall.
 type TLBFlushApplyConfiguration struct {
-	Direct   *FeatureStateApplyConfiguration `json:"direct,omitempty"`
-	Enabled  *bool                           `json:"enabled,omitempty"`
+	// Flushes for nested virtual machines.
+	Direct *FeatureStateApplyConfiguration `json:"direct,omitempty"`
+	// Whether they are on. Default: true.
+	Enabled *bool `json:"enabled,omitempty"`
+	// Flushes of parts of an address space.
 	Extended *FeatureStateApplyConfiguration `json:"extended,omitempty"`
 }
 

@@ -8,10 +8,12 @@ package v1
 // TLSConfigurationApplyConfiguration represents a declarative configuration of the TLSConfiguration type for use
 // with apply.
 //
-// TLSConfiguration is documented field by field below.
+// TLSConfiguration sets the TLS of the components' servers.
 type TLSConfigurationApplyConfiguration struct {
-	Ciphers       []string `json:"ciphers,omitempty"`
-	MinTLSVersion *string  `json:"minTLSVersion,omitempty"`
+	// Cipher suites that are offered up to TLS 1.2, by their IANA names. Default: those that Go counts as safe.
+	Ciphers []string `json:"ciphers,omitempty"`
+	// VersionTLS10, VersionTLS11, VersionTLS12 or VersionTLS13. Default: VersionTLS12.
+	MinTLSVersion *string `json:"minTLSVersion,omitempty"`
 }
 
 // TLSConfigurationApplyConfiguration constructs a declarative configuration of the TLSConfiguration type for use with

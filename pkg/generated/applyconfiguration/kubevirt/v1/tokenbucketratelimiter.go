@@ -8,10 +8,12 @@ package v1
 // TokenBucketRateLimiterApplyConfiguration represents a declarative configuration of the TokenBucketRateLimiter type for use
 // with apply.
 //
-// TokenBucketRateLimiter is documented field by field below.
+// TokenBucketRateLimiter allows a steady rate of requests with bursts.
 type TokenBucketRateLimiterApplyConfiguration struct {
-	Burst *int32   `json:"burst,omitempty"`
-	Qps   *float32 `json:"qps,omitempty"`
+	// Requests that may be sent at once.
+	Burst *int32 `json:"burst,omitempty"`
+	// Requests a second in the long run.
+	Qps *float32 `json:"qps,omitempty"`
 }
 
 // TokenBucketRateLimiterApplyConfiguration constructs a declarative configuration of the TokenBucketRateLimiter type for use with

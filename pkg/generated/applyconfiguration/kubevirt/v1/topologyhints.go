@@ -8,8 +8,9 @@ package v1
 // TopologyHintsApplyConfiguration represents a declarative configuration of the TopologyHints type for use
 // with apply.
 //
-// TopologyHints is documented field by field below.
+// TopologyHints is what a guest needs of its node's clock.
 type TopologyHintsApplyConfiguration struct {
+	// Frequency of the time stamp counter, in Hz.
 	TSCFrequency *int64 `json:"tscFrequency,omitempty"`
 }
 

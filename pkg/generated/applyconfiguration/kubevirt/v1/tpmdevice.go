@@ -8,9 +8,11 @@ package v1
 // TPMDeviceApplyConfiguration represents a declarative configuration of the TPMDevice type for use
 // with apply.
 //
-// TPMDevice is documented field by field below.
+// TPMDevice is a trusted platform module.
 type TPMDeviceApplyConfiguration struct {
-	Enabled    *bool `json:"enabled,omitempty"`
+	// Whether there is one. Default: true.
+	Enabled *bool `json:"enabled,omitempty"`
+	// Whether its state outlives the instance. Default: false.
 	Persistent *bool `json:"persistent,omitempty"`
 }
 

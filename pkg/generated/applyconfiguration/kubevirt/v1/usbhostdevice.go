@@ -8,11 +8,14 @@ package v1
 // USBHostDeviceApplyConfiguration represents a declarative configuration of the USBHostDevice type for use
 // with apply.
 //
-// USBHostDevice is documented field by field below.
+// USBHostDevice is a kind of USB device that instances may ask for.
 type USBHostDeviceApplyConfiguration struct {
-	ExternalResourceProvider *bool                           `json:"externalResourceProvider,omitempty"`
-	ResourceName             *string                         `json:"resourceName,omitempty"`
-	Selectors                []USBSelectorApplyConfiguration `json:"selectors,omitempty"`
+	// Whether a device plugin from elsewhere offers it. Default: false.
+	ExternalResourceProvider *bool `json:"externalResourceProvider,omitempty"`
+	// Name of the resource that instances ask for.
+	ResourceName *string `json:"resourceName,omitempty"`
+	// The devices, which are handed out together.
+	Selectors []USBSelectorApplyConfiguration `json:"selectors,omitempty"`
 }
 
 // USBHostDeviceApplyConfiguration constructs a declarative configuration of the USBHostDevice type for use with

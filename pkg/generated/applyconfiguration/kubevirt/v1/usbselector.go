@@ -8,10 +8,12 @@ package v1
 // USBSelectorApplyConfiguration represents a declarative configuration of the USBSelector type for use
 // with apply.
 //
-// USBSelector is documented field by field below.
+// USBSelector selects a USB device.
 type USBSelectorApplyConfiguration struct {
+	// Product in hexadecimal digits.
 	Product *string `json:"product,omitempty"`
-	Vendor  *string `json:"vendor,omitempty"`
+	// Vendor in hexadecimal digits.
+	Vendor *string `json:"vendor,omitempty"`
 }
 
 // USBSelectorApplyConfiguration constructs a declarative configuration of the USBSelector type for use with

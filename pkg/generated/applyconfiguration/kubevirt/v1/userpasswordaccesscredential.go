@@ -8,10 +8,12 @@ package v1
 // UserPasswordAccessCredentialApplyConfiguration represents a declarative configuration of the UserPasswordAccessCredential type for use
 // with apply.
 //
-// UserPasswordAccessCredential is documented field by field below.
+// UserPasswordAccessCredential sets passwords in the guest.
 type UserPasswordAccessCredentialApplyConfiguration struct {
+	// How they get there.
 	PropagationMethod *UserPasswordAccessCredentialPropagationMethodApplyConfiguration `json:"propagationMethod,omitempty"`
-	Source            *UserPasswordAccessCredentialSourceApplyConfiguration            `json:"source,omitempty"`
+	// Where they come from: a Secret whose keys are users and whose values are their passwords.
+	Source *UserPasswordAccessCredentialSourceApplyConfiguration `json:"source,omitempty"`
 }
 
 // UserPasswordAccessCredentialApplyConfiguration constructs a declarative configuration of the UserPasswordAccessCredential type for use with

@@ -12,8 +12,9 @@ import (
 // UserPasswordAccessCredentialPropagationMethodApplyConfiguration represents a declarative configuration of the UserPasswordAccessCredentialPropagationMethod type for use
 // with apply.
 //
-// UserPasswordAccessCredentialPropagationMethod is documented field by field below.
+// UserPasswordAccessCredentialPropagationMethod is how passwords get into the guest.
 type UserPasswordAccessCredentialPropagationMethodApplyConfiguration struct {
+	// By the guest agent while the guest runs.
 	QemuGuestAgent *kubevirtv1.QemuGuestAgentUserPasswordAccessCredentialPropagation `json:"qemuGuestAgent,omitempty"`
 }
 

@@ -8,8 +8,9 @@ package v1
 // UserPasswordAccessCredentialSourceApplyConfiguration represents a declarative configuration of the UserPasswordAccessCredentialSource type for use
 // with apply.
 //
-// UserPasswordAccessCredentialSource is documented field by field below.
+// UserPasswordAccessCredentialSource is where passwords come from.
 type UserPasswordAccessCredentialSourceApplyConfiguration struct {
+	// Secret with a key for each user.
 	Secret *AccessCredentialSecretSourceApplyConfiguration `json:"secret,omitempty"`
 }
 

@@ -8,12 +8,16 @@ package v1
 // UtilityVolumeApplyConfiguration represents a declarative configuration of the UtilityVolume type for use
 // with apply.
 //
-// UtilityVolume is documented field by field below.
+// UtilityVolume is a claim that is mounted beside the guest.
 type UtilityVolumeApplyConfiguration struct {
+	// Claim in the namespace of the instance.
 	ClaimName *string `json:"claimName,omitempty"`
-	Name      *string `json:"name,omitempty"`
-	ReadOnly  *bool   `json:"readOnly,omitempty"`
-	Type      *string `json:"type,omitempty"`
+	// Name of the volume.
+	Name *string `json:"name,omitempty"`
+	// Whether it is mounted read-only. Default: false.
+	ReadOnly *bool `json:"readOnly,omitempty"`
+	// What it is used for.
+	Type *string `json:"type,omitempty"`
 }
 
 // UtilityVolumeApplyConfiguration constructs a declarative configuration of the UtilityVolume type for use with

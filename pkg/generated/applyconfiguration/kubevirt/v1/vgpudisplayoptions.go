@@ -8,10 +8,12 @@ package v1
 // VGPUDisplayOptionsApplyConfiguration represents a declarative configuration of the VGPUDisplayOptions type for use
 // with apply.
 //
-// VGPUDisplayOptions is documented field by field below.
+// VGPUDisplayOptions is the display that a virtual GPU drives.
 type VGPUDisplayOptionsApplyConfiguration struct {
-	Enabled *bool                           `json:"enabled,omitempty"`
-	RamFB   *FeatureStateApplyConfiguration `json:"ramFB,omitempty"`
+	// Whether there is one. Default: true.
+	Enabled *bool `json:"enabled,omitempty"`
+	// A simple display until the guest's driver is there. At most one GPU has it. Default: on.
+	RamFB *FeatureStateApplyConfiguration `json:"ramFB,omitempty"`
 }
 
 // VGPUDisplayOptionsApplyConfiguration constructs a declarative configuration of the VGPUDisplayOptions type for use with

@@ -8,8 +8,9 @@ package v1
 // VGPUOptionsApplyConfiguration represents a declarative configuration of the VGPUOptions type for use
 // with apply.
 //
-// VGPUOptions is documented field by field below.
+// VGPUOptions are settings of a virtual GPU.
 type VGPUOptionsApplyConfiguration struct {
+	// The display that the GPU drives.
 	Display *VGPUDisplayOptionsApplyConfiguration `json:"display,omitempty"`
 }
 

@@ -8,8 +8,9 @@ package v1
 // VideoDeviceApplyConfiguration represents a declarative configuration of the VideoDevice type for use
 // with apply.
 //
-// VideoDevice is documented field by field below.
+// VideoDevice is the graphics card.
 type VideoDeviceApplyConfiguration struct {
+	// vga, cirrus, virtio, ramfb or bochs. Default: what suits architecture and firmware.
 	Type *string `json:"type,omitempty"`
 }
 

@@ -8,8 +8,9 @@ package v1
 // VirtTemplateDeploymentApplyConfiguration represents a declarative configuration of the VirtTemplateDeployment type for use
 // with apply.
 //
-// VirtTemplateDeployment is documented field by field below.
+// VirtTemplateDeployment says whether templates of machines are installed.
 type VirtTemplateDeploymentApplyConfiguration struct {
+	// Whether they are. Default: false.
 	Enabled *bool `json:"enabled,omitempty"`
 }
 

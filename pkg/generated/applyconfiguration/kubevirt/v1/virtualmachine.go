@@ -14,12 +14,15 @@ import (
 // VirtualMachineApplyConfiguration represents a declarative configuration of the VirtualMachine type for use
 // with apply.
 //
-// VirtualMachine is documented field by field below.
+// VirtualMachine describes a virtual machine: how its instance is made, and when there is one. It is kept as it was sent; defaults belong to the instance.
 type VirtualMachineApplyConfiguration struct {
-	metav1.TypeMetaApplyConfiguration    `json:""`
+	metav1.TypeMetaApplyConfiguration `json:""`
+	// Name, namespace, labels and the like.
 	*metav1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	Spec                                 *VirtualMachineSpecApplyConfiguration   `json:"spec,omitempty"`
-	Status                               *VirtualMachineStatusApplyConfiguration `json:"status,omitempty"`
+	// What is wanted: the template of the instance and when it runs.
+	Spec *VirtualMachineSpecApplyConfiguration `json:"spec,omitempty"`
+	// What has been observed. Only controllers write it.
+	Status *VirtualMachineStatusApplyConfiguration `json:"status,omitempty"`
 }
 
 // VirtualMachine constructs a declarative configuration of the VirtualMachine type for use with

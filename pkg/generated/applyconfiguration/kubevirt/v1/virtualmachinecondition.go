@@ -14,14 +14,20 @@ import (
 // VirtualMachineConditionApplyConfiguration represents a declarative configuration of the VirtualMachineCondition type for use
 // with apply.
 //
-// VirtualMachineCondition is documented field by field below.
+// VirtualMachineCondition is one aspect of a machine's state.
 type VirtualMachineConditionApplyConfiguration struct {
-	LastProbeTime      *metav1.Time                            `json:"lastProbeTime,omitempty"`
-	LastTransitionTime *metav1.Time                            `json:"lastTransitionTime,omitempty"`
-	Message            *string                                 `json:"message,omitempty"`
-	Reason             *string                                 `json:"reason,omitempty"`
-	Status             *corev1.ConditionStatus                 `json:"status,omitempty"`
-	Type               *kubevirtv1.VirtualMachineConditionType `json:"type,omitempty"`
+	// When it was last looked at.
+	LastProbeTime *metav1.Time `json:"lastProbeTime,omitempty"`
+	// When its status last changed.
+	LastTransitionTime *metav1.Time `json:"lastTransitionTime,omitempty"`
+	// What it means and what to do, for people.
+	Message *string `json:"message,omitempty"`
+	// One word for programs.
+	Reason *string `json:"reason,omitempty"`
+	// True, False or Unknown.
+	Status *corev1.ConditionStatus `json:"status,omitempty"`
+	// What it is about, such as Ready, Paused or RestartRequired.
+	Type *kubevirtv1.VirtualMachineConditionType `json:"type,omitempty"`
 }
 
 // VirtualMachineConditionApplyConfiguration constructs a declarative configuration of the VirtualMachineCondition type for use with

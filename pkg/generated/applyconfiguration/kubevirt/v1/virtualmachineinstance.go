@@ -14,12 +14,15 @@ import (
 // VirtualMachineInstanceApplyConfiguration represents a declarative configuration of the VirtualMachineInstance type for use
 // with apply.
 //
-// VirtualMachineInstance is documented field by field below.
+// VirtualMachineInstance is one running virtual machine, from the wish for it to its end. It is made from a VirtualMachine, or created by itself.
 type VirtualMachineInstanceApplyConfiguration struct {
-	metav1.TypeMetaApplyConfiguration    `json:""`
+	metav1.TypeMetaApplyConfiguration `json:""`
+	// Name, namespace, labels and the like. Labels are passed on to the pod (row P2-VMI-18).
 	*metav1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	Spec                                 *VirtualMachineInstanceSpecApplyConfiguration   `json:"spec,omitempty"`
-	Status                               *VirtualMachineInstanceStatusApplyConfiguration `json:"status,omitempty"`
+	// The hardware and how it is run. Users cannot change it once it exists (row P2-VMI-13).
+	Spec *VirtualMachineInstanceSpecApplyConfiguration `json:"spec,omitempty"`
+	// What has been observed. Each part has one component that writes it.
+	Status *VirtualMachineInstanceStatusApplyConfiguration `json:"status,omitempty"`
 }
 
 // VirtualMachineInstance constructs a declarative configuration of the VirtualMachineInstance type for use with

@@ -12,17 +12,26 @@ import (
 // VirtualMachineInstanceBackupStatusApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceBackupStatus type for use
 // with apply.
 //
-// VirtualMachineInstanceBackupStatus is documented field by field below.
+// VirtualMachineInstanceBackupStatus is the progress of a backup.
 type VirtualMachineInstanceBackupStatusApplyConfiguration struct {
-	BackupMsg      *string                                                    `json:"backupMsg,omitempty"`
-	BackupName     *string                                                    `json:"backupName,omitempty"`
-	CheckpointName *string                                                    `json:"checkpointName,omitempty"`
-	Completed      *bool                                                      `json:"completed,omitempty"`
-	EndTimestamp   *metav1.Time                                               `json:"endTimestamp,omitempty"`
-	Failed         *bool                                                      `json:"failed,omitempty"`
-	QuiesceStatus  *string                                                    `json:"quiesceStatus,omitempty"`
-	StartTimestamp *metav1.Time                                               `json:"startTimestamp,omitempty"`
-	Volumes        []VirtualMachineInstanceBackupVolumeInfoApplyConfiguration `json:"volumes,omitempty"`
+	// What happened, for people.
+	BackupMsg *string `json:"backupMsg,omitempty"`
+	// Name of the VirtualMachineBackup.
+	BackupName *string `json:"backupName,omitempty"`
+	// Checkpoint that the backup makes, from which the next one goes on.
+	CheckpointName *string `json:"checkpointName,omitempty"`
+	// Whether it has ended.
+	Completed *bool `json:"completed,omitempty"`
+	// When it ended.
+	EndTimestamp *metav1.Time `json:"endTimestamp,omitempty"`
+	// Whether it failed.
+	Failed *bool `json:"failed,omitempty"`
+	// Whether the guest's file systems were frozen for it.
+	QuiesceStatus *string `json:"quiesceStatus,omitempty"`
+	// When it began.
+	StartTimestamp *metav1.Time `json:"startTimestamp,omitempty"`
+	// Volumes that it covers.
+	Volumes []VirtualMachineInstanceBackupVolumeInfoApplyConfiguration `json:"volumes,omitempty"`
 }
 
 // VirtualMachineInstanceBackupStatusApplyConfiguration constructs a declarative configuration of the VirtualMachineInstanceBackupStatus type for use with

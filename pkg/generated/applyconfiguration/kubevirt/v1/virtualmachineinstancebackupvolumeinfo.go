@@ -8,8 +8,9 @@ package v1
 // VirtualMachineInstanceBackupVolumeInfoApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceBackupVolumeInfo type for use
 // with apply.
 //
-// VirtualMachineInstanceBackupVolumeInfo is documented field by field below.
+// VirtualMachineInstanceBackupVolumeInfo is a volume of a backup.
 type VirtualMachineInstanceBackupVolumeInfoApplyConfiguration struct {
+	// Name of the volume.
 	VolumeName *string `json:"volumeName,omitempty"`
 }
 

@@ -8,16 +8,24 @@ package v1
 // VirtualMachineInstanceGuestOSInfoApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceGuestOSInfo type for use
 // with apply.
 //
-// VirtualMachineInstanceGuestOSInfo is documented field by field below.
+// VirtualMachineInstanceGuestOSInfo is the operating system of a guest.
 type VirtualMachineInstanceGuestOSInfoApplyConfiguration struct {
-	ID            *string `json:"id,omitempty"`
+	// Short name, such as fedora.
+	ID *string `json:"id,omitempty"`
+	// Release of the kernel.
 	KernelRelease *string `json:"kernelRelease,omitempty"`
+	// Version of the kernel.
 	KernelVersion *string `json:"kernelVersion,omitempty"`
-	Machine       *string `json:"machine,omitempty"`
-	Name          *string `json:"name,omitempty"`
-	PrettyName    *string `json:"prettyName,omitempty"`
-	Version       *string `json:"version,omitempty"`
-	VersionID     *string `json:"versionId,omitempty"`
+	// Architecture, such as x86_64.
+	Machine *string `json:"machine,omitempty"`
+	// Name.
+	Name *string `json:"name,omitempty"`
+	// Name with version, for people.
+	PrettyName *string `json:"prettyName,omitempty"`
+	// Version.
+	Version *string `json:"version,omitempty"`
+	// Version without its name.
+	VersionID *string `json:"versionId,omitempty"`
 }
 
 // VirtualMachineInstanceGuestOSInfoApplyConfiguration constructs a declarative configuration of the VirtualMachineInstanceGuestOSInfo type for use with

@@ -14,12 +14,15 @@ import (
 // VirtualMachineInstanceMigrationApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceMigration type for use
 // with apply.
 //
-// VirtualMachineInstanceMigration is documented field by field below.
+// VirtualMachineInstanceMigration moves a running instance to another node.
 type VirtualMachineInstanceMigrationApplyConfiguration struct {
-	metav1.TypeMetaApplyConfiguration    `json:""`
+	metav1.TypeMetaApplyConfiguration `json:""`
+	// Name, namespace, labels and the like.
 	*metav1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	Spec                                 *VirtualMachineInstanceMigrationSpecApplyConfiguration   `json:"spec,omitempty"`
-	Status                               *VirtualMachineInstanceMigrationStatusApplyConfiguration `json:"status,omitempty"`
+	// What is wanted. It does not change.
+	Spec *VirtualMachineInstanceMigrationSpecApplyConfiguration `json:"spec,omitempty"`
+	// What has been observed. Only controllers write it.
+	Status *VirtualMachineInstanceMigrationStatusApplyConfiguration `json:"status,omitempty"`
 }
 
 // VirtualMachineInstanceMigration constructs a declarative configuration of the VirtualMachineInstanceMigration type for use with

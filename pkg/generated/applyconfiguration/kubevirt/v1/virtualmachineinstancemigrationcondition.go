@@ -14,14 +14,20 @@ import (
 // VirtualMachineInstanceMigrationConditionApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceMigrationCondition type for use
 // with apply.
 //
-// VirtualMachineInstanceMigrationCondition is documented field by field below.
+// VirtualMachineInstanceMigrationCondition is a condition of a migration.
 type VirtualMachineInstanceMigrationConditionApplyConfiguration struct {
-	LastProbeTime      *metav1.Time                                             `json:"lastProbeTime,omitempty"`
-	LastTransitionTime *metav1.Time                                             `json:"lastTransitionTime,omitempty"`
-	Message            *string                                                  `json:"message,omitempty"`
-	Reason             *string                                                  `json:"reason,omitempty"`
-	Status             *corev1.ConditionStatus                                  `json:"status,omitempty"`
-	Type               *kubevirtv1.VirtualMachineInstanceMigrationConditionType `json:"type,omitempty"`
+	// When it was last looked at.
+	LastProbeTime *metav1.Time `json:"lastProbeTime,omitempty"`
+	// When its status last changed.
+	LastTransitionTime *metav1.Time `json:"lastTransitionTime,omitempty"`
+	// Details for people.
+	Message *string `json:"message,omitempty"`
+	// One word for the cause.
+	Reason *string `json:"reason,omitempty"`
+	// True, False or Unknown.
+	Status *corev1.ConditionStatus `json:"status,omitempty"`
+	// Name of the condition.
+	Type *kubevirtv1.VirtualMachineInstanceMigrationConditionType `json:"type,omitempty"`
 }
 
 // VirtualMachineInstanceMigrationConditionApplyConfiguration constructs a declarative configuration of the VirtualMachineInstanceMigrationCondition type for use with

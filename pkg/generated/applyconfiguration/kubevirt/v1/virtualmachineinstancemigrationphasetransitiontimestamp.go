@@ -13,10 +13,12 @@ import (
 // VirtualMachineInstanceMigrationPhaseTransitionTimestampApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceMigrationPhaseTransitionTimestamp type for use
 // with apply.
 //
-// VirtualMachineInstanceMigrationPhaseTransitionTimestamp is documented field by field below.
+// VirtualMachineInstanceMigrationPhaseTransitionTimestamp is when a phase was entered.
 type VirtualMachineInstanceMigrationPhaseTransitionTimestampApplyConfiguration struct {
-	Phase                    *kubevirtv1.VirtualMachineInstanceMigrationPhase `json:"phase,omitempty"`
-	PhaseTransitionTimestamp *metav1.Time                                     `json:"phaseTransitionTimestamp,omitempty"`
+	// The phase.
+	Phase *kubevirtv1.VirtualMachineInstanceMigrationPhase `json:"phase,omitempty"`
+	// When it was entered.
+	PhaseTransitionTimestamp *metav1.Time `json:"phaseTransitionTimestamp,omitempty"`
 }
 
 // VirtualMachineInstanceMigrationPhaseTransitionTimestampApplyConfiguration constructs a declarative configuration of the VirtualMachineInstanceMigrationPhaseTransitionTimestamp type for use with

@@ -8,9 +8,11 @@ package v1
 // VirtualMachineInstanceMigrationSourceApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceMigrationSource type for use
 // with apply.
 //
-// VirtualMachineInstanceMigrationSource is documented field by field below.
+// VirtualMachineInstanceMigrationSource makes a migration the source of one to another cluster.
 type VirtualMachineInstanceMigrationSourceApplyConfiguration struct {
-	ConnectURL  *string `json:"connectURL,omitempty"`
+	// Address of the other cluster.
+	ConnectURL *string `json:"connectURL,omitempty"`
+	// Name that both ends have in common.
 	MigrationID *string `json:"migrationID,omitempty"`
 }
 

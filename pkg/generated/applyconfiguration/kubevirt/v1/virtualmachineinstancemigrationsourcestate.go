@@ -12,18 +12,28 @@ import (
 // VirtualMachineInstanceMigrationSourceStateApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceMigrationSourceState type for use
 // with apply.
 //
-// VirtualMachineInstanceMigrationSourceState is documented field by field below.
+// VirtualMachineInstanceMigrationSourceState is more about the source of a migration.
 type VirtualMachineInstanceMigrationSourceStateApplyConfiguration struct {
-	DomainName                *string           `json:"domainName,omitempty"`
-	DomainNamespace           *string           `json:"domainNamespace,omitempty"`
-	MigrationUID              *types.UID        `json:"migrationUID,omitempty"`
-	Node                      *string           `json:"node,omitempty"`
-	NodeSelectors             map[string]string `json:"nodeSelectors,omitempty"`
-	PersistentStatePVCName    *string           `json:"persistentStatePVCName,omitempty"`
-	Pod                       *string           `json:"pod,omitempty"`
-	SelinuxContext            *string           `json:"selinuxContext,omitempty"`
-	SyncAddress               *string           `json:"syncAddress,omitempty"`
-	VirtualMachineInstanceUID *types.UID        `json:"virtualMachineInstanceUID,omitempty"`
+	// Name of the machine in the launcher.
+	DomainName *string `json:"domainName,omitempty"`
+	// Namespace of the machine in the launcher.
+	DomainNamespace *string `json:"domainNamespace,omitempty"`
+	// UID of the migration at the source.
+	MigrationUID *types.UID `json:"migrationUID,omitempty"`
+	// Node of the source.
+	Node *string `json:"node,omitempty"`
+	// Labels that the instance asks of nodes.
+	NodeSelectors map[string]string `json:"nodeSelectors,omitempty"`
+	// Claim that holds the state of TPM and firmware.
+	PersistentStatePVCName *string `json:"persistentStatePVCName,omitempty"`
+	// Pod of the source.
+	Pod *string `json:"pod,omitempty"`
+	// SELinux context of the source.
+	SelinuxContext *string `json:"selinuxContext,omitempty"`
+	// Address of the traffic between clusters.
+	SyncAddress *string `json:"syncAddress,omitempty"`
+	// UID of the instance at the source.
+	VirtualMachineInstanceUID *types.UID `json:"virtualMachineInstanceUID,omitempty"`
 }
 
 // VirtualMachineInstanceMigrationSourceStateApplyConfiguration constructs a declarative configuration of the VirtualMachineInstanceMigrationSourceState type for use with

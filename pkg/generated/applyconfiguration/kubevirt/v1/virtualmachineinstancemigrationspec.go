@@ -8,13 +8,18 @@ package v1
 // VirtualMachineInstanceMigrationSpecApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceMigrationSpec type for use
 // with apply.
 //
-// VirtualMachineInstanceMigrationSpec is documented field by field below.
+// VirtualMachineInstanceMigrationSpec says what is moved, and where.
 type VirtualMachineInstanceMigrationSpecApplyConfiguration struct {
-	AddedNodeSelector map[string]string                                        `json:"addedNodeSelector,omitempty"`
-	Priority          *string                                                  `json:"priority,omitempty"`
-	Receive           *VirtualMachineInstanceMigrationTargetApplyConfiguration `json:"receive,omitempty"`
-	SendTo            *VirtualMachineInstanceMigrationSourceApplyConfiguration `json:"sendTo,omitempty"`
-	VMIName           *string                                                  `json:"vmiName,omitempty"`
+	// Labels that the target must have besides those that the instance asks for.
+	AddedNodeSelector map[string]string `json:"addedNodeSelector,omitempty"`
+	// Which migrations come first: system-critical, user-triggered or system-maintenance.
+	Priority *string `json:"priority,omitempty"`
+	// Makes this the target of a migration from another cluster.
+	Receive *VirtualMachineInstanceMigrationTargetApplyConfiguration `json:"receive,omitempty"`
+	// Makes this the source of a migration to another cluster.
+	SendTo *VirtualMachineInstanceMigrationSourceApplyConfiguration `json:"sendTo,omitempty"`
+	// The instance, in the namespace of the migration.
+	VMIName *string `json:"vmiName,omitempty"`
 }
 
 // VirtualMachineInstanceMigrationSpecApplyConfiguration constructs a declarative configuration of the VirtualMachineInstanceMigrationSpec type for use with

@@ -15,36 +15,64 @@ import (
 // VirtualMachineInstanceMigrationStateApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceMigrationState type for use
 // with apply.
 //
-// VirtualMachineInstanceMigrationState is documented field by field below.
+// VirtualMachineInstanceMigrationState is how far a migration is.
 type VirtualMachineInstanceMigrationStateApplyConfiguration struct {
-	AbortRequested                 *bool                                                         `json:"abortRequested,omitempty"`
-	AbortStatus                    *string                                                       `json:"abortStatus,omitempty"`
-	Completed                      *bool                                                         `json:"completed,omitempty"`
-	EndTimestamp                   *metav1.Time                                                  `json:"endTimestamp,omitempty"`
-	Failed                         *bool                                                         `json:"failed,omitempty"`
-	FailureReason                  *string                                                       `json:"failureReason,omitempty"`
-	MigrationConfiguration         *VMIMConfigurationOptionsApplyConfiguration                   `json:"migrationConfiguration,omitempty"`
-	MigrationNetworkType           *string                                                       `json:"migrationNetworkType,omitempty"`
-	MigrationPolicyName            *string                                                       `json:"migrationPolicyName,omitempty"`
-	MigrationUID                   *types.UID                                                    `json:"migrationUid,omitempty"`
-	Mode                           *kubevirtv1.MigrationMode                                     `json:"mode,omitempty"`
-	SourceNode                     *string                                                       `json:"sourceNode,omitempty"`
-	SourcePersistentStatePVCName   *string                                                       `json:"sourcePersistentStatePVCName,omitempty"`
-	SourcePod                      *string                                                       `json:"sourcePod,omitempty"`
-	SourceState                    *VirtualMachineInstanceMigrationSourceStateApplyConfiguration `json:"sourceState,omitempty"`
-	StartTimestamp                 *metav1.Time                                                  `json:"startTimestamp,omitempty"`
-	TargetAttachmentPodUID         *types.UID                                                    `json:"targetAttachmentPodUID,omitempty"`
-	TargetCPUSet                   []int32                                                       `json:"targetCPUSet,omitempty"`
-	TargetDirectMigrationNodePorts map[string]int32                                              `json:"targetDirectMigrationNodePorts,omitempty"`
-	TargetMemoryOverhead           *resource.Quantity                                            `json:"targetMemoryOverhead,omitempty"`
-	TargetNode                     *string                                                       `json:"targetNode,omitempty"`
-	TargetNodeAddress              *string                                                       `json:"targetNodeAddress,omitempty"`
-	TargetNodeDomainDetected       *bool                                                         `json:"targetNodeDomainDetected,omitempty"`
-	TargetNodeDomainReadyTimestamp *metav1.Time                                                  `json:"targetNodeDomainReadyTimestamp,omitempty"`
-	TargetNodeTopology             *string                                                       `json:"targetNodeTopology,omitempty"`
-	TargetPersistentStatePVCName   *string                                                       `json:"targetPersistentStatePVCName,omitempty"`
-	TargetPod                      *string                                                       `json:"targetPod,omitempty"`
-	TargetState                    *VirtualMachineInstanceMigrationTargetStateApplyConfiguration `json:"targetState,omitempty"`
+	// Whether somebody asked to end it.
+	AbortRequested *bool `json:"abortRequested,omitempty"`
+	// What became of that: Succeeded, Failed or Aborting.
+	AbortStatus *string `json:"abortStatus,omitempty"`
+	// Whether it has ended, well or not.
+	Completed *bool `json:"completed,omitempty"`
+	// When it ended.
+	EndTimestamp *metav1.Time `json:"endTimestamp,omitempty"`
+	// Whether it failed. The guest then runs on at the source.
+	Failed *bool `json:"failed,omitempty"`
+	// Why it failed.
+	FailureReason *string `json:"failureReason,omitempty"`
+	// Settings that it runs with.
+	MigrationConfiguration *VMIMConfigurationOptionsApplyConfiguration `json:"migrationConfiguration,omitempty"`
+	// Network that carries it.
+	MigrationNetworkType *string `json:"migrationNetworkType,omitempty"`
+	// Migration policy that applies to it.
+	MigrationPolicyName *string `json:"migrationPolicyName,omitempty"`
+	// UID of the migration.
+	MigrationUID *types.UID `json:"migrationUid,omitempty"`
+	// PreCopy copies memory while the guest runs at the source, PostCopy while it runs at the target, Paused while it stands still.
+	Mode *kubevirtv1.MigrationMode `json:"mode,omitempty"`
+	// Node that the guest leaves.
+	SourceNode *string `json:"sourceNode,omitempty"`
+	// Claim that holds the state of TPM and firmware at the source.
+	SourcePersistentStatePVCName *string `json:"sourcePersistentStatePVCName,omitempty"`
+	// Pod that the guest leaves.
+	SourcePod *string `json:"sourcePod,omitempty"`
+	// More about the source.
+	SourceState *VirtualMachineInstanceMigrationSourceStateApplyConfiguration `json:"sourceState,omitempty"`
+	// When it began.
+	StartTimestamp *metav1.Time `json:"startTimestamp,omitempty"`
+	// UID of the pod that attaches added volumes at the target.
+	TargetAttachmentPodUID *types.UID `json:"targetAttachmentPodUID,omitempty"`
+	// CPUs of the target that the guest has for itself.
+	TargetCPUSet []int32 `json:"targetCPUSet,omitempty"`
+	// Ports of the target, by what they are for.
+	TargetDirectMigrationNodePorts map[string]int32 `json:"targetDirectMigrationNodePorts,omitempty"`
+	// Memory that the emulator itself needs at the target.
+	TargetMemoryOverhead *resource.Quantity `json:"targetMemoryOverhead,omitempty"`
+	// Node that the guest goes to.
+	TargetNode *string `json:"targetNode,omitempty"`
+	// Address of the target.
+	TargetNodeAddress *string `json:"targetNodeAddress,omitempty"`
+	// Whether the guest has been seen at the target.
+	TargetNodeDomainDetected *bool `json:"targetNodeDomainDetected,omitempty"`
+	// When the guest was ready at the target.
+	TargetNodeDomainReadyTimestamp *metav1.Time `json:"targetNodeDomainReadyTimestamp,omitempty"`
+	// CPUs and memory of the target, in JSON.
+	TargetNodeTopology *string `json:"targetNodeTopology,omitempty"`
+	// Claim that holds the state of TPM and firmware at the target.
+	TargetPersistentStatePVCName *string `json:"targetPersistentStatePVCName,omitempty"`
+	// Pod that the guest goes to.
+	TargetPod *string `json:"targetPod,omitempty"`
+	// More about the target.
+	TargetState *VirtualMachineInstanceMigrationTargetStateApplyConfiguration `json:"targetState,omitempty"`
 }
 
 // VirtualMachineInstanceMigrationStateApplyConfiguration constructs a declarative configuration of the VirtualMachineInstanceMigrationState type for use with

@@ -12,13 +12,18 @@ import (
 // VirtualMachineInstanceMigrationStatusApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceMigrationStatus type for use
 // with apply.
 //
-// VirtualMachineInstanceMigrationStatus is documented field by field below.
+// VirtualMachineInstanceMigrationStatus is what has been observed of a migration.
 type VirtualMachineInstanceMigrationStatusApplyConfiguration struct {
-	Conditions                []VirtualMachineInstanceMigrationConditionApplyConfiguration                `json:"conditions,omitempty"`
-	MigrationState            *VirtualMachineInstanceMigrationStateApplyConfiguration                     `json:"migrationState,omitempty"`
-	Phase                     *kubevirtv1.VirtualMachineInstanceMigrationPhase                            `json:"phase,omitempty"`
+	// Conditions of the migration.
+	Conditions []VirtualMachineInstanceMigrationConditionApplyConfiguration `json:"conditions,omitempty"`
+	// How far it is; the same as that of the instance.
+	MigrationState *VirtualMachineInstanceMigrationStateApplyConfiguration `json:"migrationState,omitempty"`
+	// Pending, Scheduling, Scheduled, PreparingTarget, TargetReady, Running, Succeeded or Failed, and the like.
+	Phase *kubevirtv1.VirtualMachineInstanceMigrationPhase `json:"phase,omitempty"`
+	// When each phase was entered.
 	PhaseTransitionTimestamps []VirtualMachineInstanceMigrationPhaseTransitionTimestampApplyConfiguration `json:"phaseTransitionTimestamps,omitempty"`
-	SynchronizationAddresses  []string                                                                    `json:"synchronizationAddresses,omitempty"`
+	// Addresses of the traffic between clusters.
+	SynchronizationAddresses []string `json:"synchronizationAddresses,omitempty"`
 }
 
 // VirtualMachineInstanceMigrationStatusApplyConfiguration constructs a declarative configuration of the VirtualMachineInstanceMigrationStatus type for use with

@@ -8,8 +8,9 @@ package v1
 // VirtualMachineInstanceMigrationTargetApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceMigrationTarget type for use
 // with apply.
 //
-// VirtualMachineInstanceMigrationTarget is documented field by field below.
+// VirtualMachineInstanceMigrationTarget makes a migration the target of one from another cluster.
 type VirtualMachineInstanceMigrationTargetApplyConfiguration struct {
+	// Name that both ends have in common.
 	MigrationID *string `json:"migrationID,omitempty"`
 }
 

@@ -13,24 +13,40 @@ import (
 // VirtualMachineInstanceMigrationTargetStateApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceMigrationTargetState type for use
 // with apply.
 //
-// VirtualMachineInstanceMigrationTargetState is documented field by field below.
+// VirtualMachineInstanceMigrationTargetState is more about the target of a migration.
 type VirtualMachineInstanceMigrationTargetStateApplyConfiguration struct {
-	AttachmentPodUID          *types.UID       `json:"attachmentPodUID,omitempty"`
-	CPUSet                    []int32          `json:"cpuSet,omitempty"`
-	DirectMigrationNodePorts  map[string]int32 `json:"directMigrationNodePorts,omitempty"`
-	DomainDetected            *bool            `json:"domainDetected,omitempty"`
-	DomainName                *string          `json:"domainName,omitempty"`
-	DomainNamespace           *string          `json:"domainNamespace,omitempty"`
-	DomainReadyTimestamp      *metav1.Time     `json:"domainReadyTimestamp,omitempty"`
-	MigrationUID              *types.UID       `json:"migrationUID,omitempty"`
-	Node                      *string          `json:"node,omitempty"`
-	NodeAddress               *string          `json:"nodeAddress,omitempty"`
-	NodeTopology              *string          `json:"nodeTopology,omitempty"`
-	PersistentStatePVCName    *string          `json:"persistentStatePVCName,omitempty"`
-	Pod                       *string          `json:"pod,omitempty"`
-	SelinuxContext            *string          `json:"selinuxContext,omitempty"`
-	SyncAddress               *string          `json:"syncAddress,omitempty"`
-	VirtualMachineInstanceUID *types.UID       `json:"virtualMachineInstanceUID,omitempty"`
+	// UID of the pod that attaches added volumes.
+	AttachmentPodUID *types.UID `json:"attachmentPodUID,omitempty"`
+	// CPUs that the guest has for itself.
+	CPUSet []int32 `json:"cpuSet,omitempty"`
+	// Ports, by what they are for.
+	DirectMigrationNodePorts map[string]int32 `json:"directMigrationNodePorts,omitempty"`
+	// Whether the guest has been seen.
+	DomainDetected *bool `json:"domainDetected,omitempty"`
+	// Name of the machine in the launcher.
+	DomainName *string `json:"domainName,omitempty"`
+	// Namespace of the machine in the launcher.
+	DomainNamespace *string `json:"domainNamespace,omitempty"`
+	// When the guest was ready.
+	DomainReadyTimestamp *metav1.Time `json:"domainReadyTimestamp,omitempty"`
+	// UID of the migration at the target.
+	MigrationUID *types.UID `json:"migrationUID,omitempty"`
+	// Node of the target.
+	Node *string `json:"node,omitempty"`
+	// Address of the target.
+	NodeAddress *string `json:"nodeAddress,omitempty"`
+	// CPUs and memory, in JSON.
+	NodeTopology *string `json:"nodeTopology,omitempty"`
+	// Claim that holds the state of TPM and firmware.
+	PersistentStatePVCName *string `json:"persistentStatePVCName,omitempty"`
+	// Pod of the target.
+	Pod *string `json:"pod,omitempty"`
+	// SELinux context of the target.
+	SelinuxContext *string `json:"selinuxContext,omitempty"`
+	// Address of the traffic between clusters.
+	SyncAddress *string `json:"syncAddress,omitempty"`
+	// UID of the instance at the target.
+	VirtualMachineInstanceUID *types.UID `json:"virtualMachineInstanceUID,omitempty"`
 }
 
 // VirtualMachineInstanceMigrationTargetStateApplyConfiguration constructs a declarative configuration of the VirtualMachineInstanceMigrationTargetState type for use with

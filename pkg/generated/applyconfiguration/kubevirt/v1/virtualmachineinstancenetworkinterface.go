@@ -8,17 +8,26 @@ package v1
 // VirtualMachineInstanceNetworkInterfaceApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceNetworkInterface type for use
 // with apply.
 //
-// VirtualMachineInstanceNetworkInterface is documented field by field below.
+// VirtualMachineInstanceNetworkInterface is an interface as it is seen.
 type VirtualMachineInstanceNetworkInterfaceApplyConfiguration struct {
-	InfoSource       *string  `json:"infoSource,omitempty"`
-	InterfaceName    *string  `json:"interfaceName,omitempty"`
-	IPAddress        *string  `json:"ipAddress,omitempty"`
-	IPAddresses      []string `json:"ipAddresses,omitempty"`
-	LinkState        *string  `json:"linkState,omitempty"`
-	MAC              *string  `json:"mac,omitempty"`
-	Name             *string  `json:"name,omitempty"`
-	PodInterfaceName *string  `json:"podInterfaceName,omitempty"`
-	QueueCount       *int32   `json:"queueCount,omitempty"`
+	// Who knows of it: domain, guest-agent, multus-status, in any combination.
+	InfoSource *string `json:"infoSource,omitempty"`
+	// Name within the guest.
+	InterfaceName *string `json:"interfaceName,omitempty"`
+	// First address.
+	IPAddress *string `json:"ipAddress,omitempty"`
+	// All addresses.
+	IPAddresses []string `json:"ipAddresses,omitempty"`
+	// up or down.
+	LinkState *string `json:"linkState,omitempty"`
+	// MAC address.
+	MAC *string `json:"mac,omitempty"`
+	// Name in the spec; empty for one that only the guest knows.
+	Name *string `json:"name,omitempty"`
+	// Name within the pod.
+	PodInterfaceName *string `json:"podInterfaceName,omitempty"`
+	// Number of queues.
+	QueueCount *int32 `json:"queueCount,omitempty"`
 }
 
 // VirtualMachineInstanceNetworkInterfaceApplyConfiguration constructs a declarative configuration of the VirtualMachineInstanceNetworkInterface type for use with

@@ -13,10 +13,12 @@ import (
 // VirtualMachineInstancePhaseTransitionTimestampApplyConfiguration represents a declarative configuration of the VirtualMachineInstancePhaseTransitionTimestamp type for use
 // with apply.
 //
-// VirtualMachineInstancePhaseTransitionTimestamp is documented field by field below.
+// VirtualMachineInstancePhaseTransitionTimestamp says when a phase was entered.
 type VirtualMachineInstancePhaseTransitionTimestampApplyConfiguration struct {
-	Phase                    *kubevirtv1.VirtualMachineInstancePhase `json:"phase,omitempty"`
-	PhaseTransitionTimestamp *metav1.Time                            `json:"phaseTransitionTimestamp,omitempty"`
+	// The phase.
+	Phase *kubevirtv1.VirtualMachineInstancePhase `json:"phase,omitempty"`
+	// The moment.
+	PhaseTransitionTimestamp *metav1.Time `json:"phaseTransitionTimestamp,omitempty"`
 }
 
 // VirtualMachineInstancePhaseTransitionTimestampApplyConfiguration constructs a declarative configuration of the VirtualMachineInstancePhaseTransitionTimestamp type for use with

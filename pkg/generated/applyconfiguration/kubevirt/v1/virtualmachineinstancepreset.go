@@ -14,11 +14,13 @@ import (
 // VirtualMachineInstancePresetApplyConfiguration represents a declarative configuration of the VirtualMachineInstancePreset type for use
 // with apply.
 //
-// VirtualMachineInstancePreset is documented field by field below.
+// VirtualMachineInstancePreset adds hardware to the instances that it selects when they are created. Instance types replace it.
 type VirtualMachineInstancePresetApplyConfiguration struct {
-	metav1.TypeMetaApplyConfiguration    `json:""`
+	metav1.TypeMetaApplyConfiguration `json:""`
+	// Name, namespace, labels and the like.
 	*metav1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	Spec                                 *VirtualMachineInstancePresetSpecApplyConfiguration `json:"spec,omitempty"`
+	// What is added, and to which instances.
+	Spec *VirtualMachineInstancePresetSpecApplyConfiguration `json:"spec,omitempty"`
 }
 
 // VirtualMachineInstancePreset constructs a declarative configuration of the VirtualMachineInstancePreset type for use with

@@ -12,9 +12,11 @@ import (
 // VirtualMachineInstancePresetSpecApplyConfiguration represents a declarative configuration of the VirtualMachineInstancePresetSpec type for use
 // with apply.
 //
-// VirtualMachineInstancePresetSpec is documented field by field below.
+// VirtualMachineInstancePresetSpec says what is added, and to which instances.
 type VirtualMachineInstancePresetSpecApplyConfiguration struct {
-	Domain   *DomainSpecApplyConfiguration           `json:"domain,omitempty"`
+	// Hardware that is added where it does not contradict the instance.
+	Domain *DomainSpecApplyConfiguration `json:"domain,omitempty"`
+	// Selects the instances by labels.
 	Selector *metav1.LabelSelectorApplyConfiguration `json:"selector,omitempty"`
 }
 

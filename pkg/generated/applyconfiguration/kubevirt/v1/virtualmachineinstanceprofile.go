@@ -8,8 +8,9 @@ package v1
 // VirtualMachineInstanceProfileApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceProfile type for use
 // with apply.
 //
-// VirtualMachineInstanceProfile is documented field by field below.
+// VirtualMachineInstanceProfile limits the system calls of the pods of instances.
 type VirtualMachineInstanceProfileApplyConfiguration struct {
+	// A profile other than that of the container runtime.
 	CustomProfile *CustomProfileApplyConfiguration `json:"customProfile,omitempty"`
 }
 

@@ -14,12 +14,15 @@ import (
 // VirtualMachineInstanceReplicaSetApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceReplicaSet type for use
 // with apply.
 //
-// VirtualMachineInstanceReplicaSet is documented field by field below.
+// VirtualMachineInstanceReplicaSet keeps a number of equal instances running.
 type VirtualMachineInstanceReplicaSetApplyConfiguration struct {
-	metav1.TypeMetaApplyConfiguration    `json:""`
+	metav1.TypeMetaApplyConfiguration `json:""`
+	// Name, namespace, labels and the like.
 	*metav1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	Spec                                 *VirtualMachineInstanceReplicaSetSpecApplyConfiguration   `json:"spec,omitempty"`
-	Status                               *VirtualMachineInstanceReplicaSetStatusApplyConfiguration `json:"status,omitempty"`
+	// What is wanted.
+	Spec *VirtualMachineInstanceReplicaSetSpecApplyConfiguration `json:"spec,omitempty"`
+	// What has been observed. Only controllers write it.
+	Status *VirtualMachineInstanceReplicaSetStatusApplyConfiguration `json:"status,omitempty"`
 }
 
 // VirtualMachineInstanceReplicaSet constructs a declarative configuration of the VirtualMachineInstanceReplicaSet type for use with

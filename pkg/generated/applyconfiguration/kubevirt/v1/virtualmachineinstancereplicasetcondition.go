@@ -14,14 +14,20 @@ import (
 // VirtualMachineInstanceReplicaSetConditionApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceReplicaSetCondition type for use
 // with apply.
 //
-// VirtualMachineInstanceReplicaSetCondition is documented field by field below.
+// VirtualMachineInstanceReplicaSetCondition is a condition of a replica set.
 type VirtualMachineInstanceReplicaSetConditionApplyConfiguration struct {
-	LastProbeTime      *metav1.Time                                              `json:"lastProbeTime,omitempty"`
-	LastTransitionTime *metav1.Time                                              `json:"lastTransitionTime,omitempty"`
-	Message            *string                                                   `json:"message,omitempty"`
-	Reason             *string                                                   `json:"reason,omitempty"`
-	Status             *corev1.ConditionStatus                                   `json:"status,omitempty"`
-	Type               *kubevirtv1.VirtualMachineInstanceReplicaSetConditionType `json:"type,omitempty"`
+	// When it was last looked at.
+	LastProbeTime *metav1.Time `json:"lastProbeTime,omitempty"`
+	// When its status last changed.
+	LastTransitionTime *metav1.Time `json:"lastTransitionTime,omitempty"`
+	// Details for people.
+	Message *string `json:"message,omitempty"`
+	// One word for the cause.
+	Reason *string `json:"reason,omitempty"`
+	// True, False or Unknown.
+	Status *corev1.ConditionStatus `json:"status,omitempty"`
+	// Name of the condition.
+	Type *kubevirtv1.VirtualMachineInstanceReplicaSetConditionType `json:"type,omitempty"`
 }
 
 // VirtualMachineInstanceReplicaSetConditionApplyConfiguration constructs a declarative configuration of the VirtualMachineInstanceReplicaSetCondition type for use with

@@ -12,11 +12,15 @@ import (
 // VirtualMachineInstanceReplicaSetSpecApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceReplicaSetSpec type for use
 // with apply.
 //
-// VirtualMachineInstanceReplicaSetSpec is documented field by field below.
+// VirtualMachineInstanceReplicaSetSpec says how many instances there are, and what they are made from.
 type VirtualMachineInstanceReplicaSetSpecApplyConfiguration struct {
-	Paused   *bool                                                 `json:"paused,omitempty"`
-	Replicas *int32                                                `json:"replicas,omitempty"`
-	Selector *metav1.LabelSelectorApplyConfiguration               `json:"selector,omitempty"`
+	// Whether instances are neither created nor deleted. Default: false.
+	Paused *bool `json:"paused,omitempty"`
+	// How many instances there are, 0 or more. Default: 1.
+	Replicas *int32 `json:"replicas,omitempty"`
+	// Selects the instances by labels, which the template has. It does not change.
+	Selector *metav1.LabelSelectorApplyConfiguration `json:"selector,omitempty"`
+	// What instances are made from.
 	Template *VirtualMachineInstanceTemplateSpecApplyConfiguration `json:"template,omitempty"`
 }
 

@@ -8,12 +8,16 @@ package v1
 // VirtualMachineInstanceReplicaSetStatusApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceReplicaSetStatus type for use
 // with apply.
 //
-// VirtualMachineInstanceReplicaSetStatus is documented field by field below.
+// VirtualMachineInstanceReplicaSetStatus is what has been observed of a replica set.
 type VirtualMachineInstanceReplicaSetStatusApplyConfiguration struct {
-	Conditions    []VirtualMachineInstanceReplicaSetConditionApplyConfiguration `json:"conditions,omitempty"`
-	LabelSelector *string                                                       `json:"labelSelector,omitempty"`
-	ReadyReplicas *int32                                                        `json:"readyReplicas,omitempty"`
-	Replicas      *int32                                                        `json:"replicas,omitempty"`
+	// Conditions of the replica set.
+	Conditions []VirtualMachineInstanceReplicaSetConditionApplyConfiguration `json:"conditions,omitempty"`
+	// The selector as text, for the scale subresource.
+	LabelSelector *string `json:"labelSelector,omitempty"`
+	// Instances that are ready.
+	ReadyReplicas *int32 `json:"readyReplicas,omitempty"`
+	// Instances that are there and have not ended.
+	Replicas *int32 `json:"replicas,omitempty"`
 }
 
 // VirtualMachineInstanceReplicaSetStatusApplyConfiguration constructs a declarative configuration of the VirtualMachineInstanceReplicaSetStatus type for use with

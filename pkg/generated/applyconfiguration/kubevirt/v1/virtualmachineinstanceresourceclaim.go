@@ -8,10 +8,13 @@ package v1
 // VirtualMachineInstanceResourceClaimApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceResourceClaim type for use
 // with apply.
 //
-// VirtualMachineInstanceResourceClaim is documented field by field below.
+// VirtualMachineInstanceResourceClaim names a ResourceClaim, or the template of one. It has one of the two.
 type VirtualMachineInstanceResourceClaimApplyConfiguration struct {
-	Name                      *string `json:"name,omitempty"`
-	ResourceClaimName         *string `json:"resourceClaimName,omitempty"`
+	// Name by which devices refer to it.
+	Name *string `json:"name,omitempty"`
+	// ResourceClaim in the namespace of the instance.
+	ResourceClaimName *string `json:"resourceClaimName,omitempty"`
+	// Template from which a claim is made for the instance.
 	ResourceClaimTemplateName *string `json:"resourceClaimTemplateName,omitempty"`
 }
 

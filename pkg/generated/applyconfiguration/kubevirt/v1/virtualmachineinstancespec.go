@@ -13,31 +13,54 @@ import (
 // VirtualMachineInstanceSpecApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceSpec type for use
 // with apply.
 //
-// VirtualMachineInstanceSpec is documented field by field below.
+// VirtualMachineInstanceSpec is the hardware of an instance, and how and where it is run.
 type VirtualMachineInstanceSpecApplyConfiguration struct {
-	AccessCredentials             []AccessCredentialApplyConfiguration                    `json:"accessCredentials,omitempty"`
-	Affinity                      *corev1.Affinity                                        `json:"affinity,omitempty"`
-	Architecture                  *string                                                 `json:"architecture,omitempty"`
-	DNSConfig                     *corev1.PodDNSConfig                                    `json:"dnsConfig,omitempty"`
-	DNSPolicy                     *corev1.DNSPolicy                                       `json:"dnsPolicy,omitempty"`
-	Domain                        *DomainSpecApplyConfiguration                           `json:"domain,omitempty"`
-	EvictionStrategy              *kubevirtv1.EvictionStrategy                            `json:"evictionStrategy,omitempty"`
-	Hostname                      *string                                                 `json:"hostname,omitempty"`
-	LivenessProbe                 *ProbeApplyConfiguration                                `json:"livenessProbe,omitempty"`
-	Networks                      []NetworkApplyConfiguration                             `json:"networks,omitempty"`
-	NodeSelector                  map[string]string                                       `json:"nodeSelector,omitempty"`
-	PriorityClassName             *string                                                 `json:"priorityClassName,omitempty"`
-	ReadinessProbe                *ProbeApplyConfiguration                                `json:"readinessProbe,omitempty"`
-	ResourceClaims                []VirtualMachineInstanceResourceClaimApplyConfiguration `json:"resourceClaims,omitempty"`
-	SchedulerName                 *string                                                 `json:"schedulerName,omitempty"`
-	ServiceAccountName            *string                                                 `json:"serviceAccountName,omitempty"`
-	StartStrategy                 *kubevirtv1.StartStrategy                               `json:"startStrategy,omitempty"`
-	Subdomain                     *string                                                 `json:"subdomain,omitempty"`
-	TerminationGracePeriodSeconds *int64                                                  `json:"terminationGracePeriodSeconds,omitempty"`
-	Tolerations                   []corev1.Toleration                                     `json:"tolerations,omitempty"`
-	TopologySpreadConstraints     []corev1.TopologySpreadConstraint                       `json:"topologySpreadConstraints,omitempty"`
-	UtilityVolumes                []UtilityVolumeApplyConfiguration                       `json:"utilityVolumes,omitempty"`
-	Volumes                       []VolumeApplyConfiguration                              `json:"volumes,omitempty"`
+	// SSH keys and passwords that are put into the guest.
+	AccessCredentials []AccessCredentialApplyConfiguration `json:"accessCredentials,omitempty"`
+	// Which nodes, and the neighbourhood of which pods, are wanted or avoided. As of pods.
+	Affinity *corev1.Affinity `json:"affinity,omitempty"`
+	// CPU architecture of the guest: amd64. Default: that of the cluster.
+	Architecture *string `json:"architecture,omitempty"`
+	// Name servers and search domains of the guest, beside or instead of those of dnsPolicy. As of pods.
+	DNSConfig *corev1.PodDNSConfig `json:"dnsConfig,omitempty"`
+	// Where the guest's name servers come from: ClusterFirst (the default), ClusterFirstWithHostNet, Default or None.
+	DNSPolicy *corev1.DNSPolicy `json:"dnsPolicy,omitempty"`
+	// The virtual hardware.
+	Domain *DomainSpecApplyConfiguration `json:"domain,omitempty"`
+	// What happens when the node is drained: None, LiveMigrate, LiveMigrateIfPossible or External. Default: that of the cluster's configuration, else None.
+	EvictionStrategy *kubevirtv1.EvictionStrategy `json:"evictionStrategy,omitempty"`
+	// Host name of the guest, a DNS label. Default: the name of the instance up to its first dot.
+	Hostname *string `json:"hostname,omitempty"`
+	// Check that ends the guest when it fails.
+	LivenessProbe *ProbeApplyConfiguration `json:"livenessProbe,omitempty"`
+	// Networks that the interfaces of the same names connect to. Default: the pod network, unless autoattachPodInterface is false.
+	Networks []NetworkApplyConfiguration `json:"networks,omitempty"`
+	// Labels that a node must have to run the instance.
+	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
+	// Priority class of the pod.
+	PriorityClassName *string `json:"priorityClassName,omitempty"`
+	// Check that the guest must pass to be ready.
+	ReadinessProbe *ProbeApplyConfiguration `json:"readinessProbe,omitempty"`
+	// Claims of dynamically allocated devices, which GPUs, host devices and networks refer to.
+	ResourceClaims []VirtualMachineInstanceResourceClaimApplyConfiguration `json:"resourceClaims,omitempty"`
+	// Scheduler that places the pod. Default: that of the cluster.
+	SchedulerName *string `json:"schedulerName,omitempty"`
+	// Service account of the pod. Its token does not reach the guest by that.
+	ServiceAccountName *string `json:"serviceAccountName,omitempty"`
+	// Paused starts the guest with its CPUs stopped. Default: they run.
+	StartStrategy *kubevirtv1.StartStrategy `json:"startStrategy,omitempty"`
+	// With hostname, the name under which a headless Service of that name makes the guest known. A DNS label.
+	Subdomain *string `json:"subdomain,omitempty"`
+	// Seconds that the guest has to shut down before it is ended. Default: 30.
+	TerminationGracePeriodSeconds *int64 `json:"terminationGracePeriodSeconds,omitempty"`
+	// Taints of nodes that do not keep the instance away. As of pods.
+	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
+	// How instances spread over nodes and zones. As of pods.
+	TopologySpreadConstraints []corev1.TopologySpreadConstraint `json:"topologySpreadConstraints,omitempty"`
+	// Claims that are mounted beside the guest for tasks such as dumps, and that the guest does not see.
+	UtilityVolumes []UtilityVolumeApplyConfiguration `json:"utilityVolumes,omitempty"`
+	// What disks and file systems of the same names hold.
+	Volumes []VolumeApplyConfiguration `json:"volumes,omitempty"`
 }
 
 // VirtualMachineInstanceSpecApplyConfiguration constructs a declarative configuration of the VirtualMachineInstanceSpec type for use with

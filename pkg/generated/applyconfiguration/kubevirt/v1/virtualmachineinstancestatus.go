@@ -14,35 +14,62 @@ import (
 // VirtualMachineInstanceStatusApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceStatus type for use
 // with apply.
 //
-// VirtualMachineInstanceStatus is documented field by field below.
+// VirtualMachineInstanceStatus is what has been observed of an instance. Each part has one writer (see the registry's table).
 type VirtualMachineInstanceStatusApplyConfiguration struct {
-	VSOCKCID                      *uint32                                                            `json:"VSOCKCID,omitempty"`
-	ActivePods                    map[types.UID]string                                               `json:"activePods,omitempty"`
-	ChangedBlockTracking          *ChangedBlockTrackingStatusApplyConfiguration                      `json:"changedBlockTracking,omitempty"`
-	Conditions                    []VirtualMachineInstanceConditionApplyConfiguration                `json:"conditions,omitempty"`
-	CurrentCPUTopology            *CPUTopologyApplyConfiguration                                     `json:"currentCPUTopology,omitempty"`
-	EvacuationNodeName            *string                                                            `json:"evacuationNodeName,omitempty"`
-	FSFreezeStatus                *string                                                            `json:"fsFreezeStatus,omitempty"`
-	GuestOSInfo                   *VirtualMachineInstanceGuestOSInfoApplyConfiguration               `json:"guestOSInfo,omitempty"`
-	Interfaces                    []VirtualMachineInstanceNetworkInterfaceApplyConfiguration         `json:"interfaces,omitempty"`
-	KernelBootStatus              *KernelBootStatusApplyConfiguration                                `json:"kernelBootStatus,omitempty"`
-	LauncherContainerImageVersion *string                                                            `json:"launcherContainerImageVersion,omitempty"`
-	Machine                       *MachineApplyConfiguration                                         `json:"machine,omitempty"`
-	Memory                        *MemoryStatusApplyConfiguration                                    `json:"memory,omitempty"`
-	MigratedVolumes               []StorageMigratedVolumeInfoApplyConfiguration                      `json:"migratedVolumes,omitempty"`
-	MigrationMethod               *string                                                            `json:"migrationMethod,omitempty"`
-	MigrationState                *VirtualMachineInstanceMigrationStateApplyConfiguration            `json:"migrationState,omitempty"`
-	MigrationTransport            *string                                                            `json:"migrationTransport,omitempty"`
-	NodeName                      *string                                                            `json:"nodeName,omitempty"`
-	Phase                         *kubevirtv1.VirtualMachineInstancePhase                            `json:"phase,omitempty"`
-	PhaseTransitionTimestamps     []VirtualMachineInstancePhaseTransitionTimestampApplyConfiguration `json:"phaseTransitionTimestamps,omitempty"`
-	QOSClass                      *corev1.PodQOSClass                                                `json:"qosClass,omitempty"`
-	Reason                        *string                                                            `json:"reason,omitempty"`
-	RuntimeUser                   *int64                                                             `json:"runtimeUser,omitempty"`
-	SelinuxContext                *string                                                            `json:"selinuxContext,omitempty"`
-	TopologyHints                 *TopologyHintsApplyConfiguration                                   `json:"topologyHints,omitempty"`
-	VirtualMachineRevisionName    *string                                                            `json:"virtualMachineRevisionName,omitempty"`
-	VolumeStatus                  []VolumeStatusApplyConfiguration                                   `json:"volumeStatus,omitempty"`
+	// Address of the guest on its node's VSOCK, unique in the cluster.
+	VSOCKCID *uint32 `json:"VSOCKCID,omitempty"`
+	// Pods that run or prepare the guest, by UID, with their nodes.
+	ActivePods map[types.UID]string `json:"activePods,omitempty"`
+	// Whether changed blocks are tracked, and the backup that is under way.
+	ChangedBlockTracking *ChangedBlockTrackingStatusApplyConfiguration `json:"changedBlockTracking,omitempty"`
+	// Conditions of the instance.
+	Conditions []VirtualMachineInstanceConditionApplyConfiguration `json:"conditions,omitempty"`
+	// CPU topology that the guest has now.
+	CurrentCPUTopology *CPUTopologyApplyConfiguration `json:"currentCPUTopology,omitempty"`
+	// Node that is drained and that the guest is to leave.
+	EvacuationNodeName *string `json:"evacuationNodeName,omitempty"`
+	// Whether the guest's file systems are frozen.
+	FSFreezeStatus *string `json:"fsFreezeStatus,omitempty"`
+	// What the guest agent says of the operating system.
+	GuestOSInfo *VirtualMachineInstanceGuestOSInfoApplyConfiguration `json:"guestOSInfo,omitempty"`
+	// Interfaces with their addresses.
+	Interfaces []VirtualMachineInstanceNetworkInterfaceApplyConfiguration `json:"interfaces,omitempty"`
+	// Checksums of the kernel and initrd that were booted from an image.
+	KernelBootStatus *KernelBootStatusApplyConfiguration `json:"kernelBootStatus,omitempty"`
+	// Image of the launcher that runs the guest.
+	LauncherContainerImageVersion *string `json:"launcherContainerImageVersion,omitempty"`
+	// Machine type that the guest has, with its version.
+	Machine *MachineApplyConfiguration `json:"machine,omitempty"`
+	// Memory of the guest and of what runs it.
+	Memory *MemoryStatusApplyConfiguration `json:"memory,omitempty"`
+	// Volumes whose content moves to other claims.
+	MigratedVolumes []StorageMigratedVolumeInfoApplyConfiguration `json:"migratedVolumes,omitempty"`
+	// How disks move in a migration: LiveMigration (they are shared) or BlockMigration (they are copied).
+	MigrationMethod *string `json:"migrationMethod,omitempty"`
+	// Progress of the current or last migration.
+	MigrationState *VirtualMachineInstanceMigrationStateApplyConfiguration `json:"migrationState,omitempty"`
+	// How a migration's data travels.
+	MigrationTransport *string `json:"migrationTransport,omitempty"`
+	// Node that runs the guest, or is to run it. Selectable, with an index.
+	NodeName *string `json:"nodeName,omitempty"`
+	// Where the instance stands: Pending, Scheduling, Scheduled, Running, Succeeded or Failed. It never goes back.
+	Phase *kubevirtv1.VirtualMachineInstancePhase `json:"phase,omitempty"`
+	// When each phase was entered.
+	PhaseTransitionTimestamps []VirtualMachineInstancePhaseTransitionTimestampApplyConfiguration `json:"phaseTransitionTimestamps,omitempty"`
+	// Quality of service of the pod.
+	QOSClass *corev1.PodQOSClass `json:"qosClass,omitempty"`
+	// Why the instance failed, in one word.
+	Reason *string `json:"reason,omitempty"`
+	// User that QEMU runs as.
+	RuntimeUser *int64 `json:"runtimeUser,omitempty"`
+	// SELinux context of the pod.
+	SelinuxContext *string `json:"selinuxContext,omitempty"`
+	// What the guest needs of its node's clock.
+	TopologyHints *TopologyHintsApplyConfiguration `json:"topologyHints,omitempty"`
+	// ControllerRevision of the machine that the instance was made from.
+	VirtualMachineRevisionName *string `json:"virtualMachineRevisionName,omitempty"`
+	// Volumes with their state.
+	VolumeStatus []VolumeStatusApplyConfiguration `json:"volumeStatus,omitempty"`
 }
 
 // VirtualMachineInstanceStatusApplyConfiguration constructs a declarative configuration of the VirtualMachineInstanceStatus type for use with

@@ -14,10 +14,12 @@ import (
 // VirtualMachineInstanceTemplateSpecApplyConfiguration represents a declarative configuration of the VirtualMachineInstanceTemplateSpec type for use
 // with apply.
 //
-// VirtualMachineInstanceTemplateSpec is documented field by field below.
+// VirtualMachineInstanceTemplateSpec is what an instance is made from.
 type VirtualMachineInstanceTemplateSpecApplyConfiguration struct {
+	// Labels and annotations of the instance, which it passes on to its pod.
 	*metav1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	Spec                                 *VirtualMachineInstanceSpecApplyConfiguration `json:"spec,omitempty"`
+	// Spec of the instance.
+	Spec *VirtualMachineInstanceSpecApplyConfiguration `json:"spec,omitempty"`
 }
 
 // VirtualMachineInstanceTemplateSpecApplyConfiguration constructs a declarative configuration of the VirtualMachineInstanceTemplateSpec type for use with

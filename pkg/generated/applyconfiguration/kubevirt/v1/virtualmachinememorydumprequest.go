@@ -13,15 +13,22 @@ import (
 // VirtualMachineMemoryDumpRequestApplyConfiguration represents a declarative configuration of the VirtualMachineMemoryDumpRequest type for use
 // with apply.
 //
-// VirtualMachineMemoryDumpRequest is documented field by field below.
+// VirtualMachineMemoryDumpRequest is the progress of a dump of a guest's memory.
 type VirtualMachineMemoryDumpRequestApplyConfiguration struct {
-	ClaimName      *string                     `json:"claimName,omitempty"`
-	EndTimestamp   *metav1.Time                `json:"endTimestamp,omitempty"`
-	FileName       *string                     `json:"fileName,omitempty"`
-	Message        *string                     `json:"message,omitempty"`
-	Phase          *kubevirtv1.MemoryDumpPhase `json:"phase,omitempty"`
-	Remove         *bool                       `json:"remove,omitempty"`
-	StartTimestamp *metav1.Time                `json:"startTimestamp,omitempty"`
+	// Claim that the dump goes to.
+	ClaimName *string `json:"claimName,omitempty"`
+	// When the dump ended.
+	EndTimestamp *metav1.Time `json:"endTimestamp,omitempty"`
+	// Name of the dump's file in the claim.
+	FileName *string `json:"fileName,omitempty"`
+	// Why it failed.
+	Message *string `json:"message,omitempty"`
+	// Associating, InProgress, Unmounting, Completed, Dissociating or Failed.
+	Phase *kubevirtv1.MemoryDumpPhase `json:"phase,omitempty"`
+	// Whether the claim is to be taken off the machine.
+	Remove *bool `json:"remove,omitempty"`
+	// When the dump began.
+	StartTimestamp *metav1.Time `json:"startTimestamp,omitempty"`
 }
 
 // VirtualMachineMemoryDumpRequestApplyConfiguration constructs a declarative configuration of the VirtualMachineMemoryDumpRequest type for use with

@@ -12,10 +12,12 @@ import (
 // VirtualMachineOptionsApplyConfiguration represents a declarative configuration of the VirtualMachineOptions type for use
 // with apply.
 //
-// VirtualMachineOptions is documented field by field below.
+// VirtualMachineOptions sets what holds for all instances.
 type VirtualMachineOptionsApplyConfiguration struct {
+	// Keeps guests from returning free memory to the node.
 	DisableFreePageReporting *kubevirtv1.DisableFreePageReporting `json:"disableFreePageReporting,omitempty"`
-	DisableSerialConsoleLog  *kubevirtv1.DisableSerialConsoleLog  `json:"disableSerialConsoleLog,omitempty"`
+	// Keeps the output of serial consoles out of the log unless an instance says otherwise.
+	DisableSerialConsoleLog *kubevirtv1.DisableSerialConsoleLog `json:"disableSerialConsoleLog,omitempty"`
 }
 
 // VirtualMachineOptionsApplyConfiguration constructs a declarative configuration of the VirtualMachineOptions type for use with

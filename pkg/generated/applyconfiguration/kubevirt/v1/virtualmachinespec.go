@@ -12,15 +12,22 @@ import (
 // VirtualMachineSpecApplyConfiguration represents a declarative configuration of the VirtualMachineSpec type for use
 // with apply.
 //
-// VirtualMachineSpec is documented field by field below.
+// VirtualMachineSpec says what is wanted of a virtual machine.
 type VirtualMachineSpecApplyConfiguration struct {
-	DataVolumeTemplates   []DataVolumeTemplateSpecApplyConfiguration            `json:"dataVolumeTemplates,omitempty"`
-	Instancetype          *InstancetypeMatcherApplyConfiguration                `json:"instancetype,omitempty"`
-	Preference            *PreferenceMatcherApplyConfiguration                  `json:"preference,omitempty"`
-	RunStrategy           *kubevirtv1.VirtualMachineRunStrategy                 `json:"runStrategy,omitempty"`
-	Running               *bool                                                 `json:"running,omitempty"`
-	Template              *VirtualMachineInstanceTemplateSpecApplyConfiguration `json:"template,omitempty"`
-	UpdateVolumesStrategy *string                                               `json:"updateVolumesStrategy,omitempty"`
+	// DataVolumes that are created with the machine, owned by it, and deleted with it. Each is used by a volume of the template.
+	DataVolumeTemplates []DataVolumeTemplateSpecApplyConfiguration `json:"dataVolumeTemplates,omitempty"`
+	// Instance type that supplies CPU, memory and the like, so that the template need not.
+	Instancetype *InstancetypeMatcherApplyConfiguration `json:"instancetype,omitempty"`
+	// Preference that supplies what suits a guest's operating system where the template says nothing.
+	Preference *PreferenceMatcherApplyConfiguration `json:"preference,omitempty"`
+	// When the machine has a running instance: Always, Halted, Manual, RerunOnFailure, Once or WaitAsReceiver. Excludes running. A machine with neither is halted.
+	RunStrategy *kubevirtv1.VirtualMachineRunStrategy `json:"runStrategy,omitempty"`
+	// The older form of runStrategy: true is Always, false is Halted.
+	Running *bool `json:"running,omitempty"`
+	// What the instance is made from. A change takes effect at the next start.
+	Template *VirtualMachineInstanceTemplateSpecApplyConfiguration `json:"template,omitempty"`
+	// What happens when the volumes of a running machine change: Replacement (at the next start) or Migration (their content is copied while it runs).
+	UpdateVolumesStrategy *string `json:"updateVolumesStrategy,omitempty"`
 }
 
 // VirtualMachineSpecApplyConfiguration constructs a declarative configuration of the VirtualMachineSpec type for use with

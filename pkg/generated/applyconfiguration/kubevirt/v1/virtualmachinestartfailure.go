@@ -13,11 +13,14 @@ import (
 // VirtualMachineStartFailureApplyConfiguration represents a declarative configuration of the VirtualMachineStartFailure type for use
 // with apply.
 //
-// VirtualMachineStartFailure is documented field by field below.
+// VirtualMachineStartFailure is the record of starts that failed, one after the other.
 type VirtualMachineStartFailureApplyConfiguration struct {
-	ConsecutiveFailCount *int32       `json:"consecutiveFailCount,omitempty"`
-	LastFailedVMIUID     *types.UID   `json:"lastFailedVMIUID,omitempty"`
-	RetryAfterTimestamp  *metav1.Time `json:"retryAfterTimestamp,omitempty"`
+	// How many starts in a row have failed.
+	ConsecutiveFailCount *int32 `json:"consecutiveFailCount,omitempty"`
+	// Instance that failed last, so that it counts once.
+	LastFailedVMIUID *types.UID `json:"lastFailedVMIUID,omitempty"`
+	// When the next start may be tried.
+	RetryAfterTimestamp *metav1.Time `json:"retryAfterTimestamp,omitempty"`
 }
 
 // VirtualMachineStartFailureApplyConfiguration constructs a declarative configuration of the VirtualMachineStartFailure type for use with

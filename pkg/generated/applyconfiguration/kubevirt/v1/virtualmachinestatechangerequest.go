@@ -13,11 +13,14 @@ import (
 // VirtualMachineStateChangeRequestApplyConfiguration represents a declarative configuration of the VirtualMachineStateChangeRequest type for use
 // with apply.
 //
-// VirtualMachineStateChangeRequest is documented field by field below.
+// VirtualMachineStateChangeRequest asks the controller to start or stop the instance.
 type VirtualMachineStateChangeRequestApplyConfiguration struct {
+	// Start or Stop.
 	Action *kubevirtv1.StateChangeRequestAction `json:"action,omitempty"`
-	Data   map[string]string                    `json:"data,omitempty"`
-	UID    *types.UID                           `json:"uid,omitempty"`
+	// More about it, such as paused: "true" for a start.
+	Data map[string]string `json:"data,omitempty"`
+	// Instance that a stop is meant for; another is left alone.
+	UID *types.UID `json:"uid,omitempty"`
 }
 
 // VirtualMachineStateChangeRequestApplyConfiguration constructs a declarative configuration of the VirtualMachineStateChangeRequest type for use with

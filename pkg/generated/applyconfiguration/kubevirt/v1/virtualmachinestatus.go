@@ -12,26 +12,44 @@ import (
 // VirtualMachineStatusApplyConfiguration represents a declarative configuration of the VirtualMachineStatus type for use
 // with apply.
 //
-// VirtualMachineStatus is documented field by field below.
+// VirtualMachineStatus is what has been observed of a virtual machine.
 type VirtualMachineStatusApplyConfiguration struct {
-	ChangedBlockTracking   *ChangedBlockTrackingStatusApplyConfiguration        `json:"changedBlockTracking,omitempty"`
-	Conditions             []VirtualMachineConditionApplyConfiguration          `json:"conditions,omitempty"`
-	Created                *bool                                                `json:"created,omitempty"`
-	DesiredGeneration      *int64                                               `json:"desiredGeneration,omitempty"`
-	InstancetypeRef        *InstancetypeStatusRefApplyConfiguration             `json:"instancetypeRef,omitempty"`
-	MemoryDumpRequest      *VirtualMachineMemoryDumpRequestApplyConfiguration   `json:"memoryDumpRequest,omitempty"`
-	ObservedGeneration     *int64                                               `json:"observedGeneration,omitempty"`
-	PreferenceRef          *InstancetypeStatusRefApplyConfiguration             `json:"preferenceRef,omitempty"`
-	PrintableStatus        *kubevirtv1.VirtualMachinePrintableStatus            `json:"printableStatus,omitempty"`
-	Ready                  *bool                                                `json:"ready,omitempty"`
-	RestoreInProgress      *string                                              `json:"restoreInProgress,omitempty"`
-	RunStrategy            *kubevirtv1.VirtualMachineRunStrategy                `json:"runStrategy,omitempty"`
-	SnapshotInProgress     *string                                              `json:"snapshotInProgress,omitempty"`
-	StartFailure           *VirtualMachineStartFailureApplyConfiguration        `json:"startFailure,omitempty"`
-	StateChangeRequests    []VirtualMachineStateChangeRequestApplyConfiguration `json:"stateChangeRequests,omitempty"`
-	VolumeRequests         []VirtualMachineVolumeRequestApplyConfiguration      `json:"volumeRequests,omitempty"`
-	VolumeSnapshotStatuses []VolumeSnapshotStatusApplyConfiguration             `json:"volumeSnapshotStatuses,omitempty"`
-	VolumeUpdateState      *VolumeUpdateStateApplyConfiguration                 `json:"volumeUpdateState,omitempty"`
+	// Whether changed blocks of its disks are tracked for incremental backups.
+	ChangedBlockTracking *ChangedBlockTrackingStatusApplyConfiguration `json:"changedBlockTracking,omitempty"`
+	// Conditions of the machine; those of its instance are copied here.
+	Conditions []VirtualMachineConditionApplyConfiguration `json:"conditions,omitempty"`
+	// Whether an instance exists.
+	Created *bool `json:"created,omitempty"`
+	// Generation of the spec that the controller works towards.
+	DesiredGeneration *int64 `json:"desiredGeneration,omitempty"`
+	// Instance type in use, with the revision of it that was taken.
+	InstancetypeRef *InstancetypeStatusRefApplyConfiguration `json:"instancetypeRef,omitempty"`
+	// Progress of a dump of the guest's memory to a claim.
+	MemoryDumpRequest *VirtualMachineMemoryDumpRequestApplyConfiguration `json:"memoryDumpRequest,omitempty"`
+	// Generation of the spec that the rest of the status belongs to.
+	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
+	// Preference in use, with the revision of it that was taken.
+	PreferenceRef *InstancetypeStatusRefApplyConfiguration `json:"preferenceRef,omitempty"`
+	// One word for the table: Stopped, Starting, Running, Paused and so on.
+	PrintableStatus *kubevirtv1.VirtualMachinePrintableStatus `json:"printableStatus,omitempty"`
+	// Whether the guest runs and is ready.
+	Ready *bool `json:"ready,omitempty"`
+	// Name of the restore that holds the machine; it cannot be started meanwhile.
+	RestoreInProgress *string `json:"restoreInProgress,omitempty"`
+	// The run strategy in effect, whichever field of the spec it comes from.
+	RunStrategy *kubevirtv1.VirtualMachineRunStrategy `json:"runStrategy,omitempty"`
+	// Name of the snapshot that is taken of the machine; its spec cannot be changed meanwhile.
+	SnapshotInProgress *string `json:"snapshotInProgress,omitempty"`
+	// Record of failed starts, which delays the next one.
+	StartFailure *VirtualMachineStartFailureApplyConfiguration `json:"startFailure,omitempty"`
+	// Requests to stop and start that the controller has yet to serve.
+	StateChangeRequests []VirtualMachineStateChangeRequestApplyConfiguration `json:"stateChangeRequests,omitempty"`
+	// Requests to add and remove volumes that the controller has yet to serve.
+	VolumeRequests []VirtualMachineVolumeRequestApplyConfiguration `json:"volumeRequests,omitempty"`
+	// For each volume, whether it can be part of a snapshot.
+	VolumeSnapshotStatuses []VolumeSnapshotStatusApplyConfiguration `json:"volumeSnapshotStatuses,omitempty"`
+	// Progress of a change of volumes while the machine runs.
+	VolumeUpdateState *VolumeUpdateStateApplyConfiguration `json:"volumeUpdateState,omitempty"`
 }
 
 // VirtualMachineStatusApplyConfiguration constructs a declarative configuration of the VirtualMachineStatus type for use with

@@ -8,9 +8,11 @@ package v1
 // VirtualMachineVolumeRequestApplyConfiguration represents a declarative configuration of the VirtualMachineVolumeRequest type for use
 // with apply.
 //
-// VirtualMachineVolumeRequest is documented field by field below.
+// VirtualMachineVolumeRequest asks the controller to add or remove a volume. It has one of its fields.
 type VirtualMachineVolumeRequestApplyConfiguration struct {
-	AddVolumeOptions    *AddVolumeOptionsApplyConfiguration    `json:"addVolumeOptions,omitempty"`
+	// Volume to add.
+	AddVolumeOptions *AddVolumeOptionsApplyConfiguration `json:"addVolumeOptions,omitempty"`
+	// Volume to remove.
 	RemoveVolumeOptions *RemoveVolumeOptionsApplyConfiguration `json:"removeVolumeOptions,omitempty"`
 }
 

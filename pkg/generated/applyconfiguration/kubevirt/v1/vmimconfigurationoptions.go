@@ -12,24 +12,40 @@ import (
 // VMIMConfigurationOptionsApplyConfiguration represents a declarative configuration of the VMIMConfigurationOptions type for use
 // with apply.
 //
-// VMIMConfigurationOptions is documented field by field below.
+// VMIMConfigurationOptions are the settings of a migration, as they were put together for it.
 type VMIMConfigurationOptionsApplyConfiguration struct {
-	AllowAutoConverge                 *bool                                           `json:"allowAutoConverge,omitempty"`
-	AllowPostCopy                     *bool                                           `json:"allowPostCopy,omitempty"`
-	AllowWorkloadDisruption           *bool                                           `json:"allowWorkloadDisruption,omitempty"`
-	BandwidthPerMigration             *resource.Quantity                              `json:"bandwidthPerMigration,omitempty"`
-	CompletionTimeoutPerGiB           *int64                                          `json:"completionTimeoutPerGiB,omitempty"`
-	DisableTLS                        *bool                                           `json:"disableTLS,omitempty"`
-	Experimental                      *ExperimentalMigrationOptionsApplyConfiguration `json:"experimental,omitempty"`
-	MatchSELinuxLevelOnMigration      *bool                                           `json:"matchSELinuxLevelOnMigration,omitempty"`
-	MaxDowntimeMs                     *int64                                          `json:"maxDowntimeMs,omitempty"`
-	Network                           *string                                         `json:"network,omitempty"`
-	NodeDrainTaintKey                 *string                                         `json:"nodeDrainTaintKey,omitempty"`
-	ParallelMigrationsPerCluster      *int64                                          `json:"parallelMigrationsPerCluster,omitempty"`
-	ParallelOutboundMigrationsPerNode *int64                                          `json:"parallelOutboundMigrationsPerNode,omitempty"`
-	ProgressTimeout                   *int64                                          `json:"progressTimeout,omitempty"`
-	UnsafeMigrationOverride           *bool                                           `json:"unsafeMigrationOverride,omitempty"`
-	UtilityVolumesTimeout             *int64                                          `json:"utilityVolumesTimeout,omitempty"`
+	// Whether the guest may be slowed down so that the copy of its memory catches up.
+	AllowAutoConverge *bool `json:"allowAutoConverge,omitempty"`
+	// Whether the guest may move before its memory has.
+	AllowPostCopy *bool `json:"allowPostCopy,omitempty"`
+	// Whether the guest may be paused, or moved by post-copy, when the copy does not catch up.
+	AllowWorkloadDisruption *bool `json:"allowWorkloadDisruption,omitempty"`
+	// Bytes a second that the migration may use; 0 is unlimited.
+	BandwidthPerMigration *resource.Quantity `json:"bandwidthPerMigration,omitempty"`
+	// Seconds for each GiB of memory after which the migration is given up.
+	CompletionTimeoutPerGiB *int64 `json:"completionTimeoutPerGiB,omitempty"`
+	// Whether the data travels unencrypted.
+	DisableTLS *bool `json:"disableTLS,omitempty"`
+	// Settings that may change or go.
+	Experimental *ExperimentalMigrationOptionsApplyConfiguration `json:"experimental,omitempty"`
+	// Whether the target gets the source's SELinux level.
+	MatchSELinuxLevelOnMigration *bool `json:"matchSELinuxLevelOnMigration,omitempty"`
+	// Milliseconds that the guest may stand still at the end.
+	MaxDowntimeMs *int64 `json:"maxDowntimeMs,omitempty"`
+	// Network that the data takes.
+	Network *string `json:"network,omitempty"`
+	// Taint that marks nodes which guests are to leave.
+	NodeDrainTaintKey *string `json:"nodeDrainTaintKey,omitempty"`
+	// How many migrations run at once in the cluster.
+	ParallelMigrationsPerCluster *int64 `json:"parallelMigrationsPerCluster,omitempty"`
+	// How many migrations run at once from one node.
+	ParallelOutboundMigrationsPerNode *int64 `json:"parallelOutboundMigrationsPerNode,omitempty"`
+	// Seconds without progress after which the migration is given up.
+	ProgressTimeout *int64 `json:"progressTimeout,omitempty"`
+	// Whether to migrate although data may be lost.
+	UnsafeMigrationOverride *bool `json:"unsafeMigrationOverride,omitempty"`
+	// Seconds to wait for utility volumes to be taken off.
+	UtilityVolumesTimeout *int64 `json:"utilityVolumesTimeout,omitempty"`
 }
 
 // VMIMConfigurationOptionsApplyConfiguration constructs a declarative configuration of the VMIMConfigurationOptions type for use with

@@ -12,25 +12,42 @@ import (
 // VolumeApplyConfiguration represents a declarative configuration of the Volume type for use
 // with apply.
 //
-// Volume is documented field by field below.
+// Volume is what a disk or file system of the same name holds. It has one source, which is all but name.
 type VolumeApplyConfiguration struct {
-	CloudInitConfigDrive  *CloudInitConfigDriveSourceApplyConfiguration        `json:"cloudInitConfigDrive,omitempty"`
-	CloudInitNoCloud      *CloudInitNoCloudSourceApplyConfiguration            `json:"cloudInitNoCloud,omitempty"`
-	ConfigMap             *ConfigMapVolumeSourceApplyConfiguration             `json:"configMap,omitempty"`
-	ContainerDisk         *ContainerDiskSourceApplyConfiguration               `json:"containerDisk,omitempty"`
-	ContainerPath         *ContainerPathVolumeSourceApplyConfiguration         `json:"containerPath,omitempty"`
-	DataVolume            *DataVolumeSourceApplyConfiguration                  `json:"dataVolume,omitempty"`
-	DownwardAPI           *DownwardAPIVolumeSourceApplyConfiguration           `json:"downwardAPI,omitempty"`
-	DownwardMetrics       *kubevirtv1.DownwardMetricsVolumeSource              `json:"downwardMetrics,omitempty"`
-	EmptyDisk             *EmptyDiskSourceApplyConfiguration                   `json:"emptyDisk,omitempty"`
-	Ephemeral             *EphemeralVolumeSourceApplyConfiguration             `json:"ephemeral,omitempty"`
-	HostDisk              *HostDiskApplyConfiguration                          `json:"hostDisk,omitempty"`
-	MemoryDump            *MemoryDumpVolumeSourceApplyConfiguration            `json:"memoryDump,omitempty"`
-	Name                  *string                                              `json:"name,omitempty"`
+	// Data for cloud-init as a config drive of OpenStack.
+	CloudInitConfigDrive *CloudInitConfigDriveSourceApplyConfiguration `json:"cloudInitConfigDrive,omitempty"`
+	// Data for cloud-init as a NoCloud disk.
+	CloudInitNoCloud *CloudInitNoCloudSourceApplyConfiguration `json:"cloudInitNoCloud,omitempty"`
+	// A ConfigMap, as files.
+	ConfigMap *ConfigMapVolumeSourceApplyConfiguration `json:"configMap,omitempty"`
+	// A disk image from a container image. What the guest writes is gone with the instance.
+	ContainerDisk *ContainerDiskSourceApplyConfiguration `json:"containerDisk,omitempty"`
+	// A directory of the launcher's container, for virtiofs. Needs the feature gate ContainerPathVolumes.
+	ContainerPath *ContainerPathVolumeSourceApplyConfiguration `json:"containerPath,omitempty"`
+	// A DataVolume. The guest starts when it has been filled.
+	DataVolume *DataVolumeSourceApplyConfiguration `json:"dataVolume,omitempty"`
+	// Fields of the instance, as files.
+	DownwardAPI *DownwardAPIVolumeSourceApplyConfiguration `json:"downwardAPI,omitempty"`
+	// Metrics of the node, on a disk. Needs the feature gate DownwardMetrics.
+	DownwardMetrics *kubevirtv1.DownwardMetricsVolumeSource `json:"downwardMetrics,omitempty"`
+	// An empty disk that is gone with the instance, not with a reboot.
+	EmptyDisk *EmptyDiskSourceApplyConfiguration `json:"emptyDisk,omitempty"`
+	// A claim that is only read; what the guest writes is gone with the instance.
+	Ephemeral *EphemeralVolumeSourceApplyConfiguration `json:"ephemeral,omitempty"`
+	// A file of the node. Needs the feature gate HostDisk.
+	HostDisk *HostDiskApplyConfiguration `json:"hostDisk,omitempty"`
+	// A claim that the guest's memory is dumped to. The guest does not see it.
+	MemoryDump *MemoryDumpVolumeSourceApplyConfiguration `json:"memoryDump,omitempty"`
+	// Name of the volume: DNS-1123 subdomain, unique.
+	Name *string `json:"name,omitempty"`
+	// A claim.
 	PersistentVolumeClaim *PersistentVolumeClaimVolumeSourceApplyConfiguration `json:"persistentVolumeClaim,omitempty"`
-	Secret                *SecretVolumeSourceApplyConfiguration                `json:"secret,omitempty"`
-	ServiceAccount        *ServiceAccountVolumeSourceApplyConfiguration        `json:"serviceAccount,omitempty"`
-	Sysprep               *SysprepSourceApplyConfiguration                     `json:"sysprep,omitempty"`
+	// A Secret, as files.
+	Secret *SecretVolumeSourceApplyConfiguration `json:"secret,omitempty"`
+	// The token of a service account, as files.
+	ServiceAccount *ServiceAccountVolumeSourceApplyConfiguration `json:"serviceAccount,omitempty"`
+	// An answer file for the setup of Windows.
+	Sysprep *SysprepSourceApplyConfiguration `json:"sysprep,omitempty"`
 }
 
 // VolumeApplyConfiguration constructs a declarative configuration of the Volume type for use with

@@ -8,8 +8,9 @@ package v1
 // VolumeMigrationStateApplyConfiguration represents a declarative configuration of the VolumeMigrationState type for use
 // with apply.
 //
-// VolumeMigrationState is documented field by field below.
+// VolumeMigrationState lists the volumes whose content moves.
 type VolumeMigrationStateApplyConfiguration struct {
+	// From which claim to which each moves.
 	MigratedVolumes []StorageMigratedVolumeInfoApplyConfiguration `json:"migratedVolumes,omitempty"`
 }
 

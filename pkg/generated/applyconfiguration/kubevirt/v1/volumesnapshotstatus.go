@@ -8,11 +8,14 @@ package v1
 // VolumeSnapshotStatusApplyConfiguration represents a declarative configuration of the VolumeSnapshotStatus type for use
 // with apply.
 //
-// VolumeSnapshotStatus is documented field by field below.
+// VolumeSnapshotStatus says whether a volume can be part of a snapshot.
 type VolumeSnapshotStatusApplyConfiguration struct {
-	Enabled *bool   `json:"enabled,omitempty"`
-	Name    *string `json:"name,omitempty"`
-	Reason  *string `json:"reason,omitempty"`
+	// Whether it can.
+	Enabled *bool `json:"enabled,omitempty"`
+	// Name of the volume.
+	Name *string `json:"name,omitempty"`
+	// Why it cannot.
+	Reason *string `json:"reason,omitempty"`
 }
 
 // VolumeSnapshotStatusApplyConfiguration constructs a declarative configuration of the VolumeSnapshotStatus type for use with

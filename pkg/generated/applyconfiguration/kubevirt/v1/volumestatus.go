@@ -12,18 +12,28 @@ import (
 // VolumeStatusApplyConfiguration represents a declarative configuration of the VolumeStatus type for use
 // with apply.
 //
-// VolumeStatus is documented field by field below.
+// VolumeStatus is the state of a volume of an instance.
 type VolumeStatusApplyConfiguration struct {
-	ContainerDiskVolume       *ContainerDiskInfoApplyConfiguration         `json:"containerDiskVolume,omitempty"`
-	HotplugVolume             *HotplugVolumeStatusApplyConfiguration       `json:"hotplugVolume,omitempty"`
-	MemoryDumpVolume          *DomainMemoryDumpInfoApplyConfiguration      `json:"memoryDumpVolume,omitempty"`
-	Message                   *string                                      `json:"message,omitempty"`
-	Name                      *string                                      `json:"name,omitempty"`
+	// Checksum of a container disk.
+	ContainerDiskVolume *ContainerDiskInfoApplyConfiguration `json:"containerDiskVolume,omitempty"`
+	// How a volume that was added to the running guest is attached.
+	HotplugVolume *HotplugVolumeStatusApplyConfiguration `json:"hotplugVolume,omitempty"`
+	// Progress of a memory dump.
+	MemoryDumpVolume *DomainMemoryDumpInfoApplyConfiguration `json:"memoryDumpVolume,omitempty"`
+	// What holds it up, for people.
+	Message *string `json:"message,omitempty"`
+	// Name of the volume.
+	Name *string `json:"name,omitempty"`
+	// The claim behind it.
 	PersistentVolumeClaimInfo *PersistentVolumeClaimInfoApplyConfiguration `json:"persistentVolumeClaimInfo,omitempty"`
-	Phase                     *kubevirtv1.VolumePhase                      `json:"phase,omitempty"`
-	Reason                    *string                                      `json:"reason,omitempty"`
-	SizeBytes                 *int64                                       `json:"size,omitempty"`
-	Target                    *string                                      `json:"target,omitempty"`
+	// State of a volume that is added or removed while the guest runs.
+	Phase *kubevirtv1.VolumePhase `json:"phase,omitempty"`
+	// Why, in one word.
+	Reason *string `json:"reason,omitempty"`
+	// Size of the disk in bytes.
+	SizeBytes *int64 `json:"size,omitempty"`
+	// Name of the disk in the guest, such as vda.
+	Target *string `json:"target,omitempty"`
 }
 
 // VolumeStatusApplyConfiguration constructs a declarative configuration of the VolumeStatus type for use with

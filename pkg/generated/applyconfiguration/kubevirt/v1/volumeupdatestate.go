@@ -8,8 +8,9 @@ package v1
 // VolumeUpdateStateApplyConfiguration represents a declarative configuration of the VolumeUpdateState type for use
 // with apply.
 //
-// VolumeUpdateState is documented field by field below.
+// VolumeUpdateState is the progress of a change of volumes while the machine runs.
 type VolumeUpdateStateApplyConfiguration struct {
+	// Volumes whose content moves to other claims.
 	VolumeMigrationState *VolumeMigrationStateApplyConfiguration `json:"volumeMigrationState,omitempty"`
 }
 

@@ -8,11 +8,14 @@ package v1
 // WatchdogApplyConfiguration represents a declarative configuration of the Watchdog type for use
 // with apply.
 //
-// Watchdog is documented field by field below.
+// Watchdog is a device that acts when the guest hangs. It has at most one model; without any it is an i6300esb.
 type WatchdogApplyConfiguration struct {
-	Diag288  *Diag288WatchdogApplyConfiguration  `json:"diag288,omitempty"`
+	// The watchdog of s390x.
+	Diag288 *Diag288WatchdogApplyConfiguration `json:"diag288,omitempty"`
+	// The watchdog Intel 6300ESB.
 	I6300ESB *I6300ESBWatchdogApplyConfiguration `json:"i6300esb,omitempty"`
-	Name     *string                             `json:"name,omitempty"`
+	// Name of the device.
+	Name *string `json:"name,omitempty"`
 }
 
 // WatchdogApplyConfiguration constructs a declarative configuration of the Watchdog type for use with
