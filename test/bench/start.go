@@ -228,7 +228,9 @@ func plainScript(args []string) (string, error) {
 
 // listen waits for the guest's serial socket and reads from it.
 func listen(ctx context.Context, podUID string, began time.Time) (timing, error) {
-	path, err := pods.WaitFile(ctx, podUID, machine.SocketsDir+"/"+machine.SerialSocket)
+	// In the image /var/run is a link to /run, which from here would lead into this machine's own.
+	dir := strings.TrimPrefix(machine.SocketsDir, "/var")
+	path, err := pods.WaitFile(ctx, podUID, dir+"/"+machine.SerialSocket)
 	if err != nil {
 		return timing{}, err
 	}
