@@ -153,6 +153,7 @@ func TestKeys(t *testing.T) {
 		{"file", func(r *recipe) {
 			r.files = fstest.MapFS{"build.sh": {Data: []byte("true")}, "packages.txt": {Data: []byte("less")}}
 		}},
+		{"format", func(r *recipe) { r.format++ }},
 		{"argument", func(r *recipe) { r.args = []string{"other", outArg} }},
 		{"image", func(r *recipe) { r.images = nil }},
 	} {

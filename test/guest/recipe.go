@@ -41,9 +41,6 @@ const (
 // registry is the local cluster's.
 const registry = "registry.virtplane.local:5000/virtplane/"
 
-// format is part of each key: raise it when the Go side of a build changes what comes out.
-const format = "1"
-
 // qemu is the user and group that QEMU runs as; it must be able to read what an image holds.
 const qemu = 107
 
@@ -53,6 +50,8 @@ var guestFiles embed.FS
 // recipe says how one thing is made.
 type recipe struct {
 	name string
+	// format is part of the key: raise it when the Go side of the build changes what comes out.
+	format int
 	// files are the inputs; script is the one to run, with args.
 	files  fs.FS
 	script string
@@ -81,10 +80,10 @@ var recipes = []recipe{
 	}),
 	tiny(TinyGeneric, "linux-image-amd64"),
 	{
-		name: Base, files: images.Files, script: "base.sh", args: []string{sourcesArg, outArg},
+		name: Base, format: 1, files: images.Files, script: "base.sh", args: []string{sourcesArg, outArg},
 	},
 	{
-		name: Debian, files: sub("debian"), script: "build.sh", args: []string{sourcesArg, outArg},
+		name: Debian, format: 2, files: sub("debian"), script: "build.sh", args: []string{sourcesArg, outArg},
 		assemble: assembleDebian,
 		images:   []packed{{name: "guest-debian", files: map[string]string{"/disk/debian.qcow2": DiskQCOW2}}},
 	},
@@ -93,7 +92,7 @@ var recipes = []recipe{
 func tiny(name, kernel string, more ...packed) recipe {
 	disk := packed{name: "guest-" + name, files: map[string]string{"/disk/" + name + ".raw": DiskRaw}}
 	return recipe{
-		name: name, files: sub("tiny"), script: "build.sh", args: []string{kernel, outArg},
+		name: name, format: 1, files: sub("tiny"), script: "build.sh", args: []string{kernel, outArg},
 		assemble: assembleTiny,
 		images:   append([]packed{disk}, more...),
 	}
@@ -128,7 +127,7 @@ func lookUp(name string) (recipe, error) {
 // rebuild a guest by itself.
 func (r recipe) key() (string, error) {
 	h := sha256.New()
-	fmt.Fprintf(h, "format %s\nname %s\nscript %s %q\n", format, r.name, r.script, r.args)
+	fmt.Fprintf(h, "format %d\nname %s\nscript %s %q\n", r.format, r.name, r.script, r.args)
 	for _, p := range r.images {
 		fmt.Fprintf(h, "image %s %v\n", p.name, p.files) // fmt sorts maps
 	}
