@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -205,7 +206,11 @@ func plainScript(args []string) (string, error) {
 				}
 			}
 			if strings.HasPrefix(arg, "{") {
-				return "", fmt.Errorf("cannot read netdev %q", arg)
+				var netdev struct{ ID string }
+				if err := json.Unmarshal([]byte(arg), &netdev); err != nil {
+					return "", fmt.Errorf("reading netdev %q: %w", arg, err)
+				}
+				id = netdev.ID
 			}
 			arg = "user,id=" + id
 		}
