@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -71,6 +72,8 @@ func boot(t *testing.T, ports []int, args ...string) *machine {
 	cmd := exec.Command("qemu-system-x86_64", args...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
+	// A test run that is cut off by its own timeout runs no cleanup.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	m.start = time.Now()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
