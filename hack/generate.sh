@@ -28,6 +28,7 @@ step "protobuf"
 tree=$bin/src
 mkdir -p "$tree/$(dirname $module)" "$tree/k8s.io" "$tree/github.com/gogo"
 ln -s "$root" "$tree/$module"
+go mod download k8s.io/api k8s.io/apimachinery # an empty module cache has no folder to name
 for m in api apimachinery; do ln -s "$(go list -m -f '{{.Dir}}' k8s.io/$m)" "$tree/k8s.io/$m"; done
 ln -s "$(go mod download -json github.com/gogo/protobuf@v1.3.2 | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')" "$tree/github.com/gogo/protobuf"
 known=$(go list -f '{{.Dir}} {{.ImportPath}}' k8s.io/api/... k8s.io/apimachinery/... | while read -r dir path; do [ ! -e "$dir/generated.proto" ] || echo "-$path"; done | paste -sd,)
