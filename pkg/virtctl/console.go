@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
 	"github.com/spf13/cobra"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 
@@ -69,12 +70,18 @@ func (e *environment) waitForConsole(ctx context.Context, c *cluster, name strin
 		if err == nil {
 			return conn, nil
 		}
-		if !worthWaiting(err) {
-			return nil, fmt.Errorf("console of %s: %w", name, err)
+		var reason, version string
+		switch {
+		case code(err) == http.StatusNotFound:
+			reason, err = c.whyAbsent(ctx, e.program, name, err)
+		case worthWaiting(err):
+			if reason, version = c.why(ctx, name); reason == "" {
+				reason = err.Error()
+			}
+			err = nil
 		}
-		reason, version := c.why(ctx, name)
-		if reason == "" {
-			reason = err.Error()
+		if err != nil {
+			return nil, fmt.Errorf("console of %s: %w", name, err)
 		}
 		if reason != said {
 			fmt.Fprintf(e.ErrOut, "Waiting for %s: %s\n", name, reason)
@@ -89,8 +96,15 @@ func (e *environment) waitForConsole(ctx context.Context, c *cluster, name strin
 	}
 }
 
+// noConsole is what a machine that was configured without a serial console is refused with, as a bad request like one that
+// does not run yet.
+const noConsole = "No serial consoles are present"
+
 // worthWaiting says whether a refusal may pass: the instance does not run yet (400), or virt-api or the node is busy.
 func worthWaiting(err error) bool {
+	if strings.Contains(err.Error(), noConsole) {
+		return false
+	}
 	switch code(err) {
 	case http.StatusBadRequest, http.StatusServiceUnavailable, http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout, http.StatusTooManyRequests:
 		return true
@@ -98,13 +112,47 @@ func worthWaiting(err error) bool {
 	return false
 }
 
+// whyAbsent says what a machine without an instance waits for, or fails if it does not wait for one.
+func (c *cluster) whyAbsent(ctx context.Context, program, name string, absent error) (string, error) {
+	vm, err := c.clients.KubevirtV1().VirtualMachines(c.namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return "", absent
+	}
+	if !starting(vm) {
+		return "", fmt.Errorf("the machine is not running; start it: %s start %s", program, name)
+	}
+	reason := "it is to start"
+	if vm.Status.PrintableStatus != "" {
+		reason = fmt.Sprintf("it is %s", vm.Status.PrintableStatus)
+	}
+	for _, cond := range vm.Status.Conditions {
+		if cond.Type == virtv1.VirtualMachineFailure && cond.Status == "True" {
+			reason = fmt.Sprintf("%s: %s", cond.Reason, cond.Message)
+		}
+	}
+	return reason, nil
+}
+
+// starting says whether a machine without an instance is about to have one.
+func starting(vm *virtv1.VirtualMachine) bool {
+	asked := slices.ContainsFunc(vm.Status.StateChangeRequests, func(r virtv1.VirtualMachineStateChangeRequest) bool { return r.Action == virtv1.StartRequest })
+	switch {
+	case asked, vm.Spec.RunStrategy == virtv1.RunStrategyAlways, vm.Spec.Running != nil && *vm.Spec.Running:
+		return true
+	case vm.Spec.RunStrategy == "", vm.Spec.RunStrategy == virtv1.RunStrategyHalted:
+		return false
+	}
+	// The other strategies start a new machine, or one whose request is being carried out.
+	return vm.Status.PrintableStatus != virtv1.VirtualMachineStatusStopped && (vm.Status.PrintableStatus != "" || vm.Spec.RunStrategy != virtv1.RunStrategyManual)
+}
+
 // why says in a user's words what an instance waits for, and the resource version that this was read at.
-func (c *cluster) why(ctx context.Context, name string) (string, string) {
+func (c *cluster) why(ctx context.Context, name string) (reason, version string) {
 	vmi, err := c.clients.KubevirtV1().VirtualMachineInstances(c.namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return "", ""
 	}
-	reason := fmt.Sprintf("it is %s", vmi.Status.Phase)
+	reason = fmt.Sprintf("it is %s", vmi.Status.Phase)
 	for _, cond := range vmi.Status.Conditions {
 		if cond.Type == virtv1.VirtualMachineInstanceProvisioning && cond.Status == "True" {
 			reason = fmt.Sprintf("%s: %s", cond.Reason, cond.Message)
@@ -119,15 +167,10 @@ const retryAfter = 2 * time.Second
 func (c *cluster) waitForChange(ctx context.Context, name, version string) error {
 	ctx, cancel := context.WithTimeout(ctx, retryAfter)
 	defer cancel()
-	if version == "" {
-		<-ctx.Done()
-		return parentDone(ctx)
-	}
+	// Without a version, the watch begins with the instance as it is, or waits until there is one.
 	w, err := c.clients.KubevirtV1().VirtualMachineInstances(c.namespace).Watch(ctx, metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", name).String(), ResourceVersion: version})
 	if err != nil {
-		if apierrors.IsForbidden(err) { // may use the console but not watch: wait blindly
-			<-ctx.Done()
-		}
+		<-ctx.Done() // may use the console but not watch, or the server is away: wait blindly
 		return parentDone(ctx)
 	}
 	defer w.Stop()

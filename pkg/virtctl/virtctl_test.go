@@ -188,17 +188,6 @@ func TestConsoleWaitsRelaysAndLeaves(t *testing.T) {
 	spec.Covers(t, "P2-VMI-04")
 }
 
-func TestConsoleOfWhatIsNotThere(t *testing.T) {
-	f := &fakeServer{answer: func(w http.ResponseWriter, _ *http.Request) bool {
-		status(w, 404, `virtualmachineinstances.kubevirt.io "web" not found`)
-		return true
-	}}
-	_, _, err := run(t, f, strings.NewReader(""), "console", "web")
-	if want := `console of web: virtualmachineinstances.kubevirt.io "web" not found`; err == nil || err.Error() != want {
-		t.Errorf("error %v, want %s", err, want)
-	}
-}
-
 func TestVersion(t *testing.T) {
 	f := &fakeServer{answer: func(w http.ResponseWriter, _ *http.Request) bool {
 		w.Header().Set("Content-Type", "application/json")
