@@ -116,5 +116,10 @@ func login(ctx context.Context) (string, error) {
 	if err := console.Login(ctx, machineName, user, password); err != nil {
 		return "", err
 	}
-	return console.Run(ctx, "uname -a")
+	uname, err := console.Run(ctx, "uname -a")
+	if err != nil {
+		return "", err
+	}
+	// The next who comes finds a login prompt.
+	return uname, console.Logout(ctx)
 }

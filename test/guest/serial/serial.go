@@ -197,8 +197,14 @@ func (c *Console) Login(ctx context.Context, host, user, password string) error 
 	if err := c.Send(""); err != nil {
 		return err
 	}
-	if _, err := c.Expect(ctx, `(?m)^`+host+` login: `); err != nil {
+	got, err := c.Expect(ctx, `(?m)^`+host+` login: |^\S+@`+host+`:\S*[$#] \z`)
+	if err != nil {
 		return err
+	}
+	if !strings.HasSuffix(got[0], " login: ") { // somebody has left a shell behind
+		if err := c.Logout(ctx); err != nil {
+			return err
+		}
 	}
 	if err := c.Send(user); err != nil {
 		return err
@@ -209,14 +215,22 @@ func (c *Console) Login(ctx context.Context, host, user, password string) error 
 	if err := c.Send(password); err != nil {
 		return err
 	}
-	got, err := c.Expect(ctx, `(?m)(Login incorrect)|[$#] $`)
-	if err != nil {
+	if got, err = c.Expect(ctx, `(?m)(Login incorrect)|[$#] $`); err != nil {
 		return err
 	}
 	if got[1] != "" {
 		return &Error{Wanted: "a shell prompt", Transcript: c.Transcript(), Err: errors.New("the login was refused")}
 	}
 	return nil
+}
+
+// Logout leaves the shell that Login has come to, and waits for the next login prompt.
+func (c *Console) Logout(ctx context.Context) error {
+	if err := c.Send("exit"); err != nil {
+		return err
+	}
+	_, err := c.Expect(ctx, `(?m)^\S+ login: `)
+	return err
 }
 
 // Transcript is what the guest has said so far, without escape sequences, at most the last MiB of it.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -206,6 +207,32 @@ func TestLogin(t *testing.T) {
 				t.Errorf("error = %q, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+// TestLoginAfterAnother finds the shell that somebody has left, ends it, logs in and out.
+func TestLoginAfterAnother(t *testing.T) {
+	c, guest := connect(t)
+	var typed []string
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		in := bufio.NewReader(guest)
+		for _, answer := range []string{"\r\ndebian@vm-a:~$ ", "\r\nlogout\r\n\r\nvm-a login: ", "Password: ", "\r\ndebian@vm-a:~$ ", "\r\nlogout\r\n\r\nvm-a login: "} {
+			s, _ := in.ReadString('\r')
+			typed = append(typed, strings.TrimSuffix(s, "\r"))
+			io.WriteString(guest, answer)
+		}
+	}()
+	if err := c.Login(t.Context(), "vm-a", "debian", "secret"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Logout(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	if want := []string{"", "exit", "debian", "secret", "exit"}; !slices.Equal(typed, want) {
+		t.Errorf("typed %q, want %q", typed, want)
 	}
 }
 
