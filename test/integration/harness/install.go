@@ -24,22 +24,11 @@ const Namespace = "kubevirt"
 // Register applies the manifests of virt-api and its store, and leads the Service to this port of the test's own processes.
 // Nothing here runs pods, so the workloads of the manifests stay objects.
 func (h *Host) Register(ctx context.Context, port int) error {
-	dir := h.TempDir("install")
-	root, err := filepath.Rel(dir, h.root)
-	if err != nil {
+	if err := h.Install(ctx, "base/config", "base/virt-api", "base/virt-store"); err != nil {
 		return err
 	}
-	kustomization := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: " + Namespace + "\nresources:\n"
-	for _, base := range []string{"config", "virt-api", "virt-store"} {
-		kustomization += "- " + filepath.Join(root, "manifests", "base", base) + "\n"
-	}
-	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(kustomization), 0o644); err != nil {
+	if _, err := h.KubectlRun(ctx, "", "apply", "-k", filepath.Join(h.root, "manifests", "base", "virt-api", "auth-reader")); err != nil {
 		return err
-	}
-	for _, k := range []string{dir, filepath.Join(h.root, "manifests", "base", "virt-api", "auth-reader")} {
-		if _, err := h.KubectlRun(ctx, "", "apply", "-k", k); err != nil {
-			return err
-		}
 	}
 	client, err := kubernetes.NewForConfig(h.Admin)
 	if err != nil {
@@ -55,6 +44,24 @@ func (h *Host) Register(ctx context.Context, port int) error {
 		return err
 	}
 	_, h.apiFile, err = h.ServiceAccount(ctx, "kubevirt-apiserver", nil)
+	return err
+}
+
+// Install applies folders of the manifests in the namespace of the components, as an overlay does.
+func (h *Host) Install(ctx context.Context, folders ...string) error {
+	dir := h.TempDir("install")
+	root, err := filepath.Rel(dir, h.root)
+	if err != nil {
+		return err
+	}
+	kustomization := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: " + Namespace + "\nresources:\n"
+	for _, folder := range folders {
+		kustomization += "- " + filepath.Join(root, "manifests", folder) + "\n"
+	}
+	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(kustomization), 0o644); err != nil {
+		return err
+	}
+	_, err = h.KubectlRun(ctx, "", "apply", "-k", dir)
 	return err
 }
 

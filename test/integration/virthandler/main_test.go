@@ -64,10 +64,7 @@ func start(ctx context.Context, h *harness.Host) (stop func(), err error) {
 
 // register applies the manifests of the accounts and makes two nodes, with an agent's pod on the first.
 func register(ctx context.Context, h *harness.Host) error {
-	// Nothing here runs pods, and this kube-apiserver takes no privileged ones.
-	const base = "../../../manifests/base/"
-	if _, err := h.KubectlRun(ctx, "", "apply", "-n", harness.Namespace, "-f", base+"virt-handler/rbac.yaml", "-f", base+"virt-handler/policy.yaml",
-		"-f", base+"virt-controller/rbac.yaml"); err != nil {
+	if err := h.Install(ctx, "base/virt-handler", "base/virt-controller", "components/hostpath-csi"); err != nil {
 		return err
 	}
 	var err error
