@@ -26,8 +26,10 @@ type decision struct {
 	requests []virtv1.VirtualMachineStateChangeRequest
 	// startFailure is the record of failed starts from now on.
 	startFailure *virtv1.VirtualMachineStartFailure
-	// retryIn is when to look again, zero if nothing is due.
+	// retryIn is when a start that backs off is tried again, zero if none does.
 	retryIn time.Duration
+	// stableIn is when the instance will have run long enough for earlier failures to be forgotten, zero if there are none.
+	stableIn time.Duration
 	// reason says why, for events.
 	reason string
 }
@@ -46,8 +48,14 @@ func RunStrategy(spec *virtv1.VirtualMachineSpec) virtv1.VirtualMachineRunStrate
 // decide says what the run strategy and the requests ask for, given the machine and its instance (nil if none exists).
 // Rows P1-RUN-02 to -06.
 func decide(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, now time.Time) decision {
-	d := decision{startFailure: recordFailure(vm.Status.StartFailure, vmi, now)}
 	strategy := RunStrategy(&vm.Spec)
+	d := decision{startFailure: recordFailure(vm.Status.StartFailure, vmi, now)}
+	if vmi == nil && strategy == virtv1.RunStrategyHalted {
+		d.startFailure = nil // whoever stopped the machine has seen to it
+	}
+	if ran, since := running(vmi); d.startFailure != nil && ran && vmi.Status.Phase == virtv1.Running {
+		d.stableIn = since.Add(stableAfter).Sub(now)
+	}
 	stopping, starting := requested(vm.Status.StateChangeRequests, vmi)
 	switch {
 	case vmi != nil && vmi.DeletionTimestamp != nil:
@@ -72,7 +80,7 @@ func decide(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, now t
 	case virtv1.RunStrategyManual:
 		switch {
 		case done:
-			d.action, d.reason = stop, "the guest has ended"
+			d.action, d.reason = stop, ending(vmi)
 		case vmi == nil && starting != nil:
 			d.want(nil, false, starting, now)
 		}
@@ -97,7 +105,7 @@ func decide(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, now t
 func (d *decision) want(vmi *virtv1.VirtualMachineInstance, done bool, starting *virtv1.VirtualMachineStateChangeRequest, now time.Time) {
 	switch {
 	case done:
-		d.action, d.reason = stop, "the guest has ended and another instance takes its place"
+		d.action, d.reason = stop, ending(vmi)+"; another instance takes its place"
 	case vmi == nil:
 		if wait := backoffLeft(d.startFailure, now); wait > 0 && starting == nil {
 			d.retryIn = wait
@@ -106,6 +114,18 @@ func (d *decision) want(vmi *virtv1.VirtualMachineInstance, done bool, starting 
 		d.action = start
 		d.paused = starting != nil && starting.Data[virtv1.StartRequestDataPausedKey] == virtv1.StartRequestDataPausedTrue
 	}
+}
+
+// ending says how an instance has ended.
+func ending(vmi *virtv1.VirtualMachineInstance) string {
+	f := failureOf(vmi)
+	switch {
+	case f == (failure{}):
+		return "the guest has ended"
+	case f.message == "":
+		return "it has failed: " + f.reason
+	}
+	return "it has failed: " + f.reason + ": " + f.message
 }
 
 // requested finds a stop request for this instance and a start request. A stop request for an instance that is gone is
@@ -180,6 +200,9 @@ func recordFailure(f *virtv1.VirtualMachineStartFailure, vmi *virtv1.VirtualMach
 }
 
 func running(vmi *virtv1.VirtualMachineInstance) (bool, time.Time) {
+	if vmi == nil {
+		return false, time.Time{}
+	}
 	for _, t := range vmi.Status.PhaseTransitionTimestamps {
 		if t.Phase == virtv1.Running {
 			return true, t.PhaseTransitionTimestamp.Time

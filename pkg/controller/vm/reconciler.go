@@ -3,6 +3,7 @@ package vm
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -10,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -17,6 +19,9 @@ import (
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 )
+
+// soon is when to look again at a machine of which the cache shows an old state.
+const soon = time.Second
 
 // Reconciler reconciles VirtualMachines. Reads go to the manager's cache.
 type Reconciler struct {
@@ -44,7 +49,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	now := metav1.NewTime(r.Clock.Now())
+	// The store keeps whole seconds: what is computed from them is found there again.
+	now := metav1.NewTime(r.Clock.Now().Truncate(time.Second))
 	if vm.DeletionTimestamp != nil {
 		return ctrl.Result{}, r.remove(ctx, &vm, vmi, now)
 	}
@@ -58,16 +64,42 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 				d.requests = vm.Status.StateChangeRequests // not served: keep them
 			}
 		case stop:
+			if done, err := r.putDown(ctx, &vm, vmi, d, now); err != nil {
+				return ctrl.Result{}, err
+			} else if !done {
+				return ctrl.Result{RequeueAfter: soon}, nil
+			}
 			failed = r.stop(ctx, &vm, vmi, d.reason)
 			if failed != nil {
 				d.requests = vm.Status.StateChangeRequests
 			}
 		}
 	}
-	if err := r.writeStatus(ctx, &vm, summarize(&vm, vmi, d, problem, now)); err != nil {
+	if _, err := r.writeStatus(ctx, &vm, summarize(&vm, vmi, d, problem, now)); err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: d.retryIn}, failed
+	if failed != nil {
+		return ctrl.Result{}, failed
+	}
+	return ctrl.Result{RequeueAfter: max(d.retryIn, d.stableIn)}, nil
+}
+
+// putDown writes the failure of an instance into the machine's status before the instance is deleted: its reason must
+// outlive it, and the count of failures slows the next start down. It says whether that is done; if not, the machine has
+// changed and must be looked at again first.
+func (r *Reconciler) putDown(ctx context.Context, vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, d decision, now metav1.Time) (bool, error) {
+	if failureOf(vmi) == (failure{}) || sameFailure(vm.Status.StartFailure, d.startFailure) {
+		return true, nil
+	}
+	d.requests = vm.Status.StateChangeRequests // none is served yet
+	return r.writeStatus(ctx, vm, summarize(vm, vmi, d, failure{}, now))
+}
+
+func sameFailure(a, b *virtv1.VirtualMachineStartFailure) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.LastFailedVMIUID == b.LastFailedVMIUID
 }
 
 // instanceOf finds the machine's instance. One of the same name that belongs to nobody or to someone else is a problem
@@ -81,7 +113,7 @@ func (r *Reconciler) instanceOf(ctx context.Context, vm *virtv1.VirtualMachine) 
 	case err != nil:
 		return nil, failure{}, fmt.Errorf("getting instance: %w", err)
 	case !metav1.IsControlledBy(&vmi, vm):
-		return nil, failure{"InstanceNotOwned", fmt.Sprintf("a VirtualMachineInstance named %s exists that is not this machine's: delete it or rename the machine", vm.Name)}, nil
+		return nil, failure{reasonNotOwned, fmt.Sprintf("a VirtualMachineInstance named %s exists that is not this machine's: delete it or rename the machine", vm.Name)}, nil
 	}
 	return &vmi, failure{}, nil
 }
@@ -89,7 +121,7 @@ func (r *Reconciler) instanceOf(ctx context.Context, vm *virtv1.VirtualMachine) 
 func (r *Reconciler) start(ctx context.Context, vm *virtv1.VirtualMachine, d decision) (*virtv1.VirtualMachineInstance, failure, error) {
 	vmi, err := instance(vm, d.paused)
 	if err != nil {
-		return nil, failure{"FailedCreate", err.Error()}, nil
+		return nil, failure{reasonFailedCreate, err.Error()}, nil
 	}
 	err = r.Client.Create(ctx, vmi)
 	switch {
@@ -100,8 +132,7 @@ func (r *Reconciler) start(ctx context.Context, vm *virtv1.VirtualMachine, d dec
 		// The cache is behind: the instance's event brings us back.
 		return nil, failure{}, nil
 	}
-	r.Recorder.Eventf(vm, nil, corev1.EventTypeWarning, "FailedCreate", "CreateInstance", "Could not create the virtual machine instance: %v", err)
-	return nil, failure{"FailedCreate", err.Error()}, fmt.Errorf("creating instance: %w", err)
+	return nil, failure{reasonFailedCreate, err.Error()}, fmt.Errorf("creating instance: %w", err)
 }
 
 func (r *Reconciler) stop(ctx context.Context, vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, why string) error {
@@ -127,7 +158,8 @@ func (r *Reconciler) remove(ctx context.Context, vm *virtv1.VirtualMachine, vmi 
 		if err := r.stop(ctx, vm, vmi, "the virtual machine is deleted"); err != nil {
 			return err
 		}
-		return r.writeStatus(ctx, vm, summarize(vm, vmi, decision{action: stop}, failure{}, now))
+		_, err := r.writeStatus(ctx, vm, summarize(vm, vmi, decision{action: stop}, failure{}, now))
+		return err
 	}
 	updated := vm.DeepCopy()
 	controllerutil.RemoveFinalizer(updated, virtv1.VirtualMachineControllerFinalizer)
@@ -137,14 +169,39 @@ func (r *Reconciler) remove(ctx context.Context, vm *virtv1.VirtualMachine, vmi 
 	return nil
 }
 
-func (r *Reconciler) writeStatus(ctx context.Context, vm *virtv1.VirtualMachine, status virtv1.VirtualMachineStatus) error {
+// writeStatus writes a status that has changed and tells what it brings. It says whether the status stands now as given;
+// if the machine has changed meanwhile it does not, and the newer machine brings us back.
+func (r *Reconciler) writeStatus(ctx context.Context, vm *virtv1.VirtualMachine, status virtv1.VirtualMachineStatus) (bool, error) {
 	if apiequality.Semantic.DeepEqual(status, vm.Status) {
-		return nil
+		return true, nil
 	}
+	was := vm.Status
 	updated := vm.DeepCopy()
 	updated.Status = status
-	if err := r.Client.Status().Update(ctx, updated); err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("updating status: %w", err)
+	if err := r.Client.Status().Update(ctx, updated); err != nil {
+		if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+			return false, nil
+		}
+		return false, fmt.Errorf("updating status: %w", err)
 	}
-	return nil
+	*vm = *updated
+	r.announce(vm, &was)
+	return true, nil
+}
+
+// announce tells a failure once, as an event: each failed instance, and each new reason.
+func (r *Reconciler) announce(vm *virtv1.VirtualMachine, was *virtv1.VirtualMachineStatus) {
+	old, now := failureCondition(was), failureCondition(&vm.Status)
+	if now == nil || old != nil && old.Reason == now.Reason && (vm.Status.StartFailure == nil || sameFailure(was.StartFailure, vm.Status.StartFailure)) {
+		return
+	}
+	switch f := vm.Status.StartFailure; {
+	case now.Reason == reasonNotOwned, now.Reason == reasonFailedCreate:
+		r.Recorder.Eventf(vm, nil, corev1.EventTypeWarning, now.Reason, "CreateInstance", "Could not create the virtual machine instance: %s", now.Message)
+	case f != nil && f.RetryAfterTimestamp != nil && !sameFailure(was.StartFailure, f):
+		r.Recorder.Eventf(vm, nil, corev1.EventTypeWarning, reasonInstanceFailed, "Observe", "The virtual machine instance has failed %d times in a row, not to be started again before %s: %s: %s",
+			ptr.Deref(f.ConsecutiveFailCount, 1), f.RetryAfterTimestamp.UTC().Format(time.RFC3339), now.Reason, now.Message)
+	default:
+		r.Recorder.Eventf(vm, nil, corev1.EventTypeWarning, reasonInstanceFailed, "Observe", "The virtual machine instance has failed: %s: %s", now.Reason, now.Message)
+	}
 }

@@ -19,6 +19,64 @@ var notCopied = []virtv1.VirtualMachineInstanceConditionType{virtv1.VirtualMachi
 // failure is what stands in the way of the machine, for its Failure condition; the zero value says nothing does.
 type failure struct{ reason, message string }
 
+// Reasons of the Failure condition for what is wrong outside of an instance. They end with their cause.
+const (
+	reasonNotOwned     = "InstanceNotOwned"
+	reasonFailedCreate = "FailedCreate"
+)
+
+// reasonInstanceFailed is the reason of an instance that gives none for its failure.
+const reasonInstanceFailed = "InstanceFailed"
+
+// failureOf says why an instance has failed; the zero value says that it has not. virt-handler leaves the words of a try
+// to start or change a guest in Synchronized, and those about a guest's end in Ready, as virt-controller does.
+func failureOf(vmi *virtv1.VirtualMachineInstance) failure {
+	if vmi == nil || vmi.Status.Phase != virtv1.Failed {
+		return failure{}
+	}
+	f := failure{reason: vmi.Status.Reason}
+	for _, t := range []virtv1.VirtualMachineInstanceConditionType{virtv1.VirtualMachineInstanceSynchronized, virtv1.VirtualMachineInstanceReady} {
+		c := find(vmi, t)
+		if c == nil || c.Status != corev1.ConditionFalse || t == virtv1.VirtualMachineInstanceSynchronized && f.reason != "" && c.Reason != f.reason {
+			continue
+		}
+		if f.reason == "" {
+			f.reason = c.Reason
+		}
+		if f.message == "" {
+			f.message = c.Message
+		}
+	}
+	if f.reason == "" {
+		f.reason = reasonInstanceFailed
+	}
+	return f
+}
+
+// standing is the failure that the machine's status tells from now on: a problem of the moment, the failure of the
+// instance, or that of the last one as long as it counts, although the instance is gone.
+func standing(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, d decision, problem failure) failure {
+	if problem != (failure{}) {
+		return problem
+	}
+	if f := failureOf(vmi); f != (failure{}) {
+		return f
+	}
+	if c := failureCondition(&vm.Status); d.startFailure != nil && c != nil && c.Reason != reasonNotOwned && c.Reason != reasonFailedCreate {
+		return failure{c.Reason, c.Message}
+	}
+	return failure{}
+}
+
+func failureCondition(status *virtv1.VirtualMachineStatus) *virtv1.VirtualMachineCondition {
+	for i := range status.Conditions {
+		if status.Conditions[i].Type == virtv1.VirtualMachineFailure {
+			return &status.Conditions[i]
+		}
+	}
+	return nil
+}
+
 // summarize computes the status of a machine from its instance (nil if none exists).
 func summarize(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, d decision, f failure, now metav1.Time) virtv1.VirtualMachineStatus {
 	status := *vm.Status.DeepCopy()
@@ -30,7 +88,7 @@ func summarize(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, d 
 	status.Created = vmi != nil
 	status.Ready = vmi != nil && vmi.Status.Phase == virtv1.Running && isTrue(vmi, virtv1.VirtualMachineInstanceReady)
 	status.PrintableStatus = printable(vm, vmi, d, now.Time)
-	status.Conditions = conditions(vm, vmi, status, f, now)
+	status.Conditions = conditions(vm, vmi, status, standing(vm, vmi, d, f), now)
 	return status
 }
 
@@ -52,7 +110,10 @@ func conditions(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, s
 		if c := find(vmi, virtv1.VirtualMachineInstanceReady); c != nil && (status.Ready || c.Status != corev1.ConditionTrue) {
 			ready.Status, ready.Reason, ready.Message = c.Status, c.Reason, c.Message
 		}
-		// What an instance waits for is the machine's answer to "why is it not ready".
+		// What an instance waits for or fails at is the machine's answer to "why is it not ready".
+		if c := find(vmi, virtv1.VirtualMachineInstanceSynchronized); c != nil && c.Status == corev1.ConditionFalse && ready.Status != corev1.ConditionTrue {
+			ready.Reason, ready.Message = c.Reason, c.Message
+		}
 		if c := find(vmi, virtv1.VirtualMachineInstanceProvisioning); c != nil {
 			ready.Reason, ready.Message = c.Reason, c.Message
 		}

@@ -1,0 +1,279 @@
+package vm
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	testclock "k8s.io/utils/clock/testing"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+)
+
+var key = types.NamespacedName{Namespace: "ns", Name: "web"}
+
+// world is a reconciler over a server of its own.
+type world struct {
+	t      *testing.T
+	server client.WithWatch
+	clock  *testclock.FakePassiveClock
+	events *events.FakeRecorder
+	r      *Reconciler
+	// blind hides instances from the cache.
+	blind bool
+	// writes counts what is written of the machine's status.
+	writes int
+	// conflicts makes as many of these writes conflict.
+	conflicts int
+}
+
+func newWorld(t *testing.T, objects ...client.Object) *world {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := virtv1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, clock: testclock.NewFakePassiveClock(noon), events: events.NewFakeRecorder(100)}
+	created := 0
+	w.server = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
+		WithStatusSubresource(&virtv1.VirtualMachine{}, &virtv1.VirtualMachineInstance{}).
+		WithInterceptorFuncs(interceptor.Funcs{
+			Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
+				if o.GetUID() == "" {
+					created++
+					o.SetUID(types.UID("made-" + string(rune('0'+created))))
+				}
+				o.SetFinalizers([]string{virtv1.VirtualMachineInstanceFinalizer})
+				return c.Create(ctx, o, opts...)
+			},
+		}).Build()
+	cache := interceptor.NewClient(w.server, interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, k client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			if _, ok := o.(*virtv1.VirtualMachineInstance); ok && w.blind {
+				return apierrors.NewNotFound(virtv1.SchemeGroupVersion.WithResource("virtualmachineinstances").GroupResource(), k.Name)
+			}
+			return c.Get(ctx, k, o, opts...)
+		},
+		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
+			w.writes++
+			if w.conflicts > 0 {
+				w.conflicts--
+				return apierrors.NewConflict(virtv1.SchemeGroupVersion.WithResource("virtualmachines").GroupResource(), o.GetName(), nil)
+			}
+			return c.SubResource(sub).Update(ctx, o, opts...)
+		},
+	})
+	w.r = &Reconciler{Client: cache, Recorder: w.events, Clock: w.clock}
+	return w
+}
+
+func (w *world) reconcile() ctrl.Result {
+	w.t.Helper()
+	result, err := w.r.Reconcile(w.t.Context(), ctrl.Request{NamespacedName: key})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return result
+}
+
+func (w *world) vm() *virtv1.VirtualMachine {
+	w.t.Helper()
+	var vm virtv1.VirtualMachine
+	if err := w.server.Get(w.t.Context(), key, &vm); err != nil {
+		w.t.Fatal(err)
+	}
+	return &vm
+}
+
+func (w *world) vmi() *virtv1.VirtualMachineInstance {
+	w.t.Helper()
+	var vmi virtv1.VirtualMachineInstance
+	switch err := w.server.Get(w.t.Context(), key, &vmi); {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		w.t.Fatal(err)
+	}
+	return &vmi
+}
+
+// report writes an instance's status, as virt-handler does.
+func (w *world) report(change func(*virtv1.VirtualMachineInstanceStatus)) {
+	w.t.Helper()
+	vmi := w.vmi()
+	change(&vmi.Status)
+	if err := w.server.Status().Update(w.t.Context(), vmi); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// letGo removes the finalizer of an instance, as the other controller does once the pod is gone.
+func (w *world) letGo() {
+	w.t.Helper()
+	vmi := w.vmi()
+	vmi.Finalizers = nil
+	if err := w.server.Update(w.t.Context(), vmi); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// told are the events since the last call.
+func (w *world) told() string {
+	var all []string
+	for {
+		select {
+		case e := <-w.events.Events:
+			all = append(all, e)
+		default:
+			return strings.Join(all, "\n")
+		}
+	}
+}
+
+func machine(strategy virtv1.VirtualMachineRunStrategy) *virtv1.VirtualMachine {
+	return &virtv1.VirtualMachine{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, UID: "vm", Generation: 1},
+		Spec: virtv1.VirtualMachineSpec{RunStrategy: strategy, Template: &virtv1.VirtualMachineInstanceTemplateSpec{}}}
+}
+
+func conditionOf(vm *virtv1.VirtualMachine, t virtv1.VirtualMachineConditionType) virtv1.VirtualMachineCondition {
+	for _, c := range vm.Status.Conditions {
+		if c.Type == t {
+			return c
+		}
+	}
+	return virtv1.VirtualMachineCondition{}
+}
+
+// refuse gives an instance the status that virt-handler gives it when its guest can never start.
+func refuse(s *virtv1.VirtualMachineInstanceStatus) {
+	s.Phase, s.Reason = virtv1.Failed, "DiskInvalid"
+	s.Conditions = []virtv1.VirtualMachineInstanceCondition{
+		{Type: virtv1.VirtualMachineInstanceSynchronized, Status: corev1.ConditionFalse, Reason: "DiskInvalid", Message: "disk root: image has a backing file"},
+		{Type: virtv1.VirtualMachineInstanceReady, Status: corev1.ConditionFalse, Reason: virtv1.GuestNotRunningReason, Message: "the guest could not be started"},
+	}
+}
+
+func TestFailureOutlivesItsInstance(t *testing.T) {
+	for _, strategy := range []virtv1.VirtualMachineRunStrategy{virtv1.RunStrategyAlways, virtv1.RunStrategyRerunOnFailure, virtv1.RunStrategyManual} {
+		t.Run(string(strategy), func(t *testing.T) {
+			vm := machine(strategy)
+			vm.Status.StateChangeRequests = []virtv1.VirtualMachineStateChangeRequest{startReq}
+			w := newWorld(t, vm)
+			w.reconcile()
+			w.report(refuse)
+			w.told()
+			w.conflicts = 1
+			w.reconcile()
+			if w.vmi().DeletionTimestamp != nil {
+				t.Fatal("the instance was deleted before its failure was put down")
+			}
+			w.reconcile()
+			if w.vmi().DeletionTimestamp == nil {
+				t.Fatal("the failed instance stays")
+			}
+			told := w.told()
+			for _, want := range []string{
+				"Warning InstanceFailed The virtual machine instance has failed 1 times in a row, not to be started again before 2026-01-02T12:00:10Z: DiskInvalid: disk root: image has a backing file",
+				"Normal SuccessfulDelete Stopped the virtual machine by deleting the virtual machine instance web: it has failed: DiskInvalid: disk root: image has a backing file",
+			} {
+				if !strings.Contains(told, want) {
+					t.Errorf("events lack %q:\n%s", want, told)
+				}
+			}
+			w.letGo()
+			w.reconcile()
+			w.reconcile()
+			if told := w.told(); told != "" {
+				t.Errorf("told again: %s", told)
+			}
+			got := w.vm()
+			if c := conditionOf(got, virtv1.VirtualMachineFailure); c.Status != corev1.ConditionTrue || c.Reason != "DiskInvalid" || c.Message != "disk root: image has a backing file" {
+				t.Errorf("failure %+v", c)
+			}
+			want := virtv1.VirtualMachineStatusCrashLoopBackOff
+			if strategy == virtv1.RunStrategyManual {
+				want = virtv1.VirtualMachineStatusStopped
+			}
+			if got.Status.PrintableStatus != want {
+				t.Errorf("status %s, want %s", got.Status.PrintableStatus, want)
+			}
+		})
+	}
+}
+
+func TestFailureEndsWithAStableRunOrAStop(t *testing.T) {
+	failed := func(t *testing.T) *world {
+		w := newWorld(t, machine(virtv1.RunStrategyAlways))
+		w.reconcile()
+		w.report(refuse)
+		w.reconcile()
+		w.letGo()
+		w.reconcile()
+		return w
+	}
+	t.Run("stable", func(t *testing.T) {
+		w := failed(t)
+		w.clock.SetTime(noon.Add(10 * time.Second))
+		w.reconcile()
+		w.report(func(s *virtv1.VirtualMachineInstanceStatus) { *s = inst(virtv1.Running, time.Second).Status })
+		if got := w.reconcile(); got.RequeueAfter != 49*time.Second {
+			t.Errorf("looked at again in %v", got.RequeueAfter)
+		}
+		if c := conditionOf(w.vm(), virtv1.VirtualMachineFailure); c.Reason != "DiskInvalid" {
+			t.Errorf("failure is forgotten before the next instance ran for long: %+v", c)
+		}
+		w.clock.SetTime(noon.Add(time.Minute))
+		w.reconcile()
+		if got := w.vm(); got.Status.StartFailure != nil || conditionOf(got, virtv1.VirtualMachineFailure).Type != "" {
+			t.Errorf("failure stays: %+v", got.Status)
+		}
+	})
+	t.Run("halted", func(t *testing.T) {
+		w := failed(t)
+		vm := w.vm()
+		vm.Spec.RunStrategy = virtv1.RunStrategyHalted
+		if err := w.server.Update(t.Context(), vm); err != nil {
+			t.Fatal(err)
+		}
+		w.reconcile()
+		if got := w.vm(); got.Status.StartFailure != nil || conditionOf(got, virtv1.VirtualMachineFailure).Type != "" {
+			t.Errorf("failure stays: %+v", got.Status)
+		}
+	})
+}
+
+func TestNotReadyTellsWhatTheInstanceFailsAt(t *testing.T) {
+	w := newWorld(t, machine(virtv1.RunStrategyAlways))
+	w.reconcile()
+	w.report(func(s *virtv1.VirtualMachineInstanceStatus) {
+		s.Phase = virtv1.Scheduled
+		s.Conditions = []virtv1.VirtualMachineInstanceCondition{{Type: virtv1.VirtualMachineInstanceSynchronized, Status: corev1.ConditionFalse, Reason: "SecretMissing", Message: "secret user does not exist"}}
+	})
+	w.reconcile()
+	vm := w.vm()
+	if c := conditionOf(vm, virtv1.VirtualMachineReady); c.Status != corev1.ConditionFalse || c.Reason != "SecretMissing" || c.Message != "secret user does not exist" {
+		t.Errorf("ready %+v", c)
+	}
+	if vm.Status.PrintableStatus != virtv1.VirtualMachineStatusStarting {
+		t.Errorf("status %s", vm.Status.PrintableStatus)
+	}
+	w.report(func(s *virtv1.VirtualMachineInstanceStatus) {
+		s.Phase = virtv1.Running
+		s.Conditions = append(s.Conditions, virtv1.VirtualMachineInstanceCondition{Type: virtv1.VirtualMachineInstanceReady, Status: corev1.ConditionTrue})
+	})
+	w.reconcile()
+	if c := conditionOf(w.vm(), virtv1.VirtualMachineReady); c.Status != corev1.ConditionTrue || c.Reason != "" {
+		t.Errorf("ready %+v", c)
+	}
+}
