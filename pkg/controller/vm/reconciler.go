@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 )
@@ -34,7 +35,8 @@ type Reconciler struct {
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int) error {
 	return ctrl.NewControllerManagedBy(mgr).Named("vm").
 		For(&virtv1.VirtualMachine{}).
-		Owns(&virtv1.VirtualMachineInstance{}).
+		// An instance concerns the machine of its name, whoever owns it: a stranger's holds the machine up until it is gone.
+		Watches(&virtv1.VirtualMachineInstance{}, &handler.EnqueueRequestForObject{}).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(r)
 }
@@ -56,7 +58,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	d := decide(&vm, vmi, now.Time)
 	var failed error
-	if problem == (failure{}) {
+	if problem != (failure{}) {
+		// Nothing is done and nothing served, until the stranger's instance is gone.
+		d = decision{requests: vm.Status.StateChangeRequests, startFailure: d.startFailure}
+	} else {
 		switch d.action {
 		case start:
 			vmi, problem, failed = r.start(ctx, &vm, d)

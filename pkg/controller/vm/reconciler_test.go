@@ -277,3 +277,69 @@ func TestNotReadyTellsWhatTheInstanceFailsAt(t *testing.T) {
 		t.Errorf("ready %+v", c)
 	}
 }
+
+func TestForeignInstanceHoldsTheMachineUp(t *testing.T) {
+	vm := machine(virtv1.RunStrategyManual)
+	vm.Status.StateChangeRequests = []virtv1.VirtualMachineStateChangeRequest{pausedReq}
+	w := newWorld(t, vm, &virtv1.VirtualMachineInstance{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "web", UID: "stranger"}})
+	w.reconcile()
+	w.reconcile()
+	got := w.vm()
+	if c := conditionOf(got, virtv1.VirtualMachineFailure); c.Reason != "InstanceNotOwned" {
+		t.Errorf("failure %+v", c)
+	}
+	if got.Status.PrintableStatus != virtv1.VirtualMachineStatusStopped || got.Status.Created {
+		t.Errorf("status %s, created %v", got.Status.PrintableStatus, got.Status.Created)
+	}
+	want := "Warning InstanceNotOwned Could not create the virtual machine instance: a VirtualMachineInstance named web exists that is not this machine's: delete it or rename the machine"
+	if told := w.told(); told != want {
+		t.Errorf("events:\n%s\nwant:\n%s", told, want)
+	}
+	if len(got.Status.StateChangeRequests) != 1 {
+		t.Fatalf("the start request is lost: %v", got.Status.StateChangeRequests)
+	}
+	if err := w.server.Delete(t.Context(), w.vmi()); err != nil {
+		t.Fatal(err)
+	}
+	w.reconcile()
+	vmi := w.vmi()
+	if vmi == nil || !metav1.IsControlledBy(vmi, got) || vmi.Spec.StartStrategy == nil || *vmi.Spec.StartStrategy != virtv1.StartStrategyPaused {
+		t.Fatalf("instance %+v", vmi)
+	}
+	got = w.vm()
+	if len(got.Status.StateChangeRequests) != 0 || conditionOf(got, virtv1.VirtualMachineFailure).Type != "" {
+		t.Errorf("status %+v", got.Status)
+	}
+}
+
+func TestRefusedInstanceKeepsTheRequest(t *testing.T) {
+	vm := machine(virtv1.RunStrategyManual)
+	vm.Status.StateChangeRequests = []virtv1.VirtualMachineStateChangeRequest{startReq}
+	w := newWorld(t, vm)
+	refused := true
+	w.r.Client = interceptor.NewClient(w.server, interceptor.Funcs{
+		Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
+			if refused {
+				return apierrors.NewForbidden(virtv1.SchemeGroupVersion.WithResource("virtualmachineinstances").GroupResource(), o.GetName(), nil)
+			}
+			return c.Create(ctx, o, opts...)
+		},
+	})
+	for range 2 {
+		if _, err := w.r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key}); err == nil {
+			t.Fatal("not tried again")
+		}
+	}
+	got := w.vm()
+	if c := conditionOf(got, virtv1.VirtualMachineFailure); c.Reason != "FailedCreate" || len(got.Status.StateChangeRequests) != 1 {
+		t.Errorf("failure %+v, requests %v", c, got.Status.StateChangeRequests)
+	}
+	if told := w.told(); strings.Count(told, "FailedCreate") != 1 {
+		t.Errorf("events:\n%s", told)
+	}
+	refused = false
+	w.reconcile()
+	if got := w.vm(); w.vmi() == nil || len(got.Status.StateChangeRequests) != 0 || conditionOf(got, virtv1.VirtualMachineFailure).Type != "" {
+		t.Errorf("status %+v", got.Status)
+	}
+}

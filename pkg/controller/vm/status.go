@@ -87,7 +87,7 @@ func summarize(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, d 
 	status.StartFailure = d.startFailure
 	status.Created = vmi != nil
 	status.Ready = vmi != nil && vmi.Status.Phase == virtv1.Running && isTrue(vmi, virtv1.VirtualMachineInstanceReady)
-	status.PrintableStatus = printable(vm, vmi, d, now.Time)
+	status.PrintableStatus = printable(vm, vmi, d, f, now.Time)
 	status.Conditions = conditions(vm, vmi, status, standing(vm, vmi, d, f), now)
 	return status
 }
@@ -150,10 +150,12 @@ var waits = map[string]virtv1.VirtualMachinePrintableStatus{
 	"WaitingForVolumeBinding":       virtv1.VirtualMachineStatusWaitingForVolumeBinding,
 }
 
-func printable(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, d decision, now time.Time) virtv1.VirtualMachinePrintableStatus {
+func printable(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, d decision, f failure, now time.Time) virtv1.VirtualMachinePrintableStatus {
 	switch {
 	case vm.DeletionTimestamp != nil:
 		return virtv1.VirtualMachineStatusTerminating
+	case vmi == nil && f.reason == reasonNotOwned:
+		return virtv1.VirtualMachineStatusStopped
 	case vmi == nil && d.retryIn > 0:
 		return virtv1.VirtualMachineStatusCrashLoopBackOff
 	case vmi == nil && (d.action == start || len(d.requests) > 0):
