@@ -37,6 +37,7 @@ const (
 	ReasonQEMUFailed           = "QEMUFailed"
 	ReasonQEMUKilled           = "QEMUKilled"
 	ReasonStartFailed          = "StartFailed"
+	ReasonNotStarted           = "NotStarted"
 	ReasonNotRunning           = "NotRunning"
 	ReasonEnded                = "Ended"
 	ReasonAgentUnavailable     = "AgentUnavailable"

@@ -59,7 +59,8 @@ type LauncherClient interface {
 	// Shutdown asks the guest to power down and answers at once; the guest is killed when the grace period has passed.
 	// A later call may shorten the time that is left, never lengthen it.
 	Shutdown(ctx context.Context, in *ShutdownRequest, opts ...grpc.CallOption) (*ShutdownResponse, error)
-	// Kill ends the guest now. It answers when QEMU has ended.
+	// Kill ends the guest now. It answers when QEMU has ended. Before QEMU was started it ends the launcher and its pod,
+	// which then has failed.
 	Kill(ctx context.Context, in *KillRequest, opts ...grpc.CallOption) (*KillResponse, error)
 	// Reset is the reset button: the guest boots again without having been asked.
 	Reset(ctx context.Context, in *ResetRequest, opts ...grpc.CallOption) (*ResetResponse, error)
@@ -205,7 +206,8 @@ type LauncherServer interface {
 	// Shutdown asks the guest to power down and answers at once; the guest is killed when the grace period has passed.
 	// A later call may shorten the time that is left, never lengthen it.
 	Shutdown(context.Context, *ShutdownRequest) (*ShutdownResponse, error)
-	// Kill ends the guest now. It answers when QEMU has ended.
+	// Kill ends the guest now. It answers when QEMU has ended. Before QEMU was started it ends the launcher and its pod,
+	// which then has failed.
 	Kill(context.Context, *KillRequest) (*KillResponse, error)
 	// Reset is the reset button: the guest boots again without having been asked.
 	Reset(context.Context, *ResetRequest) (*ResetResponse, error)

@@ -24,6 +24,8 @@ type Domain struct {
 	op chan struct{}
 	// connecting and asking serialize the connections to the monitor and to the agent: QEMU serves one at a time.
 	connecting, asking sync.Mutex
+	// spawning is held from the decision to start QEMU until it is known whether there is one.
+	spawning sync.Mutex
 
 	mu  sync.Mutex
 	rec record
@@ -44,6 +46,8 @@ type Domain struct {
 	leases   map[string]time.Time
 	wake     chan struct{} // tells the stopper of a new deadline
 	stopping bool          // the stopper runs
+	// givenUp is set once there will never be a QEMU.
+	givenUp *supervise.Outcome
 
 	event   *api.Event
 	changed chan struct{}
@@ -82,7 +86,7 @@ func New(c Config) *Domain {
 	return d
 }
 
-// Ended is closed when QEMU has ended and the last event says how.
+// Ended is closed when QEMU has ended, or none will be started, and the last event says how.
 func (d *Domain) Ended() <-chan struct{} { return d.ended }
 
 // QEMUVersion is the version of the QEMU that runs, empty before.
@@ -129,8 +133,8 @@ func (d *Domain) monitor() (*qmp.Client, error) {
 	return d.mon, nil
 }
 
-// isEnded tells whether QEMU has ended; mu is held.
-func (d *Domain) isEnded() bool { return d.qemu != nil && d.qemu.Exit != nil }
+// isEnded tells whether QEMU has ended, or will never be started; mu is held.
+func (d *Domain) isEnded() bool { return d.givenUp != nil || d.qemu != nil && d.qemu.Exit != nil }
 
 // Pause halts the guest's CPUs.
 func (d *Domain) Pause(ctx context.Context) error {
@@ -251,5 +255,5 @@ func (d *Domain) markStarted() {
 func (d *Domain) stopAsked() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return !d.rec.StopBy.IsZero()
+	return !d.rec.StopBy.IsZero() || d.givenUp != nil
 }

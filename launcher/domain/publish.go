@@ -105,6 +105,9 @@ func (d *Domain) final() (api.DomainState, string, string) {
 		shut    = api.DomainState_DOMAIN_STATE_SHUTDOWN
 		crashed = api.DomainState_DOMAIN_STATE_CRASHED
 	)
+	if g := d.givenUp; g != nil {
+		return shut, g.Reason, g.Message
+	}
 	x := d.qemu.Exit
 	switch {
 	case d.seen.panicked, d.seen.shutdown == "guest-panic":

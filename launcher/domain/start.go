@@ -251,7 +251,7 @@ func (d *Domain) start(ctx context.Context, req *api.SyncRequest) error {
 func (d *Domain) blameQEMU(err error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err == nil || !d.isEnded() {
+	if err == nil || d.qemu == nil || d.qemu.Exit == nil {
 		return err
 	}
 	_, reason, message := d.final()
@@ -259,9 +259,14 @@ func (d *Domain) blameQEMU(err error) error {
 }
 
 func (d *Domain) spawn(ctx context.Context, guest *Guest) error {
-	if d.stopAsked() {
+	d.spawning.Lock()
+	defer d.spawning.Unlock()
+	if ctx.Err() != nil || d.stopAsked() {
 		return errStopped
 	}
+	// Whoever wants no guest any more must know whether there is one: the answer is waited for.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
+	defer cancel()
 	s, err := d.Supervisor.Spawn(ctx, supervise.Spawn{
 		Path: d.QEMU, Args: guest.Args, GraceSeconds: int64(guest.Grace / time.Second),
 	})

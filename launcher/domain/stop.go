@@ -11,6 +11,7 @@ import (
 	"github.com/virtplane/virtplane/launcher/agent"
 	"github.com/virtplane/virtplane/launcher/api"
 	"github.com/virtplane/virtplane/launcher/qmp"
+	"github.com/virtplane/virtplane/launcher/supervise"
 )
 
 // Shutdown asks the guest to power down and kills it after the grace period; nil means that of the VMI. It returns at
@@ -152,21 +153,17 @@ func (d *Domain) press(ctx context.Context, mon *qmp.Client, presses int) bool {
 	return true
 }
 
-// Kill ends the guest now and returns when QEMU has ended.
+// Kill ends the guest now and returns when QEMU has ended. Without a QEMU it ends the launcher, and with it the pod.
 func (d *Domain) Kill(ctx context.Context) error {
-	d.mu.Lock()
-	none := d.qemu == nil
-	if none && d.abort != nil {
-		d.abort(errStopped)
+	if d.giveUp() {
+		return nil
 	}
-	if !none && d.rec.StopBy.IsZero() {
+	d.mu.Lock()
+	if d.rec.StopBy.IsZero() {
 		d.rec.StopBy = time.Now()
 		d.publish()
 	}
 	d.mu.Unlock()
-	if none {
-		return nil
-	}
 	go d.kill(api.ReasonKilled)
 	select {
 	case <-d.ended:
@@ -174,6 +171,33 @@ func (d *Domain) Kill(ctx context.Context) error {
 	case <-ctx.Done():
 		return api.Wrap(fmt.Errorf("waiting for QEMU to end: %w", context.Cause(ctx)), codes.Unavailable, api.ReasonUnavailable)
 	}
+}
+
+// giveUp sees to it that there will never be a guest. It says false where there is a QEMU.
+func (d *Domain) giveUp() bool {
+	d.mu.Lock()
+	if d.qemu == nil && d.abort != nil {
+		d.abort(errStopped)
+	}
+	d.mu.Unlock()
+	d.spawning.Lock()
+	defer d.spawning.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.qemu != nil {
+		return false
+	}
+	if d.givenUp != nil {
+		return true
+	}
+	d.givenUp = &supervise.Outcome{Reason: api.ReasonNotStarted, Message: "the guest was given up before it was started"}
+	if reason := api.ReasonOf(d.failure); d.failure != nil && reason != "" {
+		d.givenUp.Reason, d.givenUp.Message = reason, d.failure.Error()
+	}
+	d.outcome = *d.givenUp
+	d.publish()
+	close(d.ended)
+	return true
 }
 
 // kill ends QEMU: in order if it can, which lets it close its images, else by a signal.

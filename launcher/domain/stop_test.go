@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/virtplane/virtplane/launcher/api"
+	"github.com/virtplane/virtplane/launcher/supervise"
 )
 
 func TestShutdown(t *testing.T) {
@@ -118,6 +119,63 @@ func TestShutdown(t *testing.T) {
 		mustSync(t, d)
 		w.terminate(time.Now().Add(time.Hour))
 		awaitState(t, d, shutdown, api.ReasonGuestShutdown)
+	})
+}
+
+func TestKillBeforeQEMU(t *testing.T) {
+	t.Run("after a start that failed", func(t *testing.T) {
+		w := newWorld(t)
+		d := w.domain(func(c *Config) {
+			c.Prepare = func(context.Context, *api.SyncRequest) (*Guest, error) {
+				return nil, api.Errorf(9, api.ReasonImageTooLarge, "too large")
+			}
+		})
+		if err := d.Sync(t.Context(), aRequest); err == nil {
+			t.Fatal("the guest was started")
+		}
+		for range 2 {
+			if err := d.Kill(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		<-d.Ended()
+		awaitState(t, d, shutdown, api.ReasonImageTooLarge)
+		want := supervise.Outcome{Reason: api.ReasonImageTooLarge, Message: "preparing disks and machine: too large"}
+		if diff := cmp.Diff(want, d.Outcome()); diff != "" {
+			t.Error(diff)
+		}
+		if err := d.Sync(t.Context(), aRequest); api.ReasonOf(err) != api.ReasonEnded {
+			t.Errorf("Sync after the end: %v", err)
+		}
+	})
+	// A start that does not heed its end, because a system call does not return, starts nothing afterwards.
+	t.Run("during a start", func(t *testing.T) {
+		w := newWorld(t)
+		preparing, goOn := make(chan struct{}), make(chan struct{})
+		d := w.domain(func(c *Config) {
+			c.Prepare = func(context.Context, *api.SyncRequest) (*Guest, error) {
+				close(preparing)
+				<-goOn
+				return aGuest(), nil
+			}
+		})
+		done := make(chan error)
+		go func() { done <- d.Sync(t.Context(), aRequest) }()
+		<-preparing
+		if err := d.Kill(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		<-d.Ended()
+		close(goOn)
+		if err := <-done; api.ReasonOf(err) != api.ReasonStopRequested {
+			t.Errorf("Sync: %v", err)
+		}
+		if len(w.spawned) != 0 {
+			t.Error("QEMU was started")
+		}
+		if e := awaitState(t, d, shutdown, api.ReasonNotStarted); e.Message != "the guest was given up before it was started" {
+			t.Errorf("last event: %v", e)
+		}
 	})
 }
 

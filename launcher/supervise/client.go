@@ -74,7 +74,8 @@ func (c *Client) Signal(ctx context.Context, s syscall.Signal) error {
 	return err
 }
 
-// Finish says that all has been told that there is to tell about QEMU's end: the pod may end.
+// Finish says that all has been told that there is to tell about QEMU's end, or that none will be started: the pod may
+// end. From then on no QEMU is started.
 func (c *Client) Finish(ctx context.Context, o Outcome) error {
 	_, err := c.ask(ctx, request{Op: opFinish, Outcome: &o})
 	return err

@@ -82,7 +82,7 @@ func (s *supervisor) handle(in fromLine) {
 	case opSignal:
 		err = s.signalQEMU(syscall.Signal(in.req.Signal))
 	case opFinish:
-		if s.status.QEMU == nil || s.status.QEMU.Exit == nil {
+		if s.status.QEMU != nil && s.status.QEMU.Exit == nil {
 			err = fmt.Errorf("QEMU has not ended")
 			break
 		}
@@ -104,7 +104,7 @@ func (s *supervisor) spawn(w *Spawn) error {
 		return fmt.Errorf("nothing to start")
 	case s.status.QEMU != nil:
 		return nil
-	case s.status.TerminateBy != nil:
+	case s.status.TerminateBy != nil, s.finished:
 		return fmt.Errorf("the pod is about to end")
 	}
 	null, err := os.Open(os.DevNull)

@@ -50,7 +50,17 @@ func playLauncher(part string, script []string) {
 	if err != nil {
 		panic(err)
 	}
-	if part == "idle" {
+	switch part {
+	case "idle":
+		<-c.Gone()
+		return
+	case "give-up":
+		if err := c.Finish(ctx, Outcome{Reason: "ImageMissing", Message: "no disk"}); err != nil {
+			panic(err)
+		}
+		if _, err := c.Spawn(ctx, Spawn{Path: "/bin/sh", Args: []string{"-c", "sleep 60"}}); err == nil {
+			panic("QEMU was started after the end")
+		}
 		<-c.Gone()
 		return
 	}
@@ -112,6 +122,7 @@ func TestRun(t *testing.T) {
 		{"QEMU is killed", "normal", "kill -9 $$", 137, Termination{Reason: "Told", Message: "by the launcher", ExitCode: 137, Signal: 9}},
 		{"launcher dies meanwhile", "die-first", "sleep 0.3; exit 4", 4, Termination{Reason: "Told", Message: "by the launcher", ExitCode: 4, Restarts: 1}},
 		{"launcher never reports", "deaf", "exit 5", 5, Termination{Reason: "QEMUFailed", ExitCode: 5}},
+		{"launcher gives up", "give-up", "", 1, Termination{Reason: "ImageMissing", Message: "no disk", ExitCode: 1}},
 		{"launcher never lives", "die-always", "sleep 0.3", 0, Termination{Reason: "GuestShutdown"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -193,10 +204,11 @@ func TestTermination(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 		cmd.Process.Signal(syscall.SIGTERM)
-		if err := cmd.Wait(); err != nil {
-			t.Error(err)
+		cmd.Wait()
+		if got := cmd.ProcessState.ExitCode(); got != 1 {
+			t.Errorf("exit code %d, want 1", got)
 		}
-		checkTermination(t, log, Termination{Reason: "NotStarted"}, false)
+		checkTermination(t, log, Termination{Reason: "NotStarted", ExitCode: 1}, false)
 	})
 }
 

@@ -70,8 +70,8 @@ type supervisor struct {
 	endAt    <-chan time.Time
 }
 
-// Run supervises until QEMU has ended, or the process is told to end before QEMU was started. It gives the exit code
-// of the pod. It keeps its thread: its children are killed when that ends.
+// Run supervises until QEMU has ended, or the process is told before QEMU was started that the pod is to end: by a signal,
+// or by a launcher that gives up. It gives the exit code of the pod. It keeps its thread: its children are killed when that ends.
 func Run(o Options) (int, error) {
 	runtime.LockOSThread()
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
@@ -114,7 +114,7 @@ func Run(o Options) (int, error) {
 // done tells whether there is nothing left to supervise.
 func (s *supervisor) done() bool {
 	if s.status.QEMU == nil {
-		return s.status.TerminateBy != nil
+		return s.status.TerminateBy != nil || s.finished
 	}
 	return s.status.QEMU.Exit != nil && s.finished
 }
@@ -266,7 +266,11 @@ func (s *supervisor) signalQEMU(sig syscall.Signal) error {
 
 // conclude writes the termination message and gives the exit code.
 func (s *supervisor) conclude() int {
-	t := Termination{Reason: "NotStarted", Restarts: s.status.Restarts}
+	// A pod without a guest has not done what it was made for, whoever ends it.
+	t := Termination{Reason: "NotStarted", ExitCode: 1, Restarts: s.status.Restarts}
+	if s.outcome != nil {
+		t.Reason, t.Message = s.outcome.Reason, s.outcome.Message
+	}
 	if q := s.status.QEMU; q != nil && q.Exit != nil {
 		t = Termination{Reason: "GuestShutdown", ExitCode: q.Exit.Code, Signal: q.Exit.Signal, Stderr: q.Exit.Stderr, Restarts: s.status.Restarts}
 		switch {

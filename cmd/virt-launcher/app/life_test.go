@@ -257,11 +257,51 @@ func TestQEMURefuses(t *testing.T) {
 	}
 }
 
-// A pod that is told to end before there is a guest ends at once.
+// A pod that is told to end before there is a guest ends at once, and has not succeeded.
 func TestEndBeforeStart(t *testing.T) {
 	p := newPod(t)
 	p.init.Process.Signal(syscall.SIGTERM)
-	p.expectEnd(0, "NotStarted")
+	p.expectEnd(1, "NotStarted")
+}
+
+// A guest that cannot be started is given up by Kill: the pod ends, failed, and says why.
+func TestKillBeforeStart(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		options *api.SyncOptions
+		reason  string
+		message string
+	}{
+		{"after a start that failed", &api.SyncOptions{ImageSizeLimitBytes: 1024}, api.ReasonImageTooLarge, "is over the limit of 1024"},
+		{"before any start", nil, "NotStarted", "before it was started"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := newPod(t)
+			if tc.options != nil && p.sync("", tc.options) == nil {
+				t.Fatal("the guest was started")
+			}
+			events, err := p.client.Events(p.context(), &api.EventsRequest{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := p.client.Kill(p.context(), &api.KillRequest{}); err != nil {
+				t.Errorf("Kill: %v", err)
+			}
+			last := &api.Event{}
+			for err == nil {
+				var e *api.Event
+				if e, err = events.Recv(); err == nil {
+					last = e
+				}
+			}
+			if last.State != stateShutdown || last.Reason != tc.reason {
+				t.Errorf("last event: %v", last)
+			}
+			if m := p.expectEnd(1, tc.reason); !strings.Contains(m.Message, tc.message) {
+				t.Errorf("termination message: %+v", m)
+			}
+		})
+	}
 }
 
 // TestLauncherKilledWhileStarting kills the launcher at moments all over a start. The node agent sends the VMI again, and
