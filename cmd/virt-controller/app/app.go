@@ -30,6 +30,7 @@ import (
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/controller/kubevirt"
+	"github.com/virtplane/virtplane/pkg/controller/limits"
 	"github.com/virtplane/virtplane/pkg/controller/vm"
 	"github.com/virtplane/virtplane/pkg/controller/vmi"
 	"github.com/virtplane/virtplane/pkg/machine"
@@ -107,12 +108,13 @@ func Run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
+	recorder := limits.Recorder{EventRecorder: mgr.GetEventRecorder("virtualmachine-controller")}
 	configuration := kubevirt.Reader{Client: mgr.GetClient(), Namespace: o.Namespace}
-	if err := (&vmi.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("virtualmachine-controller"),
+	if err := (&vmi.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: recorder,
 		Clock: clock.RealClock{}, Configuration: configuration, LauncherImage: o.LauncherImage}).SetupWithManager(ctx, mgr, o.Workers); err != nil {
 		return fmt.Errorf("setting up the instance controller: %w", err)
 	}
-	if err := (&vm.Reconciler{Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("virtualmachine-controller"), Clock: clock.RealClock{}}).SetupWithManager(mgr, o.Workers); err != nil {
+	if err := (&vm.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: recorder, Clock: clock.RealClock{}}).SetupWithManager(mgr, o.Workers); err != nil {
 		return fmt.Errorf("setting up the machine controller: %w", err)
 	}
 	if err := (&kubevirt.Reconciler{Client: mgr.GetClient(), Clock: clock.RealClock{}, Namespace: o.Namespace, Version: version.Get().GitVersion}).SetupWithManager(mgr); err != nil {

@@ -14,10 +14,12 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/controller/limits"
 )
 
 // Reconciler sums up in the KubeVirt object's status whether the components of the installation are there and ready.
@@ -48,6 +50,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&virtv1.KubeVirt{}).
 		Watches(&appsv1.Deployment{}, toAll).
 		Watches(&appsv1.DaemonSet{}, toAll).
+		WithOptions(controller.Options{RateLimiter: limits.Retries()}).
 		Complete(r)
 }
 

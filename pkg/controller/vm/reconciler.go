@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/controller/limits"
 )
 
 // soon is when to look again at a machine of which the cache shows an old state.
@@ -26,7 +27,9 @@ const soon = time.Second
 
 // Reconciler reconciles VirtualMachines. Reads go to the manager's cache.
 type Reconciler struct {
-	Client   client.Client
+	Client client.Client
+	// Live reads past the cache.
+	Live     client.Reader
 	Recorder events.EventRecorder
 	Clock    clock.PassiveClock
 }
@@ -37,7 +40,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int) error {
 		For(&virtv1.VirtualMachine{}).
 		// An instance concerns the machine of its name, whoever owns it: a stranger's holds the machine up until it is gone.
 		Watches(&virtv1.VirtualMachineInstance{}, &handler.EnqueueRequestForObject{}).
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: limits.Retries()}).
 		Complete(r)
 }
 
@@ -65,6 +68,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		switch d.action {
 		case start:
 			vmi, problem, failed = r.start(ctx, &vm, d)
+			if apierrors.IsAlreadyExists(failed) {
+				// The cache is behind, and what follows from it would be wrong. The instance's event brings us back sooner.
+				return ctrl.Result{RequeueAfter: soon}, nil
+			}
 			if vmi == nil {
 				d.requests = vm.Status.StateChangeRequests // not served: keep them
 			}
@@ -112,6 +119,10 @@ func sameFailure(a, b *virtv1.VirtualMachineStartFailure) bool {
 func (r *Reconciler) instanceOf(ctx context.Context, vm *virtv1.VirtualMachine) (*virtv1.VirtualMachineInstance, failure, error) {
 	var vmi virtv1.VirtualMachineInstance
 	err := r.Client.Get(ctx, client.ObjectKeyFromObject(vm), &vmi)
+	if apierrors.IsNotFound(err) && (vm.Status.Created || vm.DeletionTimestamp != nil) {
+		// The cache may be behind our own create. An instance that was there is believed to be gone only when it is.
+		err = r.Live.Get(ctx, client.ObjectKeyFromObject(vm), &vmi)
+	}
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, failure{}, nil
@@ -134,8 +145,7 @@ func (r *Reconciler) start(ctx context.Context, vm *virtv1.VirtualMachine, d dec
 		r.Recorder.Eventf(vm, vmi, corev1.EventTypeNormal, "SuccessfulCreate", "CreateInstance", "Started the virtual machine by creating the new virtual machine instance %s", vmi.Name)
 		return vmi, failure{}, nil
 	case apierrors.IsAlreadyExists(err):
-		// The cache is behind: the instance's event brings us back.
-		return nil, failure{}, nil
+		return nil, failure{}, err
 	}
 	return nil, failure{reasonFailedCreate, err.Error()}, fmt.Errorf("creating instance: %w", err)
 }

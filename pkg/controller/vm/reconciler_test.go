@@ -2,21 +2,31 @@ package vm
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/klog/v2"
 	testclock "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache/informertest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllertest"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 )
@@ -74,7 +84,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 			return c.SubResource(sub).Update(ctx, o, opts...)
 		},
 	})
-	w.r = &Reconciler{Client: cache, Recorder: w.events, Clock: w.clock}
+	w.r = &Reconciler{Client: cache, Live: w.server, Recorder: w.events, Clock: w.clock}
 	return w
 }
 
@@ -342,4 +352,122 @@ func TestRefusedInstanceKeepsTheRequest(t *testing.T) {
 	if got := w.vm(); w.vmi() == nil || len(got.Status.StateChangeRequests) != 0 || conditionOf(got, virtv1.VirtualMachineFailure).Type != "" {
 		t.Errorf("status %+v", got.Status)
 	}
+}
+
+// TestStaleCache is a cache that does not show yet what the controller itself has made.
+func TestStaleCache(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		// after changes what the first reconcile has left.
+		after func(*world, *virtv1.VirtualMachine)
+	}{
+		{"after a start", func(*world, *virtv1.VirtualMachine) {}},
+		{"after a start whose status was not written", func(_ *world, vm *virtv1.VirtualMachine) { vm.Status.Created = false }},
+	} {
+		for _, strategy := range []virtv1.VirtualMachineRunStrategy{virtv1.RunStrategyAlways, virtv1.RunStrategyManual} {
+			t.Run(tc.name+"/"+string(strategy), func(t *testing.T) {
+				vm := machine(strategy)
+				vm.Status.StateChangeRequests = []virtv1.VirtualMachineStateChangeRequest{startReq}
+				w := newWorld(t, vm)
+				w.blind = true
+				w.reconcile()
+				before := w.vm()
+				tc.after(w, before)
+				if !before.Status.Created {
+					before.Status.StateChangeRequests = vm.Status.StateChangeRequests
+					if err := w.server.Status().Update(t.Context(), before); err != nil {
+						t.Fatal(err)
+					}
+				}
+				w.writes = 0
+				result := w.reconcile()
+				if got := w.vm(); w.writes != 0 || got.Status.PrintableStatus != virtv1.VirtualMachineStatusStarting {
+					t.Errorf("%d writes, status %s, created %v", w.writes, got.Status.PrintableStatus, got.Status.Created)
+				}
+				if !before.Status.Created && result.RequeueAfter != time.Second {
+					t.Errorf("looked at again in %v", result.RequeueAfter)
+				}
+				w.blind = false
+				w.reconcile()
+				if got := w.vm(); !got.Status.Created || len(got.Status.StateChangeRequests) != 0 {
+					t.Errorf("status %+v", got.Status)
+				}
+			})
+		}
+	}
+	t.Run("deletion", func(t *testing.T) {
+		vm := machine(virtv1.RunStrategyAlways)
+		vm.Finalizers = []string{virtv1.VirtualMachineControllerFinalizer}
+		w := newWorld(t, vm)
+		w.reconcile()
+		if err := w.server.Delete(t.Context(), w.vm()); err != nil {
+			t.Fatal(err)
+		}
+		w.blind = true
+		w.reconcile()
+		if got := w.vm(); got.Status.PrintableStatus != virtv1.VirtualMachineStatusTerminating || w.vmi().DeletionTimestamp == nil {
+			t.Errorf("status %s", got.Status.PrintableStatus)
+		}
+	})
+}
+
+// TestInstancesBringTheirMachine tries the watch: an instance brings the machine of its name, whoever owns it.
+func TestInstancesBringTheirMachine(t *testing.T) {
+	foreign := &virtv1.VirtualMachineInstance{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "web", UID: "stranger"}}
+	w := newWorld(t, machine(virtv1.RunStrategyAlways), foreign)
+	instances := tellingInformer{controllertest.NewFakeInformer(controllertest.Synced), make(chan toolscache.ResourceEventHandler, 10)}
+	informers := &informertest.FakeInformers{Scheme: w.server.Scheme(), InformersByGVK: map[schema.GroupVersionKind]toolscache.SharedIndexInformer{
+		virtv1.SchemeGroupVersion.WithKind("VirtualMachine"):         controllertest.NewFakeInformer(controllertest.Synced),
+		virtv1.SchemeGroupVersion.WithKind("VirtualMachineInstance"): instances,
+	}}
+	mgr, err := ctrl.NewManager(&rest.Config{}, ctrl.Options{
+		Scheme: w.server.Scheme(), Logger: klog.Background(), Metrics: metricsserver.Options{BindAddress: "0"},
+		NewCache:       func(*rest.Config, cache.Options) (cache.Cache, error) { return informers, nil },
+		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return w.server.RESTMapper(), nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(chan string, 10)
+	w.r.Client = interceptor.NewClient(w.server, interceptor.Funcs{
+		SubResourceUpdate: func(_ context.Context, _ client.Client, _ string, o client.Object, _ ...client.SubResourceUpdateOption) error {
+			seen <- o.GetName()
+			return nil
+		},
+	})
+	if err := w.r.SetupWithManager(mgr, 1); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- mgr.Start(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	deadline := time.After(30 * time.Second)
+	select {
+	case h := <-instances.handlers:
+		h.OnDelete(foreign)
+	case <-deadline:
+		t.Fatal("nobody listens to instances")
+	}
+	select {
+	case <-seen:
+	case <-deadline:
+		t.Fatal("the end of a stranger's instance did not bring the machine")
+	}
+}
+
+// tellingInformer hands out those who listen to it.
+type tellingInformer struct {
+	*controllertest.FakeInformer
+	handlers chan toolscache.ResourceEventHandler
+}
+
+func (i tellingInformer) AddEventHandlerWithOptions(h toolscache.ResourceEventHandler, o toolscache.HandlerOptions) (toolscache.ResourceEventHandlerRegistration, error) {
+	i.handlers <- h
+	return i.FakeInformer.AddEventHandlerWithOptions(h, o)
 }
