@@ -44,46 +44,91 @@ var apiBesides = []struct{ metric, peer, unit string }{
 	{"object_bytes", "object_bytes", "B"},
 }
 
+// apiEmbedded are shown for the single-process form of ours.
+var apiEmbedded = []struct{ metric, of, unit string }{
+	{"create_embedded_p50_ms", "create_p50_ms", "ms"},
+	{"patch_merge_embedded_p50_ms", "patch_merge_p50_ms", "ms"},
+	{"cpu_embedded_s", "cpu_s", "s"},
+	{"memory_10000_embedded_mib", "memory_10000_mib", "MiB"},
+}
+
+// apiForms says what the sides are.
+const apiForms = "ours: one virt-api and one member of virt-store, two processes with TLS between them (the manifests have a second virt-api); " +
+	"*_embedded_*: one process for both, one round"
+
+// roundResult is what the process of a round leaves.
+type roundResult struct {
+	Values map[string]float64 `json:"values"`
+	// Servers are the versions of what was measured.
+	Servers string `json:"servers"`
+}
+
+// apiRounds are the values of all rounds by side.
+type apiRounds map[string][]map[string]float64
+
 // api compares our API server with the same kind as a CustomResourceDefinition of the same kube-apiserver. Each round
 // measures one side in servers of its own, in a network of their own; rounds go in pairs, the sides in turns.
-func api(ctx context.Context, root string) ([]report.Metric, error) {
+func api(ctx context.Context, root string) (report.Report, error) {
+	var r report.Report
 	dir, err := workDir(root)
 	if err != nil {
-		return nil, err
+		return r, err
 	}
 	if err := onDisk(dir); err != nil {
-		return nil, err
+		return r, err
 	}
-	rounds := map[string][]map[string]float64{}
+	rounds := apiRounds{}
+	servers := ""
+	round := func(side apiSide) error {
+		result, err := roundOf(ctx, dir, side)
+		if err != nil {
+			return fmt.Errorf("round %d of %s: %w", len(rounds[side.name])+1, side.name, err)
+		}
+		rounds[side.name], servers = append(rounds[side.name], result.Values), result.Servers
+		return nil
+	}
 	for pair := range apiPairs {
 		for _, side := range []apiSide{ourSide, crdSide} {
 			fmt.Fprintf(os.Stderr, "pair %d of %d: %s\n", pair+1, apiPairs, side.name)
-			results, err := roundOf(ctx, dir, side)
-			if err != nil {
-				return nil, fmt.Errorf("round %d of %s: %w", pair+1, side.name, err)
+			if err := round(side); err != nil {
+				return r, err
 			}
-			rounds[side.name] = append(rounds[side.name], results)
 		}
 	}
-	value := func(side apiSide, metric string) (float64, error) {
-		var all []float64
-		for _, r := range rounds[side.name] {
-			v, ok := r[metric]
-			if !ok {
-				return 0, fmt.Errorf("a round of %s has no %s", side.name, metric)
-			}
-			all = append(all, v)
-		}
-		return report.Median(all), nil
+	fmt.Fprintln(os.Stderr, "besides:", embeddedSide.name)
+	if err := round(embeddedSide); err != nil {
+		return r, err
 	}
+	r.Head = []string{"Virtplane " + checkoutCommit(ctx, root), servers, apiForms, fmt.Sprintf("%d pairs of rounds, ours and then the peer, medians", apiPairs)}
+	r.Metrics, err = rounds.metrics()
+	return r, err
+}
+
+// value is the median of a side's rounds.
+func (r apiRounds) value(side apiSide, metric string) (float64, error) {
+	if len(r[side.name]) == 0 {
+		return 0, fmt.Errorf("there is no round of %s", side.name)
+	}
+	var all []float64
+	for _, values := range r[side.name] {
+		v, ok := values[metric]
+		if !ok {
+			return 0, fmt.Errorf("a round of %s has no %s", side.name, metric)
+		}
+		all = append(all, v)
+	}
+	return report.Median(all), nil
+}
+
+func (r apiRounds) metrics() ([]report.Metric, error) {
 	const peer = "CustomResourceDefinition"
 	var metrics []report.Metric
-	add := func(metric, peerMetric, unit string, goal *float64) error {
-		ours, err := value(ourSide, metric)
+	add := func(metric string, side apiSide, of, peerMetric, unit string, goal *float64) error {
+		ours, err := r.value(side, of)
 		if err != nil {
 			return err
 		}
-		theirs, err := value(crdSide, peerMetric)
+		theirs, err := r.value(crdSide, peerMetric)
 		if err != nil {
 			return err
 		}
@@ -95,12 +140,17 @@ func api(ctx context.Context, root string) ([]report.Metric, error) {
 		return nil
 	}
 	for _, g := range apiGoals {
-		if err := add(g.metric, g.metric, g.unit, report.Float(g.goal)); err != nil {
+		if err := add(g.metric, ourSide, g.metric, g.metric, g.unit, report.Float(g.goal)); err != nil {
 			return nil, err
 		}
 	}
 	for _, b := range apiBesides {
-		if err := add(b.metric, b.peer, b.unit, nil); err != nil {
+		if err := add(b.metric, ourSide, b.metric, b.peer, b.unit, nil); err != nil {
+			return nil, err
+		}
+	}
+	for _, e := range apiEmbedded {
+		if err := add(e.metric, embeddedSide, e.of, e.of, e.unit, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -108,7 +158,7 @@ func api(ctx context.Context, root string) ([]report.Metric, error) {
 }
 
 // roundOf runs a round as a process of its own.
-func roundOf(ctx context.Context, dir string, side apiSide) (map[string]float64, error) {
+func roundOf(ctx context.Context, dir string, side apiSide) (*roundResult, error) {
 	out := filepath.Join(dir, side.name+".json")
 	if err := os.RemoveAll(out); err != nil {
 		return nil, err
@@ -129,8 +179,8 @@ func roundOf(ctx context.Context, dir string, side apiSide) (map[string]float64,
 	if err != nil {
 		return nil, err
 	}
-	var results map[string]float64
-	return results, json.Unmarshal(raw, &results)
+	var result roundResult
+	return &result, json.Unmarshal(raw, &result)
 }
 
 // onDisk refuses a file system in memory, where waiting for the disk means nothing.

@@ -8,17 +8,28 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-)
 
-// apiServers are the processes that bench-api counts: all that serve or store objects.
-var apiServers = []string{"kube-apiserver", "etcd", "virt-api"}
+	"github.com/virtplane/virtplane/test/bench/pods"
+)
 
 // meter reads what processes have used, by program.
 type meter struct{ pids map[string][]int }
 
+// serverName is what a process is counted as; the store is virt-api's program with a command of its own.
+func serverName(command []string) string {
+	if len(command) == 0 {
+		return ""
+	}
+	name := filepath.Base(command[0])
+	if name == "virt-api" && len(command) > 1 && command[1] == "store" {
+		return "virt-store"
+	}
+	return name
+}
+
 // newMeter finds the servers among the processes of this PID namespace. /proc is the host's, so that the numbers that
 // programs were started with mean nothing there.
-func newMeter() (meter, error) {
+func newMeter(servers []string) (meter, error) {
 	own, err := os.Readlink("/proc/self/ns/pid")
 	if err != nil {
 		return meter{}, err
@@ -36,15 +47,15 @@ func newMeter() (meter, error) {
 		if ns, err := os.Readlink(filepath.Join("/proc", e.Name(), "ns/pid")); err != nil || ns != own {
 			continue
 		}
-		comm, err := os.ReadFile(filepath.Join("/proc", e.Name(), "comm"))
+		command, err := pods.Command(pid)
 		if err != nil {
 			continue
 		}
-		if name := strings.TrimSpace(string(comm)); slices.Contains(apiServers, name) {
+		if name := serverName(command); slices.Contains(servers, name) {
 			m.pids[name] = append(m.pids[name], pid)
 		}
 	}
-	for _, name := range apiServers {
+	for _, name := range servers {
 		if len(m.pids[name]) == 0 {
 			return meter{}, fmt.Errorf("there is no process %s to measure", name)
 		}

@@ -20,13 +20,27 @@ const (
 	protobufNamespace = "bench-protobuf"
 )
 
-// apiSide is one of the two servers that bench-api compares: they serve the same kind under different names.
-type apiSide struct{ name, group string }
+// apiSide is one of the servers that bench-api compares: they serve the same kind under different names.
+type apiSide struct {
+	name, group string
+	// embedded has the store inside of virt-api.
+	embedded bool
+}
 
 var (
-	ourSide = apiSide{"ours", virtv1.SchemeGroupVersion.Group}
-	crdSide = apiSide{"crd", "bench.virtplane.io"}
+	ourSide = apiSide{name: "ours", group: virtv1.SchemeGroupVersion.Group}
+	crdSide = apiSide{name: "crd", group: "bench.virtplane.io"}
+	// embeddedSide is ours in one process; the manifests install it as two.
+	embeddedSide = apiSide{name: "embedded", group: virtv1.SchemeGroupVersion.Group, embedded: true}
 )
+
+// servers are the processes that bench-api counts: all that serve or store objects, whichever side is measured.
+func (s apiSide) servers() []string {
+	if s.embedded {
+		return []string{"kube-apiserver", "etcd", "virt-api"}
+	}
+	return []string{"kube-apiserver", "etcd", "virt-api", "virt-store"}
+}
 
 func (s apiSide) apiVersion() string { return s.group + "/v1" }
 

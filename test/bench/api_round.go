@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,8 +39,8 @@ const (
 	virtAPIPort  = 8443
 )
 
-// apiRound measures one side, in servers that were started for it: kube-apiserver with its etcd, and virt-api with the
-// store inside. Both APIs are installed whichever side is measured.
+// apiRound measures one side, in servers that were started for it: kube-apiserver with its etcd, and virt-api with its
+// store. Both APIs are installed whichever side is measured.
 type apiRound struct {
 	side    apiSide
 	out     string
@@ -53,33 +54,61 @@ type apiRound struct {
 
 // runAPIRound does not return: the surroundings end with the process.
 func runAPIRound(args []string) error {
-	sides := map[string]apiSide{ourSide.name: ourSide, crdSide.name: crdSide}
+	sides := map[string]apiSide{ourSide.name: ourSide, crdSide.name: crdSide, embeddedSide.name: embeddedSide}
 	if len(args) != 2 || sides[args[0]].name == "" {
-		return fmt.Errorf("usage: bench api-round ours|crd FILE")
+		return fmt.Errorf("usage: bench api-round ours|crd|embedded FILE")
 	}
 	r := &apiRound{side: sides[args[0]], out: args[1], results: map[string]float64{}, cpu: map[string]float64{}}
 	harness.Main(r, r.start, harness.Durable)
 	return nil
 }
 
-func (r *apiRound) start(ctx context.Context, h *harness.Host) (func(), error) {
+func (r *apiRound) start(ctx context.Context, h *harness.Host) (stop func(), err error) {
 	r.host = h
 	if err := h.Register(ctx, virtAPIPort); err != nil {
 		return nil, err
 	}
-	api, err := h.StartVirtAPI("virt-api", virtAPIPort, "--embedded-etcd="+h.TempDir("store"))
-	if err != nil {
-		return nil, err
+	var running []interface{ Stop() }
+	stop = func() {
+		for _, p := range slices.Backward(running) {
+			p.Stop()
+		}
 	}
-	err = errors.Join(api.WaitReady(time.Minute), h.WaitAvailable(ctx, api, time.Minute))
-	if err == nil {
-		err = r.prepare(ctx)
+	defer func() {
+		if err != nil {
+			stop()
+			stop = nil
+		}
+	}()
+	var api *harness.VirtAPI
+	if r.side.embedded {
+		api, err = h.StartVirtAPI("virt-api", virtAPIPort, "--embedded-etcd="+h.TempDir("store"))
+		if err != nil {
+			return stop, err
+		}
+		running = append(running, api)
+	} else {
+		_, storeFile, err := h.ServiceAccount(ctx, "virt-store", nil)
+		if err != nil {
+			return stop, err
+		}
+		// In the order of an installation: virt-api makes the certificates that its store waits for.
+		if api, err = h.StartVirtAPI("virt-api", virtAPIPort, "--etcd-servers="+harness.StoreURL); err != nil {
+			return stop, err
+		}
+		running = append(running, api)
+		store, err := h.StartStore(ctx, storeFile)
+		if store != nil && store.Process != nil {
+			running = slices.Insert(running, 0, interface{ Stop() }(store)) // it ends last
+		}
+		if err != nil {
+			return stop, err
+		}
 	}
-	if err != nil {
-		api.Stop()
-		return nil, err
+	if err := errors.Join(api.WaitReady(time.Minute), h.WaitAvailable(ctx, api, time.Minute)); err != nil {
+		return stop, err
 	}
-	return api.Stop, nil
+	return stop, r.prepare(ctx)
 }
 
 // prepare installs the peer, namespaces, and what the ordinary user may do.
@@ -160,7 +189,7 @@ func (r *apiRound) Run() int {
 			r.results["cpu_s "+name] = v
 		}
 		var raw []byte
-		if raw, err = json.Marshal(r.results); err == nil {
+		if raw, err = json.Marshal(roundResult{Values: r.results, Servers: r.versions()}); err == nil {
 			err = os.WriteFile(r.out, raw, 0o644)
 		}
 	}
@@ -169,6 +198,20 @@ func (r *apiRound) Run() int {
 		return 1
 	}
 	return 0
+}
+
+// versions says what was measured.
+func (r *apiRound) versions() string {
+	kube := unknown
+	if client, err := kubernetes.NewForConfig(r.host.Admin); err == nil {
+		if v, err := client.Discovery().ServerVersion(); err == nil {
+			kube = v.GitVersion
+		}
+	}
+	etcd := func(server string) string {
+		return moduleVersion(fmt.Sprintf("/proc/%d/exe", r.meter.pids[server][0]), etcdModule)
+	}
+	return fmt.Sprintf("Kubernetes %s on etcd %s; etcd %s in our store", kube, etcd("etcd"), etcd("virt-api"))
 }
 
 // phase runs a part that both sides have, with the servers' processor time counted.
@@ -205,7 +248,7 @@ func pause(ctx context.Context, d time.Duration) error {
 
 func (r *apiRound) measure(ctx context.Context) error {
 	var err error
-	if r.meter, err = newMeter(); err != nil {
+	if r.meter, err = newMeter(r.side.servers()); err != nil {
 		return err
 	}
 	template, err := r.side.machineTemplate()

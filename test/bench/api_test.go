@@ -77,3 +77,62 @@ func TestCountEvents(t *testing.T) {
 		})
 	}
 }
+
+func TestServerName(t *testing.T) {
+	for _, tc := range []struct {
+		command []string
+		want    string
+	}{
+		{[]string{"/cache/kube-apiserver", "--v=2"}, "kube-apiserver"},
+		{[]string{"/bin/virt-api", "--secure-port=8443"}, "virt-api"},
+		{[]string{"/bin/virt-api", "store", "--members=1"}, "virt-store"},
+		{[]string{"virt-api"}, "virt-api"},
+		{nil, ""},
+	} {
+		if got := serverName(tc.command); got != tc.want {
+			t.Errorf("%v is counted as %q, want %q", tc.command, got, tc.want)
+		}
+	}
+}
+
+func TestAPIMetrics(t *testing.T) {
+	values := func(v float64) map[string]float64 {
+		out := map[string]float64{}
+		for _, g := range apiGoals {
+			out[g.metric] = v
+		}
+		for _, b := range apiBesides {
+			out[b.metric], out[b.peer] = v, v
+		}
+		return out
+	}
+	rounds := apiRounds{ourSide.name: {values(1), values(9), values(2)}, crdSide.name: {values(4), values(4), values(5)}, embeddedSide.name: {values(3)}}
+	metrics, err := rounds.metrics()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := len(apiGoals) + len(apiBesides) + len(apiEmbedded); len(metrics) != want {
+		t.Errorf("%d metrics, want %d", len(metrics), want)
+	}
+	for i, m := range metrics {
+		value, goal := 2.0, i < len(apiGoals)
+		if i >= len(apiGoals)+len(apiBesides) {
+			value = 3
+		}
+		if m.Value != value || *m.PeerValue != 4 {
+			t.Errorf("%s: %v beside %v, want %v beside 4", m.Metric, m.Value, *m.PeerValue, value)
+		}
+		if (m.Goal != nil) != goal || (m.GoalOn == "ratio") != goal {
+			t.Errorf("%s: goal %v on %q", m.Metric, m.Goal, m.GoalOn)
+		}
+	}
+	delete(rounds[crdSide.name][1], "cpu_s")
+	if _, err := rounds.metrics(); fmt.Sprint(err) != "a round of crd has no cpu_s" {
+		t.Errorf("error %v for a round that lacks something", err)
+	}
+	delete(rounds, embeddedSide.name)
+	rounds[crdSide.name][1]["cpu_s"] = 4
+	if _, err := rounds.metrics(); fmt.Sprint(err) != "there is no round of embedded" {
+		t.Errorf("error %v for a side without rounds", err)
+	}
+}

@@ -108,7 +108,7 @@ func (t *target) podOf(ctx context.Context, ns, vmiUID string) (*corev1.Pod, err
 		select {
 		case <-ctx.Done():
 			return nil, fmt.Errorf("waiting for the launcher pod: %w", context.Cause(ctx))
-		case <-time.After(3 * time.Millisecond):
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }

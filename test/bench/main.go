@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -20,12 +21,13 @@ import (
 
 	"github.com/virtplane/virtplane/pkg/generated/clientset/versioned"
 	"github.com/virtplane/virtplane/test/bench/report"
+	"github.com/virtplane/virtplane/test/cluster/plan"
 	"github.com/virtplane/virtplane/test/wire"
 )
 
 // target is the cluster under test.
 type target struct {
-	root   string
+	dir    plan.Dir
 	config *rest.Config
 	kube   kubernetes.Interface
 	virt   versioned.Interface
@@ -33,18 +35,18 @@ type target struct {
 }
 
 // benches by name; each is given the root of the checkout.
-var benches = map[string]func(ctx context.Context, root string) ([]report.Metric, error){
+var benches = map[string]func(ctx context.Context, root string) (report.Report, error){
 	"overhead": onCluster(overhead),
 	"start":    onCluster(start),
 	"api":      api,
 }
 
 // onCluster makes a bench of one that uses the local cluster.
-func onCluster(bench func(context.Context, *target) ([]report.Metric, error)) func(context.Context, string) ([]report.Metric, error) {
-	return func(ctx context.Context, root string) ([]report.Metric, error) {
+func onCluster(bench func(context.Context, *target) (report.Report, error)) func(context.Context, string) (report.Report, error) {
+	return func(ctx context.Context, root string) (report.Report, error) {
 		t, err := connect(ctx, root)
 		if err != nil {
-			return nil, err
+			return report.Report{}, err
 		}
 		return bench(ctx, t)
 	}
@@ -70,31 +72,60 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	metrics, err := benches[args[0]](ctx, root)
+	r, err := benches[args[0]](ctx, root)
 	if err != nil {
 		return fmt.Errorf("%s: %w", args[0], err)
 	}
-	return report.Write(os.Stdout, root, args[0], metrics)
+	r.Name = args[0]
+	r.Head = append([]string{report.Machine()}, r.Head...)
+	return r.Write(os.Stdout, root)
+}
+
+// bringUp sees to it that a cluster runs with the current build installed: what was installed before may be older.
+func bringUp(answers func() bool, run func(args ...string) error) error {
+	if !answers() {
+		if err := run("make", "cluster-up"); err != nil {
+			return err
+		}
+	}
+	return run("make", "install")
+}
+
+// answers says whether the cluster of a kubeconfig is up.
+func answers(ctx context.Context, kubeconfig string) bool {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return false
+	}
+	config.Timeout = 20 * time.Second
+	client, err := kubernetes.NewForConfig(config)
+	return err == nil && client.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error() == nil
 }
 
 // connect uses the cluster of this checkout, bringing it up if it is not.
 func connect(ctx context.Context, root string) (*target, error) {
-	kubeconfig := filepath.Join(root, ".cluster", "kubeconfig")
-	if exec.CommandContext(ctx, "kubectl", "--kubeconfig", kubeconfig, "get", "--raw", "/apis/kubevirt.io/v1").Run() != nil {
-		for _, args := range [][]string{{"make", "cluster-up"}, {"make", "install"}} {
-			cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-			cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-			if err := cmd.Run(); err != nil {
-				return nil, fmt.Errorf("%v: %w", args, err)
-			}
+	dir := plan.Dir(filepath.Join(root, ".cluster"))
+	kubeconfig := dir.Kubeconfig()
+	err := bringUp(func() bool { return answers(ctx, kubeconfig) }, func(args ...string) error {
+		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+		cmd.Dir = root
+		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+		cmd.WaitDelay = time.Minute
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("%s: %w", strings.Join(args, " "), err)
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return nil, err
 	}
 	config.QPS, config.Burst = 1000, 2000
-	t := &target{root: root, config: config}
+	t := &target{dir: dir, config: config}
 	if t.kube, err = kubernetes.NewForConfig(config); err != nil {
 		return nil, err
 	}

@@ -1,18 +1,18 @@
-// Package pods finds the processes of a pod on this machine and reads what memory they hold. It works from the host, beside
-// the nodes of the local cluster, and needs root.
+// Package pods finds the processes and sockets of a pod on this machine and reads what memory it holds. It works from the
+// host, beside the nodes of the local cluster, and needs root. It must disturb nothing: what it waits for, the kernel tells.
 package pods
 
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
+	"syscall"
 )
 
 // Processes lists the processes in the cgroups of a pod, by its UID.
@@ -50,6 +50,18 @@ func IsQEMU(pid int) bool {
 	return err == nil && len(args) > 0 && strings.HasPrefix(filepath.Base(args[0]), "qemu-system")
 }
 
+// Program is the path of the program that a process runs, as the process itself sees it.
+func Program(pid int) (string, error) { return os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)) }
+
+// Inside is a command in the root directory of a process: with the files of its container.
+func Inside(ctx context.Context, pid int, program string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Path, cmd.Err = program, nil // it is looked for over there
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: fmt.Sprintf("/proc/%d/root", pid)}
+	return cmd
+}
+
 // Memory is the resident memory of a process, in KiB.
 type Memory struct {
 	Total int64
@@ -66,10 +78,14 @@ func ReadMemory(pid int, guestKiB int64) (Memory, error) {
 		return Memory{}, err
 	}
 	defer f.Close()
+	return parseMemory(f, guestKiB)
+}
+
+func parseMemory(smaps io.Reader, guestKiB int64) (Memory, error) {
 	var m Memory
 	var executable bool
 	var size int64
-	scanner := bufio.NewScanner(f)
+	scanner := bufio.NewScanner(smaps)
 	for scanner.Scan() {
 		fields := strings.Fields(scanner.Text())
 		if len(fields) < 2 {
@@ -97,27 +113,4 @@ func ReadMemory(pid int, guestKiB int64) (Memory, error) {
 		}
 	}
 	return m, scanner.Err()
-}
-
-// WaitFile waits until a path inside the pod's compute container exists and returns it as seen from here.
-func WaitFile(ctx context.Context, podUID, path string) (string, error) {
-	for {
-		pids, err := Processes(podUID)
-		if err != nil {
-			return "", err
-		}
-		for _, pid := range pids {
-			seen := fmt.Sprintf("/proc/%d/root%s", pid, path)
-			if _, err := os.Lstat(seen); err == nil {
-				return seen, nil
-			} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
-				continue
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return "", fmt.Errorf("waiting for %s in pod %s: %w", path, podUID, context.Cause(ctx))
-		case <-time.After(3 * time.Millisecond):
-		}
-	}
 }

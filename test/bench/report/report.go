@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -15,17 +14,26 @@ import (
 	"text/tabwriter"
 )
 
-// Metric is one measured value, beside that of a peer measured in the same run where there is one.
+// Metric is one measured value, beside that of a peer measured in the same run where there is one. Every key is always
+// there: those that read the file need not ask.
 type Metric struct {
 	Metric    string   `json:"metric"`
 	Value     float64  `json:"value"`
 	Unit      string   `json:"unit"`
-	Peer      string   `json:"peer,omitempty"`
-	PeerValue *float64 `json:"peer_value,omitempty"`
-	Goal      *float64 `json:"goal,omitempty"`
+	Peer      string   `json:"peer"`
+	PeerValue *float64 `json:"peer_value"`
+	Goal      *float64 `json:"goal"`
 	// GoalOn says what the goal bounds: "value" or "ratio" (value divided by the peer's).
-	GoalOn         string `json:"goal_on,omitempty"`
+	GoalOn         string `json:"goal_on"`
 	HigherIsBetter bool   `json:"higher_is_better"`
+}
+
+// Report is what a run of one bench has to say.
+type Report struct {
+	Name string
+	// Head says on what it was measured: machine, versions, the form of what was compared.
+	Head    []string
+	Metrics []Metric
 }
 
 // Ratio is value divided by the peer's value.
@@ -56,11 +64,29 @@ func (m Metric) Met() bool {
 }
 
 // Write prints the table to w and writes dir/.bench/NAME.json.
-func Write(w io.Writer, dir, name string, metrics []Metric) error {
-	fmt.Fprintf(w, "\nbench-%s on %s\n", name, machine())
+func (r Report) Write(w io.Writer, dir string) error {
+	if err := r.table(w); err != nil {
+		return err
+	}
+	raw, err := r.json()
+	if err != nil {
+		return err
+	}
+	out := filepath.Join(dir, ".bench")
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(out, r.Name+".json"), raw, 0o644)
+}
+
+func (r Report) table(w io.Writer) error {
+	fmt.Fprintf(w, "\nbench-%s\n", r.Name)
+	for _, line := range r.Head {
+		fmt.Fprintf(w, "  %s\n", line)
+	}
 	tw := tabwriter.NewWriter(w, 2, 8, 2, ' ', 0)
-	fmt.Fprintln(tw, "metric\tvalue\tunit\tpeer\tpeer value\tratio\tgoal\t")
-	for _, m := range metrics {
+	fmt.Fprintln(tw, "metric\tvalue\tunit\tpeer\tpeer value\tratio\tgoal")
+	for _, m := range r.Metrics {
 		peer, ratio, goal := "", "", ""
 		if m.PeerValue != nil {
 			peer = fmt.Sprintf("%.2f", *m.PeerValue)
@@ -74,24 +100,22 @@ func Write(w io.Writer, dir, name string, metrics []Metric) error {
 				goal += " MISSED"
 			}
 		}
-		fmt.Fprintf(tw, "%s\t%.2f\t%s\t%s\t%s\t%s\t%s\t\n", m.Metric, m.Value, m.Unit, m.Peer, peer, ratio, goal)
+		fmt.Fprintf(tw, "%s\t%.2f\t%s\t%s\t%s\t%s\t%s\n", m.Metric, m.Value, m.Unit, m.Peer, peer, ratio, goal)
 	}
-	if err := tw.Flush(); err != nil {
-		return err
-	}
-	raw, err := json.MarshalIndent(metrics, "", "  ")
-	if err != nil {
-		return err
-	}
-	out := filepath.Join(dir, ".bench")
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(out, name+".json"), append(raw, '\n'), 0o644)
+	return tw.Flush()
 }
 
-// machine says on what a run was made: numbers without that mean nothing.
-func machine() string {
+func (r Report) json() ([]byte, error) {
+	metrics := r.Metrics
+	if metrics == nil {
+		metrics = []Metric{}
+	}
+	raw, err := json.MarshalIndent(metrics, "", "  ")
+	return append(raw, '\n'), err
+}
+
+// Machine says on what a run was made: numbers without that mean nothing.
+func Machine() string {
 	model := "unknown CPU"
 	if raw, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		for line := range strings.SplitSeq(string(raw), "\n") {
@@ -102,11 +126,7 @@ func machine() string {
 		}
 	}
 	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	qemu := "no QEMU"
-	if out, err := exec.Command("qemu-system-x86_64", "--version").Output(); err == nil {
-		qemu, _, _ = strings.Cut(string(out), "\n")
-	}
-	return fmt.Sprintf("%d CPUs (%s), Linux %s, %s, %s", runtime.NumCPU(), model, strings.TrimSpace(string(kernel)), runtime.Version(), qemu)
+	return fmt.Sprintf("%d CPUs (%s), Linux %s, %s", runtime.NumCPU(), model, strings.TrimSpace(string(kernel)), runtime.Version())
 }
 
 // Median of values; zero for none.
