@@ -3,6 +3,7 @@ package vmi
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -203,31 +204,32 @@ func (r *Reconciler) writeStatus(ctx context.Context, vmi *virtv1.VirtualMachine
 		}
 		return fmt.Errorf("updating instance status: %w", err)
 	}
-	r.announce(vmi, updated, pod)
+	r.announce(vmi, updated)
 	return nil
 }
 
 // announce tells transitions, and only those, as events.
-func (r *Reconciler) announce(was, is *virtv1.VirtualMachineInstance, pod *corev1.Pod) {
+func (r *Reconciler) announce(was, is *virtv1.VirtualMachineInstance) {
 	old, now := provisioning(&was.Status), provisioning(&is.Status)
 	if now != nil && (old == nil || old.Reason != now.Reason) {
 		r.Recorder.Eventf(is, nil, corev1.EventTypeWarning, now.Reason, "Provision", "%s", now.Message)
 	}
 	if was.Status.Phase != is.Status.Phase && is.Status.Phase == virtv1.Failed {
-		message := "The launcher pod is gone"
-		if pod != nil {
-			message = fmt.Sprintf("The launcher pod %s ended: %s", pod.Name, is.Status.Reason)
-			if m := report(pod).Message; m != "" {
-				message += ": " + m
-			}
+		message := is.Status.Reason
+		if c := conditionOf(&is.Status, virtv1.VirtualMachineInstanceReady); c != nil && c.Message != "" {
+			message = strings.ToUpper(c.Message[:1]) + c.Message[1:]
 		}
 		r.Recorder.Eventf(is, nil, corev1.EventTypeWarning, "Stopped", "Observe", "%s", message)
 	}
 }
 
 func provisioning(status *virtv1.VirtualMachineInstanceStatus) *virtv1.VirtualMachineInstanceCondition {
+	return conditionOf(status, virtv1.VirtualMachineInstanceProvisioning)
+}
+
+func conditionOf(status *virtv1.VirtualMachineInstanceStatus, t virtv1.VirtualMachineInstanceConditionType) *virtv1.VirtualMachineInstanceCondition {
 	for i := range status.Conditions {
-		if status.Conditions[i].Type == virtv1.VirtualMachineInstanceProvisioning {
+		if status.Conditions[i].Type == t {
 			return &status.Conditions[i]
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/events"
 	testclock "k8s.io/utils/clock/testing"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -126,6 +127,19 @@ func (w *world) updatePod(change func(*corev1.Pod)) {
 	}
 }
 
+// see shows the reconciler a pod as it is given, which the fake server would not let anyone write.
+func (w *world) see(pod *corev1.Pod) {
+	w.r.Client = interceptor.NewClient(w.client.(client.WithWatch), interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			if pods, ok := list.(*corev1.PodList); ok {
+				pods.Items = []corev1.Pod{*pod}
+				return nil
+			}
+			return c.List(ctx, list, opts...)
+		},
+	})
+}
+
 func pending() *virtv1.VirtualMachineInstance {
 	vmi := guest("128Mi")
 	vmi.Finalizers = []string{virtv1.VirtualMachineInstanceFinalizer}
@@ -217,6 +231,19 @@ func TestMissingClaimWaitsAndStartsWhenItComes(t *testing.T) {
 	}
 }
 
+// shutDown lets a pod end with exit code 0 and a report.
+func shutDown(p *corev1.Pod, reason string, at time.Time) {
+	p.Status.Phase = corev1.PodSucceeded
+	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "compute", State: corev1.ContainerState{
+		Terminated: &corev1.ContainerStateTerminated{FinishedAt: metav1.NewTime(at), Message: `{"reason":"` + reason + `"}`}}}}
+}
+
+// deleted has someone delete a pod at a moment, with the grace period of its spec.
+func deleted(p *corev1.Pod, at time.Time) {
+	grace := *p.Spec.TerminationGracePeriodSeconds
+	p.DeletionTimestamp, p.DeletionGracePeriodSeconds = ptr.To(metav1.NewTime(at.Add(time.Duration(grace)*time.Second))), &grace
+}
+
 func TestEnds(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
@@ -229,6 +256,10 @@ func TestEnds(t *testing.T) {
 			p.Status.Phase = corev1.PodFailed
 			p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "compute", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Message: `{"reason":"GuestCrashed"}`}}}}
 		}, virtv1.Failed, "GuestCrashed"},
+		{"told to end before there was a guest", func(p *corev1.Pod) { shutDown(p, "NotStarted", noon) }, virtv1.Failed, "NotStarted"},
+		{"drained", func(p *corev1.Pod) { shutDown(p, "GuestShutdown", noon); deleted(p, noon.Add(-5*time.Second)) }, virtv1.Failed, "PodTerminated"},
+		{"drained before there was a guest", func(p *corev1.Pod) { shutDown(p, "NotStarted", noon); deleted(p, noon) }, virtv1.Failed, "PodTerminated"},
+		{"cleared away after an orderly end", func(p *corev1.Pod) { shutDown(p, "GuestShutdown", noon); deleted(p, noon.Add(time.Second)) }, virtv1.Succeeded, "GuestShutdown"},
 		{"evicted", func(p *corev1.Pod) { p.Status.Phase, p.Status.Reason = corev1.PodFailed, "Evicted" }, virtv1.Failed, "Evicted"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -236,10 +267,21 @@ func TestEnds(t *testing.T) {
 			w.reconcile()
 			w.updatePod(func(p *corev1.Pod) { p.Spec.NodeName = "node-1" })
 			w.reconcile()
-			w.updatePod(tc.pod)
+			vmi := w.vmi()
+			setCondition(&vmi.Status, virtv1.VirtualMachineInstanceReady, corev1.ConditionTrue, "", "", metav1.NewTime(noon))
+			if err := w.client.Status().Update(t.Context(), vmi); err != nil {
+				t.Fatal(err)
+			}
+			pod := w.pod()
+			tc.pod(pod)
+			w.see(pod)
 			w.reconcile()
-			if s := w.vmi().Status; s.Phase != tc.phase || s.Reason != tc.reason {
+			s := w.vmi().Status
+			if s.Phase != tc.phase || s.Reason != tc.reason {
 				t.Errorf("phase %s reason %q", s.Phase, s.Reason)
+			}
+			if c := conditionOf(&s, virtv1.VirtualMachineInstanceReady); c == nil || c.Status != corev1.ConditionFalse || c.Reason != "GuestNotRunning" {
+				t.Errorf("ready %+v", c)
 			}
 		})
 	}
@@ -252,8 +294,12 @@ func TestEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.reconcile()
-		if s := w.vmi().Status; s.Phase != virtv1.Failed || s.Reason != "PodGone" {
+		s := w.vmi().Status
+		if s.Phase != virtv1.Failed || s.Reason != "PodGone" {
 			t.Errorf("phase %s reason %q", s.Phase, s.Reason)
+		}
+		if c := conditionOf(&s, virtv1.VirtualMachineInstanceReady); c == nil || c.Status != corev1.ConditionFalse || c.Reason != "PodNotExists" {
+			t.Errorf("ready %+v", c)
 		}
 		if w.pod() != nil {
 			t.Error("a second pod for one instance")

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -28,7 +29,12 @@ const (
 	ReasonPodCreateFailed = "FailedCreate"
 	ReasonPodGone         = "PodGone"
 	ReasonGuestEnded      = "GuestEnded"
+	// ReasonPodTerminated says that someone deleted or evicted the pod of a guest that was wanted.
+	ReasonPodTerminated = "PodTerminated"
 )
+
+// reportNotStarted is the reason in the report of a launcher pod that was told to end before it had a guest.
+const reportNotStarted = "NotStarted"
 
 // wait says why an instance does not go on; the zero value says that nothing holds it up.
 type wait struct{ reason, message string }
@@ -48,8 +54,7 @@ func observe(vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, waiting wait, 
 	}
 	if pod == nil {
 		if status.NodeName != "" {
-			enter(&status, virtv1.Failed, now)
-			status.Reason = ReasonPodGone
+			conclude(&status, ending{virtv1.Failed, ReasonPodGone, "the launcher pod is gone"}, virtv1.PodNotExistsReason, now)
 		}
 		setProvisioning(&status, waiting, now)
 		return status
@@ -71,9 +76,8 @@ func observe(vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, waiting wait, 
 			}
 		}
 	}
-	if phase, reason, ended := outcome(pod); ended {
-		enter(&status, phase, now)
-		status.Reason = reason
+	if e, over := outcome(pod); over {
+		conclude(&status, e, virtv1.GuestNotRunningReason, now)
 		waiting = wait{}
 	} else if before(status.Phase, virtv1.Scheduled) {
 		if waiting == (wait{}) {
@@ -120,22 +124,62 @@ func podWait(pod *corev1.Pod) wait {
 	return wait{}
 }
 
-// outcome says how a pod whose containers have all ended leaves its instance.
-func outcome(pod *corev1.Pod) (virtv1.VirtualMachineInstancePhase, string, bool) {
-	switch pod.Status.Phase {
-	case corev1.PodSucceeded:
-		return virtv1.Succeeded, report(pod).Reason, true
-	case corev1.PodFailed:
-		reason := report(pod).Reason
-		if reason == "" {
-			reason = pod.Status.Reason
-		}
-		if reason == "" {
-			reason = ReasonGuestEnded
-		}
-		return virtv1.Failed, reason, true
+// ending is how an instance ends.
+type ending struct {
+	phase           virtv1.VirtualMachineInstancePhase
+	reason, message string
+}
+
+// conclude ends an instance. Nobody else will take back that it is ready (decision 7).
+func conclude(status *virtv1.VirtualMachineInstanceStatus, e ending, notReady string, now metav1.Time) {
+	enter(status, e.phase, now)
+	status.Reason = e.reason
+	setCondition(status, virtv1.VirtualMachineInstanceReady, corev1.ConditionFalse, notReady, e.message, now)
+}
+
+// outcome says how a pod whose containers have all ended leaves its instance. It is asked only while the instance itself
+// is not deleted: an end that came from outside is no success then, however orderly it was.
+func outcome(pod *corev1.Pod) (ending, bool) {
+	r := report(pod)
+	e := ending{phase: virtv1.Failed, reason: r.Reason}
+	switch {
+	case pod.Status.Phase == corev1.PodSucceeded && terminated(pod):
+		return ending{virtv1.Failed, ReasonPodTerminated, fmt.Sprintf("the launcher pod %s was deleted or evicted, and the guest with it", pod.Name)}, true
+	case pod.Status.Phase == corev1.PodSucceeded && r.Reason != reportNotStarted:
+		e.phase = virtv1.Succeeded
+	case pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed:
+		return ending{}, false
 	}
-	return "", "", false
+	if e.phase == virtv1.Failed && e.reason == "" {
+		e.reason = pod.Status.Reason
+	}
+	if e.phase == virtv1.Failed && e.reason == "" {
+		e.reason = ReasonGuestEnded
+	}
+	e.message = fmt.Sprintf("the launcher pod %s ended", pod.Name)
+	for _, more := range []string{e.reason, r.Message} {
+		if more != "" {
+			e.message += ": " + more
+		}
+	}
+	return e, true
+}
+
+// terminated says whether a pod ended because someone asked for it, rather than being deleted after it had ended.
+func terminated(pod *corev1.Pod) bool {
+	if pod.DeletionTimestamp == nil {
+		return false
+	}
+	asked := pod.DeletionTimestamp.Time
+	if s := pod.DeletionGracePeriodSeconds; s != nil {
+		asked = asked.Add(-time.Duration(*s) * time.Second)
+	}
+	for _, c := range pod.Status.ContainerStatuses {
+		if t := c.State.Terminated; c.Name == machine.ComputeContainer && t != nil && !t.FinishedAt.IsZero() {
+			return !t.FinishedAt.Time.Before(asked)
+		}
+	}
+	return true
 }
 
 func report(pod *corev1.Pod) terminationReport {
