@@ -36,7 +36,7 @@ func (s *Server) Run(ctx context.Context) error {
 	run(background, "guarding the store", s.extra.Guard.Run)
 	run(background, "following certificates", s.extra.Source.Run)
 	run(background, "following the agents of nodes", s.nodes.Run)
-	run(background, "following the cluster's configuration", s.config.Run)
+	run(background, "following the cluster's configuration", s.followConfiguration)
 	run(background, "embedded store", s.watchStore)
 	run(ctx, "leader election", func(ctx context.Context) error {
 		return leader.Run(ctx, s.extra.Host, s.extra.Namespace, "virt-api", s.chores())
@@ -129,6 +129,21 @@ func (s *Server) placeStore(ctx context.Context) error {
 	return placement.Sync(ctx, s.extra.Host, s.extra.Namespace, store.NewConfigMapAnchor(s.extra.Host, s.extra.Namespace).Node)
 }
 
+// followConfiguration begins when the store is served: a reflector that is refused before backs off for half a minute, and
+// nothing is ready without the configuration.
+func (s *Server) followConfiguration(ctx context.Context) error {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for s.extra.Guard.Check() != nil {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+	return s.config.Run(ctx)
+}
+
 // syncConfiguration makes the first KubeVirt object once there is a store to put it into.
 func (s *Server) syncConfiguration(ctx context.Context) error {
 	if err := s.extra.Guard.Check(); err != nil {
@@ -152,7 +167,7 @@ func (s *Server) announce(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-ticker.C:
-			switch ready := s.extra.Guard.Check() == nil && s.extra.Source.Check() == nil; {
+			switch ready := s.extra.Guard.Check() == nil && s.extra.Source.Check() == nil && s.config.Check() == nil; {
 			case !ready:
 				readySince, told = time.Time{}, 0
 			case readySince.IsZero():

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/emicklei/go-restful/v3"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -54,10 +55,12 @@ func (c *Config) Complete() CompletedConfig {
 
 // needsNoStore is true for requests that are answered without the store.
 func needsNoStore(info *request.RequestInfo) bool {
-	return info.APIGroup == virtv1.SubresourceGroupVersion.Group && info.Resource == nodeCertificates
+	return info.APIGroup == virtv1.SubresourceGroupVersion.Group && slices.Contains(withoutStore, info.Resource)
 }
 
 const nodeCertificates = "nodecertificates"
+
+var withoutStore = []string{nodeCertificates, "version", "healthz"}
 
 // Server is a server that is ready to run.
 type Server struct {
@@ -107,18 +110,20 @@ func (c CompletedConfig) New(ctx context.Context) (*Server, error) {
 		return nil, fmt.Errorf("making a client of this server: %w", err)
 	}
 	s.config = clusterconfig.New(loopback, c.Extra.Namespace)
+	if err := generic.AddReadyzChecks(healthz.NamedCheck("configuration", func(*http.Request) error { return s.config.Check() })); err != nil {
+		return nil, err
+	}
 
 	stores := kubevirtrest.NewStores(environment.Environment{
 		Namespace:  writer.Namespace(c.Extra.Namespace),
 		Nodes:      s.nodes,
 		Config:     s.config,
 		Authorizer: c.Extra.Review,
+		Admission:  c.Generic.AdmissionControl,
 		Clock:      clock.RealClock{},
 	})
-	for _, provider := range []StorageProvider{
-		kubevirtrest.StorageProvider{Stores: stores},
-		subresourcesrest.StorageProvider{Stores: stores},
-	} {
+	subresources := subresourcesrest.StorageProvider{Stores: stores}
+	for _, provider := range []StorageProvider{kubevirtrest.StorageProvider{Stores: stores}, subresources} {
 		group, err := provider.NewRESTStorage(scheme.Scheme, scheme.ParameterCodec, scheme.Codecs, s.backend)
 		if err != nil {
 			return nil, fmt.Errorf("assembling group %s: %w", provider.GroupName(), err)
@@ -126,6 +131,9 @@ func (c CompletedConfig) New(ctx context.Context) (*Server, error) {
 		if err := generic.InstallAPIGroup(&group); err != nil {
 			return nil, fmt.Errorf("installing group %s: %w", provider.GroupName(), err)
 		}
+	}
+	if err := subresources.InstallRoutes(generic.Handler.GoRestfulContainer, scheme.Codecs); err != nil {
+		return nil, fmt.Errorf("installing the routes of group %s: %w", subresources.GroupName(), err)
 	}
 	return s, s.installNodeCertificates()
 }

@@ -25,6 +25,14 @@ func act(t *testing.T, c *harness.Cluster, ns, resource, name, action, body stri
 	return resp
 }
 
+// virt runs virtctl as kubectl's plugin and wants it to say what it has done.
+func virt(t *testing.T, c *harness.Cluster, ns, says string, args ...string) {
+	t.Helper()
+	if out := c.Kubectl(t, "", append(append([]string{"virt"}, args...), "-n", ns)...); out != says+"\n" {
+		t.Errorf("kubectl virt %s says %q, want %q", strings.Join(args, " "), out, says)
+	}
+}
+
 func printable(status virtv1.VirtualMachinePrintableStatus) func(*virtv1.VirtualMachine) bool {
 	return func(vm *virtv1.VirtualMachine) bool { return vm != nil && vm.Status.PrintableStatus == status }
 }
@@ -44,7 +52,7 @@ func TestLifecycle(t *testing.T) {
 	})
 	var first *virtv1.VirtualMachineInstance
 	t.Run("start", func(t *testing.T) {
-		act(t, c, ns, "virtualmachines", "web", "start", "", http.StatusAccepted)
+		virt(t, c, ns, "VM web was scheduled to start", "start", "web")
 		first = c.WaitVMI(t, ns, "web", "running", harness.BootLimit, harness.Running)
 		c.WaitVM(t, ns, "web", "Running", time.Minute, func(vm *virtv1.VirtualMachine) bool {
 			return printable("Running")(vm) && vm.Status.Ready && vm.Status.Created
@@ -52,6 +60,9 @@ func TestLifecycle(t *testing.T) {
 		resp := act(t, c, ns, "virtualmachines", "web", "start", "", http.StatusConflict)
 		if !strings.Contains(resp.Status.Message, "VM is already running") {
 			t.Errorf("message %q", resp.Status.Message)
+		}
+		if out, err := c.TryKubectl(t, "", "virt", "start", "web", "-n", ns); err == nil || !strings.Contains(out, "VM is already running") {
+			t.Errorf("a second start by virtctl: error %v\n%s", err, out)
 		}
 		spec.Covers(t, "P1-VCTL-05", "P2-VMI-16", "P1-VMCREATE-23")
 	})
@@ -71,10 +82,10 @@ func TestLifecycle(t *testing.T) {
 	t.Run("pause and unpause", func(t *testing.T) {
 		console := c.Console(t, ns, "web")
 		harness.Shell(t, console)
-		act(t, c, ns, "virtualmachineinstances", "web", "pause", "", http.StatusOK)
+		virt(t, c, ns, "VMI web was scheduled to pause", "pause", "vmi", "web")
 		c.WaitVM(t, ns, "web", "Paused", time.Minute, printable("Paused"))
 		act(t, c, ns, "virtualmachineinstances", "web", "pause", "", http.StatusConflict)
-		act(t, c, ns, "virtualmachineinstances", "web", "unpause", "", http.StatusOK)
+		virt(t, c, ns, "VMI web was scheduled to unpause", "unpause", "vm", "web")
 		c.WaitVM(t, ns, "web", "Running", time.Minute, printable("Running"))
 		if got := harness.Run(t, console, "echo alive"); got != "alive" {
 			t.Errorf("the guest says %q", got)
@@ -98,7 +109,7 @@ func TestLifecycle(t *testing.T) {
 		}
 	})
 	t.Run("restart", func(t *testing.T) {
-		act(t, c, ns, "virtualmachines", "web", "restart", "", http.StatusAccepted)
+		virt(t, c, ns, "VM web was scheduled to restart", "restart", "web")
 		second := c.WaitVMI(t, ns, "web", "running anew", harness.BootLimit, func(vmi *virtv1.VirtualMachineInstance) bool {
 			return harness.Running(vmi) && vmi.UID != first.UID
 		})
@@ -123,13 +134,13 @@ func TestLifecycle(t *testing.T) {
 		spec.Covers(t, "P1-RUN-02")
 	})
 	t.Run("stop", func(t *testing.T) {
-		act(t, c, ns, "virtualmachines", "web", "stop", "", http.StatusAccepted)
+		virt(t, c, ns, "VM web was scheduled to stop", "stop", "web")
 		c.WaitVMI(t, ns, "web", "gone", 90*time.Second, harness.Gone)
 		c.WaitVM(t, ns, "web", "Stopped", time.Minute, printable("Stopped"))
 		spec.Covers(t, "P2-STATE-08", "P1-VCTL-07")
 	})
 	t.Run("delete takes the instance along", func(t *testing.T) {
-		act(t, c, ns, "virtualmachines", "web", "start", `{"paused":true}`, http.StatusAccepted)
+		virt(t, c, ns, "VM web was scheduled to start", "start", "web", "--paused")
 		c.WaitVM(t, ns, "web", "Paused", harness.BootLimit, printable("Paused"))
 		c.Kubectl(t, "", "-n", ns, "delete", "vm", "web", "--timeout=90s")
 		if out := c.Kubectl(t, "", "-n", ns, "get", "vmi,pods", "-o", "name"); strings.TrimSpace(out) != "" {
@@ -139,13 +150,25 @@ func TestLifecycle(t *testing.T) {
 	})
 }
 
+// TestVirtctlVersion asks both ends for their versions.
+func TestVirtctlVersion(t *testing.T) {
+	c := harness.Connect(t)
+	out := c.Kubectl(t, "", "virt", "version")
+	if !strings.Contains(out, "Client Version: version.Info{") || !strings.Contains(out, `Server Version: version.Info{GitVersion:"v1.`) || strings.Contains(out, `GitCommit:""`) {
+		t.Errorf("kubectl virt version prints:\n%s", out)
+	}
+	if out, err := c.TryKubectl(t, "", "virt", "version", "--server", "https://127.0.0.1:1"); err == nil || !strings.Contains(out, "asking the server") {
+		t.Errorf("without a server: error %v\n%s", err, out)
+	}
+	spec.Covers(t, "P1-VCTL-01")
+}
+
 // TestRunStrategies shows what each strategy makes of a guest that ends in order and of one that is killed.
 func TestRunStrategies(t *testing.T) {
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
-	for name, strategy := range map[string]string{"rerun": "RerunOnFailure", "manual": "Manual"} {
-		c.Apply(t, ns, harness.Instance{GracePeriod: 0}.VM(name, strategy))
-	}
+	c.Apply(t, ns, harness.Instance{GracePeriod: 0}.VM("rerun", "RerunOnFailure"))
+	c.Apply(t, ns, harness.Instance{GracePeriod: 600}.VM("manual", "Manual"))
 	t.Run("rerun on failure", func(t *testing.T) {
 		first := c.WaitVMI(t, ns, "rerun", "running", harness.BootLimit, harness.Running)
 		pod := c.LauncherPod(t, first)
@@ -180,7 +203,9 @@ func TestRunStrategies(t *testing.T) {
 		c.WaitVM(t, ns, "manual", "Stopped", time.Minute, printable("Stopped"))
 		act(t, c, ns, "virtualmachines", "manual", "start", "", http.StatusAccepted)
 		c.WaitVMI(t, ns, "manual", "running", harness.BootLimit, harness.Running)
-		act(t, c, ns, "virtualmachines", "manual", "stop", `{"gracePeriod":0}`, http.StatusAccepted)
+		// A paused guest does not hear that it is to stop: only the shorter grace period ends it in time.
+		virt(t, c, ns, "VMI manual was scheduled to pause", "pause", "vmi", "manual")
+		virt(t, c, ns, "VM manual was scheduled to stop", "stop", "manual", "--grace-period", "0", "--force")
 		c.WaitVMI(t, ns, "manual", "gone", time.Minute, harness.Gone)
 		spec.Covers(t, "P1-RUN-04", "P1-VCTL-08")
 	})

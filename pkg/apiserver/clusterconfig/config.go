@@ -5,6 +5,7 @@ package clusterconfig
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -25,6 +26,7 @@ type Config struct {
 	namespace string
 	client    versioned.Interface
 	current   atomic.Pointer[virtv1.KubeVirt]
+	synced    atomic.Bool
 }
 
 // New follows the object in the namespace of the components; client is that of this very server.
@@ -34,6 +36,15 @@ func New(client versioned.Interface, namespace string) *Config {
 
 // KubeVirt returns the object, not to be changed, or nil as long as there is none.
 func (c *Config) KubeVirt() *virtv1.KubeVirt { return c.current.Load() }
+
+// Check fails until it is known whether there is an object: what an instance is given at its creation stays with it, so none
+// may be created before.
+func (c *Config) Check() error {
+	if !c.synced.Load() {
+		return errors.New("the cluster's configuration was not read yet")
+	}
+	return nil
+}
 
 // Run follows the object until ctx ends.
 func (c *Config) Run(ctx context.Context) error {
@@ -50,14 +61,16 @@ func (c *Config) Run(ctx context.Context) error {
 		}
 		c.current.Store(oldest)
 	}
-	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+	handler, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(any) { choose() },
 		UpdateFunc: func(any, any) { choose() },
 		DeleteFunc: func(any) { choose() },
-	}); err != nil {
+	})
+	if err != nil {
 		return err
 	}
 	factory.Start(ctx.Done())
+	c.synced.Store(cache.WaitForCacheSync(ctx.Done(), handler.HasSynced))
 	<-ctx.Done()
 	factory.Shutdown()
 	return nil

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 
+	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/utils/clock"
 
@@ -30,7 +31,7 @@ type ClusterConfig interface {
 	KubeVirt() *virtv1.KubeVirt
 }
 
-// Environment is everything that the registries depend on. All fields are required.
+// Environment is everything that the registries depend on. All fields but Admission are required.
 type Environment struct {
 	// Namespace is where the components run: their service accounts there may write what users may not.
 	Namespace writer.Namespace
@@ -38,7 +39,10 @@ type Environment struct {
 	Config    ClusterConfig
 	// Authorizer is asked again for what kube-apiserver cannot have checked (decision 5).
 	Authorizer authorizer.UnconditionalAuthorizer
-	Clock      clock.PassiveClock
+	// Admission is the server's chain. It is asked about what an action changes of an object, as about an update that the
+	// user had sent (decision 11). Nil admits everything.
+	Admission admission.Interface
+	Clock     clock.PassiveClock
 }
 
 // Configuration is what the cluster's KubeVirt object configures, or nothing while there is none.

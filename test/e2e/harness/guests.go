@@ -128,6 +128,13 @@ func (c *Cluster) Fetch(t testing.TB, peer *corev1.Pod, host string, port int, p
 	return c.TryKubectl(t, "", "-n", peer.Namespace, "exec", peer.Name, "--", "timeout", "5", "bash", "-c", script)
 }
 
+// Connects says whether a peer pod gets a TCP connection, whatever is said on it afterwards.
+func (c *Cluster) Connects(t testing.TB, peer *corev1.Pod, host string, port int) bool {
+	t.Helper()
+	out, err := c.TryKubectl(t, "", "-n", peer.Namespace, "exec", peer.Name, "--", "timeout", "5", "bash", "-c", fmt.Sprintf("exec 3<>/dev/tcp/%s/%d && echo connected", host, port))
+	return err == nil && strings.Contains(out, "connected")
+}
+
 // Node names, in order.
 func (c *Cluster) Nodes(t testing.TB) []string {
 	t.Helper()

@@ -263,6 +263,18 @@ func (c *Cluster) Console(t testing.TB, namespace, name string) *serial.Console 
 	return serial.New(conn)
 }
 
+// As is a client with the rights of a service account.
+func (c *Cluster) As(t testing.TB, namespace, account string) *wire.Client {
+	t.Helper()
+	config := rest.AnonymousClientConfig(c.Config)
+	config.BearerToken = strings.TrimSpace(c.Kubectl(t, "", "-n", namespace, "create", "token", account))
+	client, err := wire.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
 // Expect waits for a pattern on a console.
 func Expect(t testing.TB, console *serial.Console, limit time.Duration, pattern string) []string {
 	t.Helper()

@@ -137,12 +137,17 @@ func TestNodeAuthorizer(t *testing.T) {
 					t.Errorf("%s: error %v, want forbidden", name, err)
 				}
 			}
-			update := mine.DeepCopy()
-			update.ResourceVersion = ""
-			update.Status.GuestOSInfo.Name = way.name
+			current := must(virt(t, protobuf).KubevirtV1().VirtualMachineInstances(ns).Get(ctx, "mine", metav1.GetOptions{}))(t)
+			current.Status.GuestOSInfo.Name = "by update " + way.name
+			if _, err := vmis.UpdateStatus(ctx, current, metav1.UpdateOptions{}); err != nil {
+				t.Errorf("the status of its own by update: %v", err)
+			}
 			patch := must(json.Marshal(map[string]any{"status": map[string]any{"guestOSInfo": map[string]any{"name": way.name}}}))(t)
 			if _, err := vmis.Patch(ctx, "mine", "application/merge-patch+json", patch, metav1.PatchOptions{}, "status"); err != nil {
-				t.Errorf("the status of its own: %v", err)
+				t.Errorf("the status of its own by patch: %v", err)
+			}
+			if _, err := vmis.Patch(ctx, "other", "application/merge-patch+json", patch, metav1.PatchOptions{}, "status"); !apierrors.IsForbidden(err) {
+				t.Errorf("another's status by patch: %v, want forbidden", err)
 			}
 
 			_, err := must(versioned.NewForConfig(way.of(unbound)))(t).KubevirtV1().VirtualMachineInstances("").List(ctx, metav1.ListOptions{FieldSelector: "status.nodeName=node-a"})

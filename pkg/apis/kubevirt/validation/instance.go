@@ -99,7 +99,7 @@ func checkInstanceStatus(vmi, old *virtv1.VirtualMachineInstance) *report {
 	case to == virtv1.Unknown:
 	case !known:
 		r.add(RulePhase, field.NotSupported(path, to, []virtv1.VirtualMachineInstancePhase{virtv1.Pending, virtv1.Scheduling, virtv1.Scheduled, virtv1.Running, virtv1.Succeeded, virtv1.Failed, virtv1.WaitingForSync, virtv1.Unknown}))
-	case from == virtv1.Unknown && rank < phaseOrder[virtv1.Scheduled], from != virtv1.Unknown && rank < phaseOrder[from]:
+	case from == virtv1.Unknown && rank < phaseOrder[virtv1.Running], from != virtv1.Unknown && rank < phaseOrder[from]:
 		r.invalid(RulePhase, path, to, "must not go back from %s", from)
 	}
 	return r

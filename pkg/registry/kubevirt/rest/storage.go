@@ -18,7 +18,6 @@ import (
 	migrationstorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/migration/storage"
 	presetstorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/preset/storage"
 	replicasetstorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/replicaset/storage"
-	"github.com/virtplane/virtplane/pkg/registry/kubevirt/virtualmachine"
 	"github.com/virtplane/virtplane/pkg/registry/kubevirt/virtualmachine/actions"
 	vmstorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/virtualmachine/storage"
 	"github.com/virtplane/virtplane/pkg/registry/kubevirt/virtualmachineinstance/node"
@@ -80,7 +79,7 @@ func (s *Stores) make(scheme *runtime.Scheme, options generic.RESTOptionsGetter)
 	if s.KubeVirts, s.KubeVirtStatus, err = configurationstorage.New(scheme, options); err != nil {
 		return err
 	}
-	s.Actions = actions.New(s.VirtualMachines.Store, s.VirtualMachineInstances.Store, virtualmachine.NewStrategy(scheme, s.Environment), s.Environment.Clock)
+	s.Actions = actions.New(scheme, s.VirtualMachines.Store, s.VirtualMachineInstances.Store, s.Environment)
 	s.Guests = node.New(s.VirtualMachineInstances, s.Environment.Nodes)
 	return nil
 }

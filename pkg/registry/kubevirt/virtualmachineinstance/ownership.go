@@ -142,7 +142,7 @@ func owns(o owner, w writer.Writer, from, to phase) bool {
 func mayEnter(w writer.Writer, to phase) bool {
 	switch w {
 	case writer.Controller:
-		return !scheduled(to) || ended(to) || to == virtv1.Unknown
+		return !scheduled(to) || ended(to)
 	case writer.Handler:
 		return scheduled(to)
 	}

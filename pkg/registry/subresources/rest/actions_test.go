@@ -187,7 +187,7 @@ func TestActions(t *testing.T) {
 			requests: func(uid types.UID) []virtv1.VirtualMachineStateChangeRequest {
 				return request(virtv1.VirtualMachineStateChangeRequest{Action: "Stop", UID: &uid}, virtv1.VirtualMachineStateChangeRequest{Action: "Start"})
 			}},
-		{name: "restart-forced", spec: virtv1.VirtualMachineSpec{RunStrategy: "Manual"}, phase: virtv1.Running, action: "restart", body: `{"gracePeriodSeconds":0}`, code: 202, want: virtv1.VirtualMachineSpec{RunStrategy: "Manual"}, grace: ptr.To(int64(0)),
+		{name: "restart-forced", spec: virtv1.VirtualMachineSpec{RunStrategy: "Manual"}, phase: virtv1.Running, action: "restart", body: `{"gracePeriodSeconds":0}`, code: 202, want: virtv1.VirtualMachineSpec{RunStrategy: "Manual"}, grace: ptr.To(int64(1)),
 			requests: func(uid types.UID) []virtv1.VirtualMachineStateChangeRequest {
 				return request(virtv1.VirtualMachineStateChangeRequest{Action: "Stop", UID: &uid}, virtv1.VirtualMachineStateChangeRequest{Action: "Start"})
 			}},

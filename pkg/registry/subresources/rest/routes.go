@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	goruntime "runtime"
-	"runtime/debug"
 
 	"github.com/emicklei/go-restful/v3"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -14,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/apiserver/pkg/endpoints/handlers/responsewriters"
+	componentversion "k8s.io/component-base/version"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/registry/subresources/body"
@@ -82,24 +81,11 @@ func answer(f func(*http.Request) (any, error), fail func(error, http.ResponseWr
 
 type namespaceKey struct{}
 
-// buildVersion is the version in the form that clients of the reference read.
+// buildVersion is the version in the form that clients of the reference read: the release that this server is compatible
+// with, and the build that it is.
 func buildVersion() version.Info {
-	info := version.Info{
-		Major: "1", Minor: "9", GitVersion: CompatibleVersion,
-		GoVersion: goruntime.Version(), Compiler: goruntime.Compiler, Platform: goruntime.GOOS + "/" + goruntime.GOARCH,
-	}
-	if build, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range build.Settings {
-			switch s.Key {
-			case "vcs.revision":
-				info.GitCommit = s.Value
-			case "vcs.time":
-				info.BuildDate = s.Value
-			case "vcs.modified":
-				info.GitTreeState = map[string]string{"true": "dirty", "false": "clean"}[s.Value]
-			}
-		}
-	}
+	info := componentversion.Get()
+	info.Major, info.Minor, info.GitVersion = "1", "9", CompatibleVersion
 	return info
 }
 

@@ -15,10 +15,14 @@ import (
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/registry/environment"
 	"github.com/virtplane/virtplane/pkg/registry/kubevirt/virtualmachine"
+	"github.com/virtplane/virtplane/pkg/registry/kubevirt/virtualmachineinstance"
 )
 
 // Actions acts on the machines of a store.
@@ -26,14 +30,16 @@ type Actions struct {
 	machines  *registry.Store
 	instances *registry.Store
 	clock     clock.PassiveClock
+	admission admitter
 }
 
 // New makes the actions on the given stores. They write spec and status of a machine together, which neither of its
 // endpoints lets anybody do.
-func New(machines, instances *registry.Store, policy virtualmachine.Strategy, clock clock.PassiveClock) *Actions {
-	acting := *machines
-	acting.UpdateStrategy = virtualmachine.ActionStrategy{Strategy: policy}
-	return &Actions{machines: &acting, instances: instances, clock: clock}
+func New(scheme *runtime.Scheme, machines, instances *registry.Store, env environment.Environment) *Actions {
+	acting, dying := *machines, *instances
+	acting.UpdateStrategy = virtualmachine.ActionStrategy{Strategy: virtualmachine.NewStrategy(scheme, env)}
+	dying.UpdateStrategy = virtualmachineinstance.GraceStrategy{Strategy: virtualmachineinstance.NewStrategy(scheme, env)}
+	return &Actions{machines: &acting, instances: &dying, clock: env.Clock, admission: newAdmitter(scheme, env.Admission)}
 }
 
 // Start starts a machine.
@@ -59,7 +65,10 @@ func (a *Actions) Stop(ctx context.Context, name string, options *virtv1.StopOpt
 	})
 }
 
-// Restart stops a machine and starts it anew. With a grace period of 0, which is the only one, the guest is not asked.
+// forcedRestartGrace is what the instance of a forced restart is left with, in seconds, as the reference has it.
+const forcedRestartGrace = 1
+
+// Restart stops a machine and starts it anew. With a grace period of 0, which is the only one, the guest is not waited for.
 func (a *Actions) Restart(ctx context.Context, name string, options *virtv1.RestartOptions) error {
 	if err := validDryRun(options.DryRun); err != nil {
 		return err
@@ -72,7 +81,11 @@ func (a *Actions) Restart(ctx context.Context, name string, options *virtv1.Rest
 			return apierrors.NewBadRequest("gracePeriod has to be greater or equal to 0")
 		}
 	}
-	return a.act(ctx, name, options.DryRun, options.GracePeriodSeconds, restart)
+	grace := options.GracePeriodSeconds
+	if grace != nil {
+		grace = ptr.To(int64(forcedRestartGrace))
+	}
+	return a.act(ctx, name, options.DryRun, grace, restart)
 }
 
 func validDryRun(dryRun []string) error {
@@ -86,7 +99,7 @@ type change func(*virtv1.VirtualMachine, *virtv1.VirtualMachineInstance) error
 
 // act changes a machine in one write. Its instance is read before; requests for it carry its UID, so that one that has
 // been replaced meanwhile is left alone.
-func (a *Actions) act(ctx context.Context, name string, dryRun []string, grace *int64, change change) error {
+func (a *Actions) act(ctx context.Context, name string, dryRun []string, grace *int64, change change) (err error) {
 	vmi, err := a.instance(ctx, name)
 	if err != nil {
 		return err
@@ -101,8 +114,21 @@ func (a *Actions) act(ctx context.Context, name string, dryRun []string, grace *
 		if err := change(obj.DeepCopyObject().(*virtv1.VirtualMachine), vmi); err != nil {
 			return err
 		}
-		if err := a.setGracePeriod(ctx, vmi, *grace, dryRun); err != nil {
+		switch err := a.setGracePeriod(ctx, vmi, grace, dryRun); {
+		case apierrors.IsNotFound(err):
+			vmi = nil // it has ended meanwhile
+		case err != nil:
 			return err
+		default:
+			defer func() {
+				if err == nil {
+					return
+				}
+				// The machine was refused after all: its guest keeps the time that it had.
+				if back := a.setGracePeriod(ctx, vmi, vmi.Spec.TerminationGracePeriodSeconds, dryRun); back != nil && !apierrors.IsNotFound(back) {
+					klog.FromContext(ctx).Error(back, "Could not give a guest its grace period back", "vmi", klog.KObj(vmi))
+				}
+			}()
 		}
 	}
 	info := rest.DefaultUpdatedObjectInfo(nil, func(_ context.Context, _, old runtime.Object) (runtime.Object, error) {
@@ -115,8 +141,8 @@ func (a *Actions) act(ctx context.Context, name string, dryRun []string, grace *
 			return nil, err
 		}
 		return vm, nil
-	})
-	_, _, err = a.machines.Update(ctx, name, info, rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{DryRun: dryRun})
+	}, a.admission.mutate(name, dryRun))
+	_, _, err = a.machines.Update(ctx, name, info, rest.ValidateAllObjectFunc, a.admission.validate(ctx, name, dryRun), false, &metav1.UpdateOptions{DryRun: dryRun})
 	return notFound(name, err)
 }
 
@@ -140,13 +166,13 @@ func (a *Actions) instance(ctx context.Context, name string) (*virtv1.VirtualMac
 	return obj.(*virtv1.VirtualMachineInstance), nil
 }
 
-func (a *Actions) setGracePeriod(ctx context.Context, vmi *virtv1.VirtualMachineInstance, seconds int64, dryRun []string) error {
+func (a *Actions) setGracePeriod(ctx context.Context, vmi *virtv1.VirtualMachineInstance, seconds *int64, dryRun []string) error {
 	info := rest.DefaultUpdatedObjectInfo(nil, func(_ context.Context, _, old runtime.Object) (runtime.Object, error) {
 		out := old.(*virtv1.VirtualMachineInstance).DeepCopy()
 		if out.UID != vmi.UID {
 			return nil, apierrors.NewConflict(virtv1.Resource("virtualmachineinstance"), vmi.Name, fmt.Errorf("the instance was replaced meanwhile: try again"))
 		}
-		out.Spec.TerminationGracePeriodSeconds = &seconds
+		out.Spec.TerminationGracePeriodSeconds = seconds
 		return out, nil
 	})
 	// The spec of an instance is not the user's to change: this is the server's own write.
