@@ -75,6 +75,9 @@ func (r *request) seed(volume string, c *convert.CloudInit) (convert.Image, erro
 			return convert.Image{}, err
 		}
 	}
+	if err := errors.Join(checkUserData(place(c.UserField, "user data", c.UserSecret), s.UserData), checkNetworkData(place(c.NetworkField, "network data", c.NetworkSecret), s.NetworkData)); err != nil {
+		return convert.Image{}, err
+	}
 	if err := os.MkdirAll(filepath.Dir(c.File), 0o750); err != nil {
 		return convert.Image{}, api.Wrap(fmt.Errorf("making a place for media: %w", err), codes.Unavailable, api.ReasonStartFailed)
 	}
@@ -82,6 +85,14 @@ func (r *request) seed(volume string, c *convert.CloudInit) (convert.Image, erro
 		return convert.Image{}, api.Wrap(err, codes.Unavailable, api.ReasonStartFailed)
 	}
 	return qemuImage(c.File, qemu.FormatRaw), nil
+}
+
+// place names where data comes from.
+func place(field, what, secret string) string {
+	if secret != "" {
+		return what + " of Secret " + secret
+	}
+	return field
 }
 
 func (r *request) cloudInit(volume string) *api.CloudInitData {

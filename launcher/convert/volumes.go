@@ -51,8 +51,9 @@ type Empty struct {
 type CloudInit struct {
 	File        string
 	ConfigDrive bool
-	// UserData and NetworkData hold what the VMI says inline.
-	UserData, NetworkData []byte
+	// UserData and NetworkData hold what the VMI says inline, in the fields that are named.
+	UserData, NetworkData   []byte
+	UserField, NetworkField string
 	// UserSecret and NetworkSecret name the Secrets that hold the data instead; the folders are where the pod may
 	// have them mounted.
 	UserSecret, NetworkSecret       string
@@ -163,8 +164,8 @@ func seedVolume(out Volume, s *virtv1.CloudInitConfigDriveSource, field, file st
 	if s.NetworkDataSecretRef != nil {
 		seed.NetworkSecret = s.NetworkDataSecretRef.Name
 	}
-	userOK := inline(&seed.UserData, s.UserData, s.UserDataBase64, seed.UserSecret, field, "userData", p)
-	networkOK := inline(&seed.NetworkData, s.NetworkData, s.NetworkDataBase64, seed.NetworkSecret, field, "networkData", p)
+	userOK := inline(&seed.UserData, &seed.UserField, s.UserData, s.UserDataBase64, seed.UserSecret, field, "userData", p)
+	networkOK := inline(&seed.NetworkData, &seed.NetworkField, s.NetworkData, s.NetworkDataBase64, seed.NetworkSecret, field, "networkData", p)
 	if userOK && networkOK && seed.UserData == nil && seed.UserSecret == "" && seed.NetworkData == nil && seed.NetworkSecret == "" {
 		p.invalid(field, "must have userData, userDataBase64, secretRef or network data")
 		return out, false
@@ -173,7 +174,7 @@ func seedVolume(out Volume, s *virtv1.CloudInitConfigDriveSource, field, file st
 }
 
 // inline decodes one of the two spellings of data and wants at most one source of it.
-func inline(to *[]byte, plain, encoded, secret, field, name string, p *problems) bool {
+func inline(to *[]byte, at *string, plain, encoded, secret, field, name string, p *problems) bool {
 	count := 0
 	for _, s := range []string{plain, encoded, secret} {
 		if s != "" {
@@ -185,14 +186,14 @@ func inline(to *[]byte, plain, encoded, secret, field, name string, p *problems)
 		p.invalid(field, "%s, its Base64 form and its Secret exclude one another", name)
 		return false
 	case plain != "":
-		*to = []byte(plain)
+		*to, *at = []byte(plain), field+"."+name
 	case encoded != "":
 		raw, err := base64.StdEncoding.DecodeString(encoded)
 		if err != nil {
 			p.invalid(field+"."+name+"Base64", "is not Base64: %v", err)
 			return false
 		}
-		*to = raw
+		*to, *at = raw, field+"."+name+"Base64"
 	}
 	return true
 }

@@ -135,8 +135,8 @@ func TestStartFailures(t *testing.T) {
 		message       string
 		final, killed bool
 	}{
-		{name: "corrupt cloud-init", err: grpcErr(codes.InvalidArgument, "CloudInitInvalid", `volume "seed": line 3: did not find expected key`),
-			reason: "CloudInitInvalid", message: `volume "seed": line 3: did not find expected key`, final: true},
+		{name: "corrupt cloud-init", err: grpcErr(codes.InvalidArgument, "CloudInitInvalid", `preparing disks and machine: volume seed: spec.volumes[0].cloudInitNoCloud.userData: line 4: did not find expected key`),
+			reason: "CloudInitInvalid", message: `preparing disks and machine: volume seed: spec.volumes[0].cloudInitNoCloud.userData: line 4: did not find expected key`, final: true},
 		{name: "image without a disk", err: grpcErr(codes.FailedPrecondition, "ImageMissing", `volume "root": the image has no file in /disk`),
 			reason: "ImageMissing", message: `volume "root": the image has no file in /disk`, final: true},
 		{name: "image too large", err: grpcErr(codes.FailedPrecondition, "ImageTooLarge", "2 TiB is more than the limit of 1 TiB"),

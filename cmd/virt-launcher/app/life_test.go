@@ -242,6 +242,17 @@ func TestBadStarts(t *testing.T) {
 	}
 }
 
+// What the node agent is told of corrupt cloud-init; its own tests take the text from here.
+func TestCorruptCloudInit(t *testing.T) {
+	p := newPod(t)
+	_, err := p.client.Sync(p.context(), &api.SyncRequest{Options: &api.SyncOptions{Emulation: true}, Vmi: []byte(
+		strings.Replace(vmiJSON(""), `"volumes":[`, `"volumes":[{"name":"seed","cloudInitNoCloud":{"userData":"#cloud-config\nusers:\n  - name: a\n shell: b\n"}},`, 1))})
+	const want = "preparing disks and machine: volume seed: spec.volumes[0].cloudInitNoCloud.userData: line 4: did not find expected key"
+	if st := status.Convert(err); st.Code() != codes.InvalidArgument || api.ReasonOf(err) != api.ReasonCloudInitInvalid || st.Message() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
 // A machine that QEMU refuses ends the pod, and QEMU's words say why.
 func TestQEMURefuses(t *testing.T) {
 	p := newPod(t)
