@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -99,6 +100,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if vmi.DeletionTimestamp != nil {
 		return ctrl.Result{}, r.finish(ctx, &vmi, pods.Items)
 	}
+	if final(vmi.Status.Phase) {
+		return r.clearAway(ctx, &vmi, pods.Items)
+	}
 	config, err := r.Configuration.Configuration(ctx)
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("reading the cluster's configuration: %w", err)
@@ -106,7 +110,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	render := RenderOptions{LauncherImage: r.LauncherImage, Config: config}
 	pod := current(&vmi, pods.Items)
 	var waiting wait
-	if vmi.Status.NodeName == "" && !final(vmi.Status.Phase) {
+	if vmi.Status.NodeName == "" {
 		if render.Claims, waiting, err = r.claimsOf(ctx, &vmi); err != nil {
 			return ctrl.Result{}, err
 		}
@@ -234,6 +238,45 @@ func conditionOf(status *virtv1.VirtualMachineInstanceStatus, t virtv1.VirtualMa
 		}
 	}
 	return nil
+}
+
+const (
+	// lingering is how long the pod of an instance that has ended may go on by itself.
+	lingering = 30 * time.Second
+	// keepLauncherAnnotation of an instance leaves its pod alone after a failure, for whoever wants to look into it.
+	keepLauncherAnnotation = "kubevirt.io/keep-launcher-alive-after-failure"
+)
+
+// clearAway deletes the pod of an instance that has ended when the pod does not end too. Its first process ends with QEMU, so
+// one that never had a QEMU would hold the node's memory for ever. A pod that has ended stays, for its log.
+func (r *Reconciler) clearAway(ctx context.Context, vmi *virtv1.VirtualMachineInstance, pods []corev1.Pod) (ctrl.Result, error) {
+	if keep, ok := vmi.Annotations[keepLauncherAnnotation]; ok && (keep == "" || keep == "true") {
+		return ctrl.Result{}, nil
+	}
+	left := lingering - r.Clock.Now().Sub(since(&vmi.Status))
+	for i := range pods {
+		if ended(&pods[i]) || pods[i].DeletionTimestamp != nil {
+			continue
+		}
+		if left > 0 {
+			return ctrl.Result{RequeueAfter: left}, nil
+		}
+		if err := r.Client.Delete(ctx, &pods[i], client.Preconditions{UID: &pods[i].UID}); client.IgnoreNotFound(err) != nil {
+			return ctrl.Result{}, fmt.Errorf("deleting launcher pod %s: %w", pods[i].Name, err)
+		}
+		r.Recorder.Eventf(vmi, nil, corev1.EventTypeNormal, "SuccessfulDelete", "DeletePod", "Deleted virtual machine pod %s, which did not end with its guest", pods[i].Name)
+	}
+	return ctrl.Result{}, nil
+}
+
+// since is when an instance has entered its phase.
+func since(status *virtv1.VirtualMachineInstanceStatus) time.Time {
+	for _, t := range status.PhaseTransitionTimestamps {
+		if t.Phase == status.Phase {
+			return t.PhaseTransitionTimestamp.Time
+		}
+	}
+	return time.Time{}
 }
 
 // finish deletes what belongs to a deleted instance and lets it go once its pods are seen gone: a pod that still exists

@@ -37,6 +37,8 @@ type world struct {
 	t      *testing.T
 	client client.Client
 	r      *Reconciler
+	clock  *testclock.FakePassiveClock
+	events *events.FakeRecorder
 	writes int
 }
 
@@ -70,16 +72,19 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 				return c.Create(ctx, o, opts...)
 			},
 		}).Build()
-	w.r = &Reconciler{Client: w.client, Live: w.client, Recorder: events.NewFakeRecorder(20), Clock: testclock.NewFakePassiveClock(noon),
+	w.clock, w.events = testclock.NewFakePassiveClock(noon), events.NewFakeRecorder(100)
+	w.r = &Reconciler{Client: w.client, Live: w.client, Recorder: w.events, Clock: w.clock,
 		Configuration: fixedConfiguration(emulation(true).Config), LauncherImage: "launcher:1"}
 	return w
 }
 
-func (w *world) reconcile() {
+func (w *world) reconcile() ctrl.Result {
 	w.t.Helper()
-	if _, err := w.r.Reconcile(w.t.Context(), ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "ns", Name: "web"}}); err != nil {
+	result, err := w.r.Reconcile(w.t.Context(), ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "ns", Name: "web"}})
+	if err != nil {
 		w.t.Fatal(err)
 	}
+	return result
 }
 
 func (w *world) vmi() *virtv1.VirtualMachineInstance {
@@ -351,5 +356,71 @@ func TestObserveNeverMovesBack(t *testing.T) {
 	got := observe(vmi, pod, wait{}, metav1.NewTime(noon), emulation(true))
 	if diff := cmp.Diff(vmi.Status, got); diff != "" {
 		t.Errorf("a running instance changed (-was +is):\n%s", diff)
+	}
+}
+
+// told are the events since the last call.
+func (w *world) told() string {
+	var all []string
+	for {
+		select {
+		case e := <-w.events.Events:
+			all = append(all, e)
+		default:
+			return strings.Join(all, "\n")
+		}
+	}
+}
+
+// TestPodOfAnEndedInstance is a launcher pod whose first process waits for a QEMU that will not come.
+func TestPodOfAnEndedInstance(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		phase   virtv1.VirtualMachineInstancePhase
+		keep    map[string]string
+		pod     corev1.PodPhase
+		deleted bool
+	}{
+		{"it runs on", virtv1.Failed, nil, corev1.PodRunning, true},
+		{"it runs on after an orderly end", virtv1.Succeeded, nil, corev1.PodRunning, true},
+		{"it never started", virtv1.Failed, nil, corev1.PodPending, true},
+		{"it has ended and holds its log", virtv1.Failed, nil, corev1.PodFailed, false},
+		{"someone wants to look into it", virtv1.Failed, map[string]string{keepLauncherAnnotation: "true"}, corev1.PodRunning, false},
+		{"nobody wants to look into it", virtv1.Failed, map[string]string{keepLauncherAnnotation: "false"}, corev1.PodRunning, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			vmi := pending()
+			vmi.Annotations = tc.keep
+			w := newWorld(t, vmi)
+			w.reconcile()
+			w.updatePod(func(p *corev1.Pod) {
+				p.Spec.NodeName, p.Finalizers, p.Status.Phase = "node-1", []string{"test/stays"}, corev1.PodPending
+			})
+			w.reconcile()
+			vmi = w.vmi()
+			enter(&vmi.Status, tc.phase, metav1.NewTime(noon))
+			if err := w.client.Status().Update(t.Context(), vmi); err != nil {
+				t.Fatal(err)
+			}
+			w.updatePod(func(p *corev1.Pod) { p.Status.Phase = tc.pod })
+			w.clock.SetTime(noon.Add(10 * time.Second))
+			result := w.reconcile()
+			if w.pod().DeletionTimestamp != nil {
+				t.Fatal("the pod was given no time to end")
+			}
+			if tc.deleted && result.RequeueAfter != 20*time.Second {
+				t.Errorf("looked at again in %v", result.RequeueAfter)
+			}
+			w.clock.SetTime(noon.Add(30 * time.Second))
+			w.reconcile()
+			w.reconcile()
+			pod := w.pod()
+			if deleted := pod.DeletionTimestamp != nil; deleted != tc.deleted {
+				t.Errorf("deleted %v", deleted)
+			}
+			if n := strings.Count(w.told(), "SuccessfulDelete"); tc.deleted && n != 1 || !tc.deleted && n != 0 {
+				t.Errorf("%d events", n)
+			}
+		})
 	}
 }
