@@ -9,6 +9,8 @@ FOCUS ?=
 FOR ?= 30s
 RECORD ?=
 MOMENTS ?= 20
+TO ?=
+TAG ?= devel
 
 # The local cluster's own kubectl and virtctl come first.
 export PATH := $(CURDIR)/.cluster/bin:$(PATH)
@@ -23,7 +25,7 @@ help: ## List the targets
 
 ##### Build
 
-.PHONY: deps build images generate
+.PHONY: deps build images push generate
 deps: ## Install what a fresh Debian 12 lacks
 	@hack/deps.sh
 
@@ -34,7 +36,11 @@ build: ## Build all programs into bin/
 images: deps ## Build the images of our programs and of the guests
 	@go run ./test/image/cmd/images build
 
-generate: ## Write all generated code anew
+push: deps ## Push them to a registry of yours (TO=registry.example.com/virtplane TAG=v1)
+	@test -n "$(TO)" || { echo 'push: say where to: make push TO=registry.example.com/virtplane TAG=v1' >&2; exit 1; }
+	@go run ./test/image/cmd/images push $(TO) $(TAG)
+
+generate: deps ## Write all generated code anew
 	@hack/generate.sh
 
 ##### Run
@@ -91,10 +97,10 @@ bench-api: deps ## Our API server beside CustomResourceDefinitions
 ##### Check
 
 .PHONY: lint verify
-lint: ## Check the sources: format, vet, staticcheck, logcheck, walls, claims
+lint: deps ## Check the sources: format, vet, staticcheck, logcheck, walls, claims
 	@hack/lint.sh
 
-verify: ## lint, and fail if generated files are stale
+verify: deps ## lint, and fail if generated files are stale
 	@hack/generate.sh
 	@git diff --exit-code --stat -- $(generated) && test -z "$$(git ls-files --others --exclude-standard -- $(generated))" || \
 		{ echo 'verify: generated files are stale; repair: make generate && git add $(generated)' >&2; exit 1; }

@@ -62,8 +62,10 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) waitRegistered(ctx context.Context, reporter *reporter) error {
 	for {
 		err := s.extra.Registrar.Check(ctx)
-		if errors.Is(err, registration.ErrForeign) && !errors.Is(s.registered.get(), registration.ErrForeign) {
-			reporter.groups(err)
+		for _, lasting := range []error{registration.ErrForeign, registration.ErrUnsupported} {
+			if errors.Is(err, lasting) && !errors.Is(s.registered.get(), lasting) {
+				reporter.groups(err)
+			}
 		}
 		s.registered.set(err)
 		if err == nil {
@@ -118,7 +120,7 @@ func (s *Server) syncCertificates(ctx context.Context) error {
 	if err != nil || !s.extra.Register {
 		return err
 	}
-	if err := s.extra.Registrar.Foreign(ctx); err != nil {
+	if err := errors.Join(s.extra.Registrar.Supported(), s.extra.Registrar.Foreign(ctx)); err != nil {
 		return err
 	}
 	return s.extra.Registrar.Sync(ctx, bundle)

@@ -190,20 +190,13 @@ func TestPush(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := Open(out)
-	if err != nil {
-		t.Fatal(err)
+	to := strings.TrimPrefix(server.URL, "http://") + "/mine/app:v1"
+	pushed, err := Push(t.Context(), out, to)
+	if err != nil || pushed != to+"@"+digest.String() {
+		t.Fatalf("pushed %s, error %v", pushed, err)
 	}
-	defer a.Close()
-	img, err := a.Image()
+	tag, err := name.NewTag(to)
 	if err != nil {
-		t.Fatal(err)
-	}
-	tag, err := name.NewTag(a.Ref())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := remote.Write(tag, img); err != nil {
 		t.Fatal(err)
 	}
 	got, err := remote.Head(tag)
@@ -212,6 +205,9 @@ func TestPush(t *testing.T) {
 	}
 	if got.Digest != digest {
 		t.Errorf("registry holds %s, want %s", got.Digest, digest)
+	}
+	if _, err := Push(t.Context(), out, "No Name"); err == nil || !strings.Contains(err.Error(), "No Name cannot name an image") {
+		t.Errorf("a name that is none: %v", err)
 	}
 }
 

@@ -64,7 +64,7 @@ func text(object any, path ...string) string {
 }
 
 // overlays are what a user applies, and the namespace that each installs into.
-var overlays = map[string]string{"overlays/kubevirt": "kubevirt", "overlays/openshift-cnv": "openshift-cnv", "overlays/local": "kubevirt"}
+var overlays = map[string]string{"overlays/kubevirt": "kubevirt", "overlays/openshift-cnv": "openshift-cnv", "overlays/local": "kubevirt", "overlays/registry": "kubevirt"}
 
 // TestOverlaysAgreeOnTheirNamespace wants each overlay to be whole in its namespace: accounts that rights are given to exist
 // there, and so do the roles.
@@ -157,6 +157,22 @@ func TestPodsRunWithTheLeast(t *testing.T) {
 	for _, r := range root {
 		if !slices.Contains(found, r) {
 			t.Errorf("%s is excepted and does not exist", r)
+		}
+	}
+}
+
+// TestRegistryNamesEveryImage wants no image of the base to be left behind when all come from a user's registry.
+func TestRegistryNamesEveryImage(t *testing.T) {
+	for _, o := range render(t, "overlays/registry") {
+		pod := at(o, "spec", "template", "spec")
+		images := []string{text(o, "data", "virt-launcher")}
+		for _, c := range append(list(pod, "containers"), list(pod, "initContainers")...) {
+			images = append(images, text(c, "image"))
+		}
+		for _, image := range images {
+			if image != "" && !strings.HasPrefix(image, "registry.example.com/virtplane/") {
+				t.Errorf("%s %s has image %s", text(o, "kind"), text(o, "metadata", "name"), image)
+			}
 		}
 	}
 }

@@ -128,11 +128,12 @@ func (o *Options) Config(ctx context.Context) (*apiserver.Config, error) {
 			Manager:   &certs.Manager{Client: host, Namespace: o.Namespace, Service: o.Service, Policy: o.Certificates, Clock: clock.RealClock{}},
 			Register:  o.Register,
 			Registrar: &registration.Registrar{
-				Services:  services.ApiregistrationV1().APIServices(),
-				Metadata:  meta,
-				Versions:  apiserver.Versions,
-				Namespace: o.Namespace,
-				Service:   o.Service,
+				Kubernetes: host.Discovery(),
+				Services:   services.ApiregistrationV1().APIServices(),
+				Metadata:   meta,
+				Versions:   apiserver.Versions,
+				Namespace:  o.Namespace,
+				Service:    o.Service,
 			},
 		},
 	}, nil

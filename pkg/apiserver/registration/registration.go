@@ -19,6 +19,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/version"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/metadata"
 	"k8s.io/klog/v2"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
@@ -26,8 +28,13 @@ import (
 	"k8s.io/utils/ptr"
 )
 
+// MinimumKubernetes is the oldest Kubernetes that runs guests: it mounts images as volumes without being asked to by a
+// feature gate (decision 22).
+var MinimumKubernetes = version.MajorMinor(1, 35)
+
 // Registrar registers the groups.
 type Registrar struct {
+	Kubernetes         discovery.ServerVersionInterface
 	Services           aggregator.APIServiceInterface
 	Metadata           metadata.Interface
 	Versions           []schema.GroupVersion
@@ -64,8 +71,30 @@ func (r *Registrar) Foreign(ctx context.Context) error {
 		ErrForeign, strings.Join(found, ", "), strings.Join(found, " "))
 }
 
+// ErrUnsupported is returned when Kubernetes is too old.
+var ErrUnsupported = errors.New("this Kubernetes is too old")
+
+// Supported returns an error when Kubernetes is older than MinimumKubernetes: guests would be taken and none would start.
+func (r *Registrar) Supported() error {
+	info, err := r.Kubernetes.ServerVersion()
+	if err != nil {
+		return fmt.Errorf("asking Kubernetes for its version: %w", err)
+	}
+	has, err := version.ParseGeneric(info.GitVersion)
+	if err != nil {
+		return fmt.Errorf("reading the version of Kubernetes: %w", err)
+	}
+	if has.LessThan(MinimumKubernetes) {
+		return fmt.Errorf("%w: it is %s, and Virtplane needs %s or newer, which mounts container disks as image volumes: upgrade the cluster first", ErrUnsupported, info.GitVersion, MinimumKubernetes)
+	}
+	return nil
+}
+
 // Check returns nil when our groups are ours: every APIService leads to this server. Otherwise it says what is missing.
 func (r *Registrar) Check(ctx context.Context) error {
+	if err := r.Supported(); err != nil {
+		return err
+	}
 	for _, gv := range r.Versions {
 		s, err := r.Services.Get(ctx, name(gv), metav1.GetOptions{})
 		if err == nil && s.Spec.Service != nil && s.Spec.Service.Namespace == r.Namespace && s.Spec.Service.Name == r.Service {

@@ -10,7 +10,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	apiversion "k8s.io/apimachinery/pkg/version"
+	discoveryfake "k8s.io/client-go/discovery/fake"
 	metadatafake "k8s.io/client-go/metadata/fake"
+	clienttesting "k8s.io/client-go/testing"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	"k8s.io/kube-aggregator/pkg/client/clientset_generated/clientset/fake"
 	"k8s.io/utils/ptr"
@@ -30,10 +33,32 @@ func registrar(t *testing.T, crds []string, services ...runtime.Object) *Registr
 		})
 	}
 	return &Registrar{
-		Services:  fake.NewClientset(services...).ApiregistrationV1().APIServices(),
-		Metadata:  metadatafake.NewSimpleMetadataClient(scheme, objects...),
-		Versions:  []schema.GroupVersion{{Group: "kubevirt.io", Version: "v1"}},
-		Namespace: "kubevirt", Service: "virt-api",
+		Kubernetes: &discoveryfake.FakeDiscovery{Fake: &clienttesting.Fake{}, FakedServerVersion: &apiversion.Info{GitVersion: "v1.37.2"}},
+		Services:   fake.NewClientset(services...).ApiregistrationV1().APIServices(),
+		Metadata:   metadatafake.NewSimpleMetadataClient(scheme, objects...),
+		Versions:   []schema.GroupVersion{{Group: "kubevirt.io", Version: "v1"}},
+		Namespace:  "kubevirt", Service: "virt-api",
+	}
+}
+
+func TestSupported(t *testing.T) {
+	for _, tc := range []struct{ has, want string }{
+		{"v1.35.0", ""},
+		{"v1.37.2+vendor.1", ""},
+		{"v2.0.0", ""},
+		{"v1.34.9", "this Kubernetes is too old: it is v1.34.9, and Virtplane needs 1.35 or newer, which mounts container disks as image volumes: upgrade the cluster first"},
+		{"unknown", `reading the version of Kubernetes: could not parse "unknown" as version`},
+	} {
+		t.Run(tc.has, func(t *testing.T) {
+			r := registrar(t, nil)
+			r.Kubernetes.(*discoveryfake.FakeDiscovery).FakedServerVersion.GitVersion = tc.has
+			for _, err := range []error{r.Supported(), r.Check(t.Context())} {
+				// Check goes on to look for the APIService, which is not there.
+				if tc.want == "" && err != nil && !strings.Contains(err.Error(), "APIService") || tc.want != "" && (err == nil || err.Error() != tc.want) {
+					t.Errorf("error %v, want %s", err, tc.want)
+				}
+			}
+		})
 	}
 }
 

@@ -1,9 +1,11 @@
 // Command images builds the images of the project's programs and of the guests, each only when something of
-// it has changed, and loads them into the local cluster. It prints the paths of the archives.
+// it has changed, and loads them into the local cluster or pushes them to a registry. It prints the paths of the archives,
+// or the names of what it pushed.
 //
 //	go run ./test/image/cmd/images build
 //	go run ./test/image/cmd/images load
 //	go run ./test/image/cmd/images load virt-launcher debian
+//	go run ./test/image/cmd/images push registry.example.com/virtplane v1
 package main
 
 import (
@@ -14,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,6 +24,7 @@ import (
 
 	"github.com/virtplane/virtplane/test/cluster/progress"
 	"github.com/virtplane/virtplane/test/guest"
+	"github.com/virtplane/virtplane/test/image"
 	"github.com/virtplane/virtplane/test/image/programs"
 	"github.com/virtplane/virtplane/test/spec"
 )
@@ -36,10 +40,15 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
-	if len(args) == 0 || args[0] != "build" && args[0] != "load" {
-		return errors.New("usage: images build|load [PROGRAM|GUEST...]")
+	usage := errors.New("usage: images build|load [PROGRAM|GUEST...], or images push REPOSITORY TAG [PROGRAM|GUEST...]")
+	if len(args) == 0 || !slices.Contains([]string{"build", "load", "push"}, args[0]) || args[0] == "push" && len(args) < 3 {
+		return usage
 	}
-	guests, ours, err := split(args[1:])
+	names := args[1:]
+	if args[0] == "push" {
+		names = args[3:]
+	}
+	guests, ours, err := split(names)
 	if err != nil {
 		return err
 	}
@@ -57,11 +66,34 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		}
 		return nil
 	}
+	if args[0] == "push" {
+		return push(ctx, archives, args[1], args[2], out)
+	}
 	cmd := exec.CommandContext(ctx, "go", append([]string{"run", "./test/cluster/cmd/cluster", "load-image"}, archives...)...)
 	cmd.Dir = root
 	cmd.Stdout, cmd.Stderr = out, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("loading the images: %w", err)
+	}
+	return nil
+}
+
+// push sends the images to a repository folder, each under the last part of its name.
+func push(ctx context.Context, archives []string, repository, tag string, out io.Writer) error {
+	for _, archive := range archives {
+		a, err := image.Open(archive)
+		if err != nil {
+			return err
+		}
+		name, _, _ := strings.Cut(path.Base(a.Ref()), ":")
+		if err := a.Close(); err != nil {
+			return err
+		}
+		pushed, err := image.Push(ctx, archive, strings.TrimSuffix(repository, "/")+"/"+name+":"+tag)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(out, pushed)
 	}
 	return nil
 }
