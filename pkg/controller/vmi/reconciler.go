@@ -98,7 +98,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, fmt.Errorf("listing pods of instance: %w", err)
 	}
 	if vmi.DeletionTimestamp != nil {
-		return ctrl.Result{}, r.finish(ctx, &vmi, pods.Items)
+		return r.finish(ctx, &vmi, pods.Items)
 	}
 	if final(vmi.Status.Phase) {
 		return r.clearAway(ctx, &vmi, pods.Items)
@@ -108,19 +108,70 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, fmt.Errorf("reading the cluster's configuration: %w", err)
 	}
 	render := RenderOptions{LauncherImage: r.LauncherImage, Config: config}
-	pod := current(&vmi, pods.Items)
+	pod, held, err := r.podOf(ctx, &vmi, pods.Items)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
 	var waiting wait
 	if vmi.Status.NodeName == "" {
 		if render.Claims, waiting, err = r.claimsOf(ctx, &vmi); err != nil {
 			return ctrl.Result{}, err
 		}
-		if pod == nil && waiting == (wait{}) {
+		if pod == nil && waiting.reason == "" {
 			if pod, waiting, err = r.ensurePod(ctx, &vmi, render); err != nil {
 				return ctrl.Result{}, err
 			}
 		}
 	}
-	return ctrl.Result{}, r.writeStatus(ctx, &vmi, pod, waiting, render)
+	if err := r.writeStatus(ctx, &vmi, pod, waiting, held, render); err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: soonest(waiting.again, held.again)}, nil
+}
+
+// unseen is when to look again at a pod that the cache does not show: no event of it will come.
+const unseen = 10 * time.Second
+
+// podOf finds the pod that the instance runs or will run in. The cache shows only pods that bear our label and owner, which
+// anybody who may edit pods can take away, so that a pod is gone only when nothing has its name (decision 21): what follows
+// from that is another guest on the same disks.
+func (r *Reconciler) podOf(ctx context.Context, vmi *virtv1.VirtualMachineInstance, pods []corev1.Pod) (*corev1.Pod, wait, error) {
+	if pod := current(vmi, pods); pod != nil || vmi.Status.NodeName == "" {
+		return pod, wait{}, nil
+	}
+	pod, err := r.livePod(ctx, vmi)
+	if err != nil || pod == nil {
+		return nil, wait{}, err
+	}
+	if _, active := vmi.Status.ActivePods[pod.UID]; !active {
+		return nil, wait{}, nil // ours is gone, or there could not be another of its name
+	}
+	held := notOwned(vmi, pod)
+	held.again = unseen
+	return pod, held, nil
+}
+
+// livePod reads the one pod that the instance can have; nil if there is none.
+func (r *Reconciler) livePod(ctx context.Context, vmi *virtv1.VirtualMachineInstance) (*corev1.Pod, error) {
+	var pod corev1.Pod
+	key := types.NamespacedName{Namespace: vmi.Namespace, Name: machine.LauncherPodName(vmi.Name, vmi.UID, 0)}
+	if err := r.Live.Get(ctx, key, &pod); apierrors.IsNotFound(err) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("looking for launcher pod %s: %w", key.Name, err)
+	}
+	return &pod, nil
+}
+
+// notOwned says what a pod lacks of what a launcher pod of the instance bears.
+func notOwned(vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod) wait {
+	switch {
+	case !metav1.IsControlledBy(pod, vmi):
+		return wait{reason: ReasonPodNotOwned, message: fmt.Sprintf("pod %s has the name of this instance's launcher pod but not the instance as its owner: give it back its ownerReferences, or delete the pod", pod.Name), again: unseen}
+	case pod.Labels[virtv1.AppLabel] != machine.LauncherAppName:
+		return wait{reason: ReasonPodNotOwned, message: fmt.Sprintf("launcher pod %s has lost its label: kubectl label pod -n %s %s %s=%s --overwrite", pod.Name, pod.Namespace, pod.Name, virtv1.AppLabel, machine.LauncherAppName), again: unseen}
+	}
+	return wait{}
 }
 
 // current is the pod that the instance runs or will run in.
@@ -143,19 +194,22 @@ func (r *Reconciler) ensurePod(ctx context.Context, vmi *virtv1.VirtualMachineIn
 		r.Recorder.Eventf(vmi, pod, corev1.EventTypeNormal, "SuccessfulCreate", "CreatePod", "Created virtual machine pod %s", pod.Name)
 		return pod, wait{}, nil
 	case apierrors.IsAlreadyExists(err):
-		var existing corev1.Pod
-		if err := r.Client.Get(ctx, client.ObjectKeyFromObject(pod), &existing); err != nil {
-			// Not in the cache yet: its event will bring us back.
-			return nil, wait{}, client.IgnoreNotFound(err)
+		existing, err := r.livePod(ctx, vmi)
+		switch {
+		case err != nil:
+			return nil, wait{}, err
+		case existing == nil:
+			return nil, wait{}, fmt.Errorf("launcher pod %s was there and is gone", pod.Name)
 		}
-		if ref := metav1.GetControllerOf(&existing); ref == nil || ref.UID != vmi.UID {
-			return nil, wait{ReasonPodCreateFailed, fmt.Sprintf("a pod named %s exists that is not this instance's: delete it", pod.Name)}, nil
+		if w := notOwned(vmi, existing); w.reason != "" {
+			w.reason = ReasonPodCreateFailed
+			return nil, w, nil
 		}
-		return &existing, wait{}, nil
+		return existing, wait{}, nil
 	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 		// Quota, policy or a spec that pods refuse: say so where the user looks, and try again with back-off.
 		r.Recorder.Eventf(vmi, nil, corev1.EventTypeWarning, ReasonPodCreateFailed, "CreatePod", "Could not create the virtual machine pod: %v", err)
-		if werr := r.writeStatus(ctx, vmi, nil, wait{ReasonPodCreateFailed, err.Error()}, render); werr != nil {
+		if werr := r.writeStatus(ctx, vmi, nil, wait{reason: ReasonPodCreateFailed, message: err.Error()}, wait{}, render); werr != nil {
 			return nil, wait{}, werr
 		}
 		return nil, wait{}, fmt.Errorf("creating launcher pod: %w", err)
@@ -172,13 +226,13 @@ func (r *Reconciler) claimsOf(ctx context.Context, vmi *virtv1.VirtualMachineIns
 		var claim corev1.PersistentVolumeClaim
 		err := r.Client.Get(ctx, types.NamespacedName{Namespace: vmi.Namespace, Name: name}, &claim)
 		if apierrors.IsNotFound(err) {
-			return nil, wait{ReasonClaimNotFound, fmt.Sprintf("PersistentVolumeClaim %s does not exist: create it, and the machine starts", name)}, nil
+			return nil, wait{reason: ReasonClaimNotFound, message: fmt.Sprintf("PersistentVolumeClaim %s does not exist: create it, and the machine starts", name)}, nil
 		}
 		if err != nil {
 			return nil, wait{}, fmt.Errorf("getting claim %s: %w", name, err)
 		}
 		if claim.Status.Phase == corev1.ClaimLost {
-			return nil, wait{ReasonClaimLost, fmt.Sprintf("PersistentVolumeClaim %s has lost its volume", name)}, nil
+			return nil, wait{reason: ReasonClaimLost, message: fmt.Sprintf("PersistentVolumeClaim %s has lost its volume", name)}, nil
 		}
 		out[name] = &claim
 	}
@@ -195,8 +249,14 @@ func claims(vmi *virtv1.VirtualMachineInstance) []string {
 	return out
 }
 
-func (r *Reconciler) writeStatus(ctx context.Context, vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, waiting wait, render RenderOptions) error {
-	status := observe(vmi, pod, waiting, metav1.NewTime(r.Clock.Now()), render)
+func (r *Reconciler) writeStatus(ctx context.Context, vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, waiting, held wait, render RenderOptions) error {
+	now := metav1.NewTime(r.Clock.Now())
+	status := observe(vmi, pod, waiting, now, render)
+	setWait(&status, blocked, held, now)
+	return r.write(ctx, vmi, status)
+}
+
+func (r *Reconciler) write(ctx context.Context, vmi *virtv1.VirtualMachineInstance, status virtv1.VirtualMachineInstanceStatus) error {
 	if sameStatus(&status, &vmi.Status) {
 		return nil
 	}
@@ -214,9 +274,11 @@ func (r *Reconciler) writeStatus(ctx context.Context, vmi *virtv1.VirtualMachine
 
 // announce tells transitions, and only those, as events.
 func (r *Reconciler) announce(was, is *virtv1.VirtualMachineInstance) {
-	old, now := provisioning(&was.Status), provisioning(&is.Status)
-	if now != nil && (old == nil || old.Reason != now.Reason) {
-		r.Recorder.Eventf(is, nil, corev1.EventTypeWarning, now.Reason, "Provision", "%s", now.Message)
+	for _, t := range []virtv1.VirtualMachineInstanceConditionType{virtv1.VirtualMachineInstanceProvisioning, blocked} {
+		old, now := conditionOf(&was.Status, t), conditionOf(&is.Status, t)
+		if now != nil && (old == nil || old.Reason != now.Reason) {
+			r.Recorder.Eventf(is, nil, corev1.EventTypeWarning, now.Reason, "Wait", "%s", now.Message)
+		}
 	}
 	if was.Status.Phase != is.Status.Phase && is.Status.Phase == virtv1.Failed {
 		message := is.Status.Reason
@@ -225,10 +287,6 @@ func (r *Reconciler) announce(was, is *virtv1.VirtualMachineInstance) {
 		}
 		r.Recorder.Eventf(is, nil, corev1.EventTypeWarning, "Stopped", "Observe", "%s", message)
 	}
-}
-
-func provisioning(status *virtv1.VirtualMachineInstanceStatus) *virtv1.VirtualMachineInstanceCondition {
-	return conditionOf(status, virtv1.VirtualMachineInstanceProvisioning)
 }
 
 func conditionOf(status *virtv1.VirtualMachineInstanceStatus, t virtv1.VirtualMachineInstanceConditionType) *virtv1.VirtualMachineInstanceCondition {
@@ -279,11 +337,27 @@ func since(status *virtv1.VirtualMachineInstanceStatus) time.Time {
 	return time.Time{}
 }
 
-// finish deletes what belongs to a deleted instance and lets it go once its pods are seen gone: a pod that still exists
-// may still run the guest, and a second instance must not start beside it.
-func (r *Reconciler) finish(ctx context.Context, vmi *virtv1.VirtualMachineInstance, pods []corev1.Pod) error {
+// finish deletes what belongs to a deleted instance and lets it go once its pods are gone: a pod that still exists may still
+// run the guest, and a second instance must not start beside it.
+func (r *Reconciler) finish(ctx context.Context, vmi *virtv1.VirtualMachineInstance, pods []corev1.Pod) (ctrl.Result, error) {
 	if !controllerutil.ContainsFinalizer(vmi, virtv1.VirtualMachineInstanceFinalizer) {
-		return nil
+		return ctrl.Result{}, nil
+	}
+	var held wait
+	if len(pods) == 0 {
+		// The cache may be behind a pod that was created a moment ago, or blind for it: ask for the one name that can exist.
+		pod, err := r.livePod(ctx, vmi)
+		switch {
+		case err != nil:
+			return ctrl.Result{}, err
+		case pod == nil:
+			return ctrl.Result{}, r.release(ctx, vmi)
+		case belongs(vmi, pod):
+			pods = []corev1.Pod{*pod}
+		default:
+			held = notOwned(vmi, pod)
+		}
+		held.again = unseen
 	}
 	for i := range pods {
 		if pods[i].DeletionTimestamp != nil {
@@ -294,25 +368,23 @@ func (r *Reconciler) finish(ctx context.Context, vmi *virtv1.VirtualMachineInsta
 			seconds = 0
 		}
 		if err := r.Client.Delete(ctx, &pods[i], client.GracePeriodSeconds(seconds), client.Preconditions{UID: &pods[i].UID}); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("deleting launcher pod %s: %w", pods[i].Name, err)
+			return ctrl.Result{}, fmt.Errorf("deleting launcher pod %s: %w", pods[i].Name, err)
 		}
 		r.Recorder.Eventf(vmi, nil, corev1.EventTypeNormal, "SuccessfulDelete", "DeletePod", "Deleted virtual machine pod %s", pods[i].Name)
 	}
-	if len(pods) > 0 {
-		return nil
-	}
-	// The cache may be behind a pod that was created a moment ago: ask for the one name that can exist.
-	var pod metav1.PartialObjectMetadata
-	pod.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Pod"))
-	key := types.NamespacedName{Namespace: vmi.Namespace, Name: machine.LauncherPodName(vmi.Name, vmi.UID, 0)}
-	if vmi.Status.NodeName == "" {
-		switch err := r.Live.Get(ctx, key, &pod); {
-		case err == nil && metav1.IsControlledBy(&pod, vmi):
-			return nil
-		case client.IgnoreNotFound(err) != nil:
-			return fmt.Errorf("looking for launcher pod %s: %w", key.Name, err)
-		}
-	}
+	status := *vmi.Status.DeepCopy()
+	setWait(&status, blocked, held, metav1.NewTime(r.Clock.Now()))
+	return ctrl.Result{RequeueAfter: held.again}, r.write(ctx, vmi, status)
+}
+
+// belongs says whether a pod of the instance's pod name is the instance's, although it may not look like it any more.
+func belongs(vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod) bool {
+	_, active := vmi.Status.ActivePods[pod.UID]
+	return active || metav1.IsControlledBy(pod, vmi) || pod.Labels[virtv1.CreatedByLabel] == string(vmi.UID)
+}
+
+// release lets a deleted instance go.
+func (r *Reconciler) release(ctx context.Context, vmi *virtv1.VirtualMachineInstance) error {
 	updated := vmi.DeepCopy()
 	controllerutil.RemoveFinalizer(updated, virtv1.VirtualMachineInstanceFinalizer)
 	if err := r.Client.Update(ctx, updated); err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {

@@ -132,6 +132,24 @@ func (w *world) updatePod(change func(*corev1.Pod)) {
 	}
 }
 
+// blind hides all pods from the cache.
+func (w *world) blind() {
+	w.r.Client = interceptor.NewClient(w.client.(client.WithWatch), interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			if _, ok := list.(*corev1.PodList); ok {
+				return nil
+			}
+			return c.List(ctx, list, opts...)
+		},
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			if _, ok := o.(*corev1.Pod); ok {
+				return apierrors.NewNotFound(corev1.Resource("pods"), key.Name)
+			}
+			return c.Get(ctx, key, o, opts...)
+		},
+	})
+}
+
 // see shows the reconciler a pod as it is given, which the fake server would not let anyone write.
 func (w *world) see(pod *corev1.Pod) {
 	w.r.Client = interceptor.NewClient(w.client.(client.WithWatch), interceptor.Funcs{
@@ -200,7 +218,7 @@ func TestWaitingIsExplained(t *testing.T) {
 			w.updatePod(tc.pod)
 			w.reconcile()
 			vmi := w.vmi()
-			c := provisioning(&vmi.Status)
+			c := conditionOf(&vmi.Status, virtv1.VirtualMachineInstanceProvisioning)
 			if c == nil || c.Reason != tc.reason || !strings.Contains(c.Message, tc.message) {
 				t.Fatalf("condition %+v", c)
 			}
@@ -209,7 +227,7 @@ func TestWaitingIsExplained(t *testing.T) {
 			}
 			w.updatePod(func(p *corev1.Pod) { p.Spec.NodeName, p.Status = "node-1", corev1.PodStatus{} })
 			w.reconcile()
-			if c := provisioning(&w.vmi().Status); c != nil {
+			if c := conditionOf(&w.vmi().Status, virtv1.VirtualMachineInstanceProvisioning); c != nil {
 				t.Errorf("condition stays though nothing waits: %+v", c)
 			}
 		})
@@ -224,14 +242,14 @@ func TestMissingClaimWaitsAndStartsWhenItComes(t *testing.T) {
 	if w.pod() != nil {
 		t.Fatal("a pod although its claim is missing")
 	}
-	if c := provisioning(&w.vmi().Status); c == nil || c.Reason != "PersistentVolumeClaimNotFound" || c.Message != "PersistentVolumeClaim data does not exist: create it, and the machine starts" {
+	if c := conditionOf(&w.vmi().Status, virtv1.VirtualMachineInstanceProvisioning); c == nil || c.Reason != "PersistentVolumeClaimNotFound" || c.Message != "PersistentVolumeClaim data does not exist: create it, and the machine starts" {
 		t.Fatalf("condition %+v", c)
 	}
 	if err := w.client.Create(t.Context(), &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "data"}}); err != nil {
 		t.Fatal(err)
 	}
 	w.reconcile()
-	if w.pod() == nil || provisioning(&w.vmi().Status) != nil {
+	if w.pod() == nil || conditionOf(&w.vmi().Status, virtv1.VirtualMachineInstanceProvisioning) != nil {
 		t.Error("not started although the claim is there")
 	}
 }
@@ -342,7 +360,7 @@ func TestForeignPodOfTheSameName(t *testing.T) {
 	stranger.OwnerReferences = nil
 	w := newWorld(t, vmi, stranger)
 	w.reconcile()
-	if c := provisioning(&w.vmi().Status); c == nil || c.Reason != "FailedCreate" {
+	if c := conditionOf(&w.vmi().Status, virtv1.VirtualMachineInstanceProvisioning); c == nil || c.Reason != "FailedCreate" {
 		t.Errorf("condition %+v", c)
 	}
 }
@@ -422,5 +440,120 @@ func TestPodOfAnEndedInstance(t *testing.T) {
 				t.Errorf("%d events", n)
 			}
 		})
+	}
+}
+
+// TestPodThatTheCacheDoesNotShow is a launcher pod that lost what the cache finds it by, or that the cache is behind with.
+func TestPodThatTheCacheDoesNotShow(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(*corev1.Pod)
+		// is are the reason and a word of the message that tell it.
+		reason, message string
+	}{
+		{"the cache is behind", func(*corev1.Pod) {}, "", ""},
+		{"its label is gone", func(p *corev1.Pod) { delete(p.Labels, virtv1.AppLabel) }, "PodNotOwned", "has lost its label: kubectl label pod -n ns"},
+		{"its owner is gone", func(p *corev1.Pod) { p.OwnerReferences = nil }, "PodNotOwned", "not the instance as its owner"},
+		{"both are gone", func(p *corev1.Pod) { p.OwnerReferences, p.Labels = nil, nil }, "PodNotOwned", "not the instance as its owner"},
+	} {
+		running := func(t *testing.T) *world {
+			w := newWorld(t, pending())
+			w.reconcile()
+			w.updatePod(func(p *corev1.Pod) { p.Spec.NodeName = "node-1" })
+			w.reconcile()
+			w.updatePod(tc.change)
+			w.told()
+			w.blind()
+			return w
+		}
+		t.Run("it runs/"+tc.name, func(t *testing.T) {
+			w := running(t)
+			for range 2 {
+				if result := w.reconcile(); result.RequeueAfter != 10*time.Second {
+					t.Errorf("looked at again in %v", result.RequeueAfter)
+				}
+			}
+			s := w.vmi().Status
+			if s.Phase != virtv1.Scheduling {
+				t.Fatalf("phase %s while the pod may run", s.Phase)
+			}
+			c := conditionOf(&s, blocked)
+			if tc.reason == "" && c != nil || tc.reason != "" && (c == nil || c.Reason != tc.reason || !strings.Contains(c.Message, tc.message)) {
+				t.Errorf("condition %+v", c)
+			}
+			if told := w.told(); strings.Count(told, "Warning PodNotOwned") != min(len(tc.reason), 1) {
+				t.Errorf("events: %s", told)
+			}
+			if err := w.client.Delete(t.Context(), w.pod()); err != nil {
+				t.Fatal(err)
+			}
+			w.reconcile()
+			if s := w.vmi().Status; s.Phase != virtv1.Failed || s.Reason != "PodGone" || conditionOf(&s, blocked) != nil {
+				t.Errorf("status %+v", s)
+			}
+		})
+		t.Run("its instance is deleted/"+tc.name, func(t *testing.T) {
+			w := running(t)
+			w.updatePod(func(p *corev1.Pod) { p.Finalizers = []string{"test/stays"} })
+			if err := w.client.Delete(t.Context(), w.vmi()); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if result := w.reconcile(); result.RequeueAfter != 10*time.Second {
+					t.Errorf("looked at again in %v", result.RequeueAfter)
+				}
+			}
+			if w.vmi() == nil {
+				t.Fatal("the instance is gone while its pod may run")
+			}
+			if w.pod().DeletionTimestamp == nil {
+				t.Error("the pod is not deleted")
+			}
+			w.updatePod(func(p *corev1.Pod) { p.Finalizers = nil })
+			w.reconcile()
+			if w.vmi() != nil {
+				t.Error("the instance stays although its pod is gone")
+			}
+		})
+		t.Run("its create is repeated/"+tc.name, func(t *testing.T) {
+			w := newWorld(t, pending())
+			w.reconcile()
+			w.updatePod(tc.change)
+			w.blind()
+			result := w.reconcile()
+			c := conditionOf(&w.vmi().Status, virtv1.VirtualMachineInstanceProvisioning)
+			if tc.reason == "" {
+				if c != nil {
+					t.Errorf("condition %+v", c)
+				}
+				return
+			}
+			if c == nil || c.Reason != "FailedCreate" || !strings.Contains(c.Message, tc.message) || result.RequeueAfter != 10*time.Second {
+				t.Errorf("condition %+v, looked at again in %v", c, result.RequeueAfter)
+			}
+		})
+	}
+}
+
+func TestDeletionLeavesAStrangersPodAlone(t *testing.T) {
+	vmi := pending()
+	stranger := Pod(vmi, 0, emulation(true))
+	stranger.OwnerReferences, stranger.Labels = nil, nil
+	w := newWorld(t, vmi, stranger)
+	if err := w.client.Delete(t.Context(), w.vmi()); err != nil {
+		t.Fatal(err)
+	}
+	if result := w.reconcile(); result.RequeueAfter != 10*time.Second {
+		t.Errorf("looked at again in %v", result.RequeueAfter)
+	}
+	if got := w.vmi(); got == nil || conditionOf(&got.Status, blocked) == nil {
+		t.Fatalf("instance %+v", got)
+	}
+	if err := w.client.Delete(t.Context(), w.pod()); err != nil {
+		t.Fatal(err)
+	}
+	w.reconcile()
+	if w.vmi() != nil {
+		t.Error("the instance stays although nothing has its pod's name")
 	}
 }

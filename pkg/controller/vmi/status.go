@@ -31,13 +31,34 @@ const (
 	ReasonGuestEnded      = "GuestEnded"
 	// ReasonPodTerminated says that someone deleted or evicted the pod of a guest that was wanted.
 	ReasonPodTerminated = "PodTerminated"
+	// ReasonPodNotOwned says that a pod of the launcher pod's name lacks the owner or the label of one.
+	ReasonPodNotOwned = "PodNotOwned"
 )
+
+// blocked is the condition type of an instance that something outside holds up, in whatever phase: the message says what
+// and the way out.
+const blocked virtv1.VirtualMachineInstanceConditionType = "Blocked"
 
 // reportNotStarted is the reason in the report of a launcher pod that was told to end before it had a guest.
 const reportNotStarted = "NotStarted"
 
-// wait says why an instance does not go on; the zero value says that nothing holds it up.
-type wait struct{ reason, message string }
+// wait says why an instance does not go on; without a reason nothing holds it up.
+type wait struct {
+	reason, message string
+	// again is when to look again although nothing may bring us back, zero if something will.
+	again time.Duration
+}
+
+// soonest is the shortest of some times to wait, of which zero is none.
+func soonest(waits ...time.Duration) time.Duration {
+	var out time.Duration
+	for _, w := range waits {
+		if w > 0 && (out == 0 || w < out) {
+			out = w
+		}
+	}
+	return out
+}
 
 // terminationReport is what the first process of a launcher pod leaves as its termination message.
 type terminationReport struct {
@@ -56,7 +77,7 @@ func observe(vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, waiting wait, 
 		if status.NodeName != "" {
 			conclude(&status, ending{virtv1.Failed, ReasonPodGone, "the launcher pod is gone"}, virtv1.PodNotExistsReason, now)
 		}
-		setProvisioning(&status, waiting, now)
+		setWait(&status, virtv1.VirtualMachineInstanceProvisioning, waiting, now)
 		return status
 	}
 	if node := pod.Spec.NodeName; node != "" && status.NodeName == "" {
@@ -80,7 +101,7 @@ func observe(vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, waiting wait, 
 		conclude(&status, e, virtv1.GuestNotRunningReason, now)
 		waiting = wait{}
 	} else if before(status.Phase, virtv1.Scheduled) {
-		if waiting == (wait{}) {
+		if waiting.reason == "" {
 			waiting = podWait(pod)
 		}
 		if waiting.reason == ReasonUnschedulable {
@@ -91,7 +112,7 @@ func observe(vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, waiting wait, 
 	if status.NodeName != "" {
 		status.Conditions = slices.DeleteFunc(status.Conditions, func(c virtv1.VirtualMachineInstanceCondition) bool { return c.Type == podScheduled })
 	}
-	setProvisioning(&status, waiting, now)
+	setWait(&status, virtv1.VirtualMachineInstanceProvisioning, waiting, now)
 	return status
 }
 
@@ -112,13 +133,13 @@ func clone(q resource.Quantity) *resource.Quantity { c := q.DeepCopy(); return &
 func podWait(pod *corev1.Pod) wait {
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
-			return wait{ReasonUnschedulable, c.Message}
+			return wait{reason: ReasonUnschedulable, message: c.Message}
 		}
 	}
 	for _, c := range pod.Status.ContainerStatuses {
 		// ContainerCreating is the ordinary way, not a reason to worry anyone.
 		if w := c.State.Waiting; w != nil && w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" && w.Reason != "" {
-			return wait{w.Reason, fmt.Sprintf("container %s of pod %s: %s", c.Name, pod.Name, w.Message)}
+			return wait{reason: w.Reason, message: fmt.Sprintf("container %s of pod %s: %s", c.Name, pod.Name, w.Message)}
 		}
 	}
 	return wait{}
@@ -215,14 +236,13 @@ func enter(status *virtv1.VirtualMachineInstanceStatus, phase virtv1.VirtualMach
 	status.PhaseTransitionTimestamps = append(status.PhaseTransitionTimestamps, virtv1.VirtualMachineInstancePhaseTransitionTimestamp{Phase: phase, PhaseTransitionTimestamp: now})
 }
 
-func setProvisioning(status *virtv1.VirtualMachineInstanceStatus, waiting wait, now metav1.Time) {
-	if waiting == (wait{}) {
-		status.Conditions = slices.DeleteFunc(status.Conditions, func(c virtv1.VirtualMachineInstanceCondition) bool {
-			return c.Type == virtv1.VirtualMachineInstanceProvisioning
-		})
+// setWait keeps a condition as long as something is waited for.
+func setWait(status *virtv1.VirtualMachineInstanceStatus, t virtv1.VirtualMachineInstanceConditionType, w wait, now metav1.Time) {
+	if w.reason == "" {
+		status.Conditions = slices.DeleteFunc(status.Conditions, func(c virtv1.VirtualMachineInstanceCondition) bool { return c.Type == t })
 		return
 	}
-	setCondition(status, virtv1.VirtualMachineInstanceProvisioning, corev1.ConditionTrue, waiting.reason, waiting.message, now)
+	setCondition(status, t, corev1.ConditionTrue, w.reason, w.message, now)
 }
 
 func setCondition(status *virtv1.VirtualMachineInstanceStatus, t virtv1.VirtualMachineInstanceConditionType, s corev1.ConditionStatus, reason, message string, now metav1.Time) {
