@@ -68,6 +68,10 @@ func (r *runner) goTests(ctx context.Context, name string) (res results, err err
 	case "unit":
 		each = false
 		args = append(args, "-timeout=15m")
+		// Tests of the launcher boot them.
+		if err := r.command(ctx, "go", "run", "./test/guest/cmd/guests", "build", "tiny", "tiny-generic"); err != nil {
+			return results{}, err
+		}
 	case "integration":
 		// One package at a time, here and below: each starts or uses whole clusters, and time limits in
 		// them are meant for a machine that does one thing.

@@ -1,5 +1,5 @@
-// Package virthandler tests the node agent and its manifests on real API servers: what its account may do, and that what it
-// reads and writes is what virt-api serves and takes. Launchers, pods and their networks are played.
+// Package virthandler tests the programs of nodes and their manifests on real API servers: what their accounts may do, and
+// that what the node agent reads and writes is what virt-api serves and takes. Launchers, pods and their networks are played.
 package virthandler
 
 import (
@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	account = "kubevirt-handler"
-	waitFor = time.Minute
+	account       = "kubevirt-handler"
+	driverAccount = "hostpath-provisioner-csi"
+	waitFor       = time.Minute
 )
 
 // env is the one environment of the package.
@@ -28,6 +29,8 @@ var env struct {
 	agent *rest.Config
 	// unbound has a token of the same account that is bound to no node.
 	unbound *rest.Config
+	// driver is how the hostpath driver of node-1 reaches the cluster.
+	driver *rest.Config
 }
 
 func TestMain(m *testing.M) {
@@ -91,6 +94,16 @@ func register(ctx context.Context, h *harness.Host) error {
 	if err != nil {
 		return err
 	}
-	env.agent, _, err = h.ServiceAccount(ctx, account, pod)
+	if env.agent, _, err = h.ServiceAccount(ctx, account, pod); err != nil {
+		return err
+	}
+	pod, err = env.kube.CoreV1().Pods(harness.Namespace).Create(ctx, &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "hostpath-1"},
+		Spec:       corev1.PodSpec{NodeName: "node-1", ServiceAccountName: driverAccount, Containers: []corev1.Container{{Name: "driver", Image: "driver"}}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return err
+	}
+	env.driver, _, err = h.ServiceAccount(ctx, driverAccount, pod)
 	return err
 }
