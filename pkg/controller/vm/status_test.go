@@ -37,6 +37,8 @@ func TestPrintableStatus(t *testing.T) {
 		{name: "image missing", vmi: with(inst(virtv1.Scheduling, 0), virtv1.VirtualMachineInstanceProvisioning, corev1.ConditionTrue, "ErrImagePull"), want: "ErrImagePull"},
 		{name: "image missing for long", vmi: with(inst(virtv1.Scheduling, 0), virtv1.VirtualMachineInstanceProvisioning, corev1.ConditionTrue, "ImagePullBackOff"), want: "ImagePullBackOff"},
 		{name: "claim missing", vmi: with(inst(virtv1.Pending, 0), virtv1.VirtualMachineInstanceProvisioning, corev1.ConditionTrue, "PersistentVolumeClaimNotFound"), want: "ErrorPvcNotFound"},
+		{name: "claim not bound", vmi: with(inst(virtv1.Pending, 0), virtv1.VirtualMachineInstanceProvisioning, corev1.ConditionTrue, "WaitingForVolumeBinding"), want: "WaitingForVolumeBinding"},
+		{name: "containers not created", vmi: with(inst(virtv1.Scheduling, 0), virtv1.VirtualMachineInstanceProvisioning, corev1.ConditionTrue, "ContainersWaiting"), want: "Provisioning"},
 		{name: "failing again and again", failed: &virtv1.VirtualMachineStartFailure{ConsecutiveFailCount: ptr.To(int32(2)), RetryAfterTimestamp: ptr.To(metav1.NewTime(noon.Add(time.Minute)))}, want: "CrashLoopBackOff"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -123,6 +123,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 			}
 		}
 	}
+	if pod != nil && waiting.reason == "" && before(vmi.Status.Phase, virtv1.Scheduled) {
+		waiting = podWait(pod, render.Claims, r.Clock.Now())
+	}
 	if err := r.writeStatus(ctx, &vmi, pod, waiting, held, render); err != nil {
 		return ctrl.Result{}, err
 	}

@@ -557,3 +557,74 @@ func TestDeletionLeavesAStrangersPodAlone(t *testing.T) {
 		t.Error("the instance stays although nothing has its pod's name")
 	}
 }
+
+func TestPodWait(t *testing.T) {
+	claim := func(p corev1.PersistentVolumeClaimPhase) map[string]*corev1.PersistentVolumeClaim {
+		return map[string]*corev1.PersistentVolumeClaim{"data": {Status: corev1.PersistentVolumeClaimStatus{Phase: p}}}
+	}
+	unschedulable := func(message string) func(*corev1.Pod) {
+		return func(p *corev1.Pod) {
+			p.Status.Conditions = []corev1.PodCondition{{Type: "PodScheduled", Status: "False", Reason: "Unschedulable", Message: message}}
+		}
+	}
+	onNode := func(waiting string) func(*corev1.Pod) {
+		return func(p *corev1.Pod) {
+			p.Spec.NodeName = "node-1"
+			p.Status.Conditions = []corev1.PodCondition{{Type: "PodScheduled", Status: "True", LastTransitionTime: metav1.NewTime(noon)}}
+			if waiting != "none" {
+				p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "compute", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: waiting}}}}
+			}
+		}
+	}
+	for _, tc := range []struct {
+		name   string
+		pod    func(*corev1.Pod)
+		claims map[string]*corev1.PersistentVolumeClaim
+		// age is how long ago the pod was made and bound.
+		age    time.Duration
+		reason string
+		again  time.Duration
+	}{
+		{"new", func(*corev1.Pod) {}, nil, time.Hour, "", 0},
+		{"its claim is bound", func(*corev1.Pod) {}, claim("Bound"), time.Hour, "", 0},
+		{"its claim is being bound", func(*corev1.Pod) {}, claim("Pending"), 4 * time.Second, "", 6 * time.Second},
+		{"its claim is not bound for long", func(*corev1.Pod) {}, claim("Pending"), 10 * time.Second, "WaitingForVolumeBinding", 0},
+		{"its claim should be bound first", unschedulable("0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims."), claim("Pending"), 0, "WaitingForVolumeBinding", 0},
+		{"its claim waits for a node", unschedulable("0/2 nodes are available: 2 Insufficient memory."), claim("Pending"), time.Hour, "Unschedulable", 0},
+		{"its containers are being created", onNode("ContainerCreating"), nil, 29 * time.Second, "", time.Second},
+		{"its containers are not created for long", onNode("ContainerCreating"), nil, 30 * time.Second, "ContainersWaiting", 0},
+		{"its node does not answer", onNode("none"), nil, 30 * time.Second, "ContainersWaiting", 0},
+		{"its image is missing", onNode("ErrImagePull"), nil, 0, "ErrImagePull", 0},
+		{"it runs", func(p *corev1.Pod) {
+			onNode("none")(p)
+			p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "compute", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
+		}, nil, time.Hour, "", 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			pod := Pod(pending(), 0, emulation(true))
+			pod.CreationTimestamp = metav1.NewTime(noon)
+			tc.pod(pod)
+			got := podWait(pod, tc.claims, noon.Add(tc.age))
+			if got.reason != tc.reason || got.again != tc.again || (got.message == "") != (got.reason == "") {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+func TestWaitsAreToldInTime(t *testing.T) {
+	w := newWorld(t, pending())
+	w.reconcile()
+	w.updatePod(func(p *corev1.Pod) {
+		p.Spec.NodeName = "node-1"
+		p.Status.Conditions = []corev1.PodCondition{{Type: "PodScheduled", Status: "True", LastTransitionTime: metav1.NewTime(noon)}}
+	})
+	if result := w.reconcile(); result.RequeueAfter != 30*time.Second {
+		t.Errorf("looked at again in %v", result.RequeueAfter)
+	}
+	w.clock.SetTime(noon.Add(30 * time.Second))
+	w.reconcile()
+	if c := conditionOf(&w.vmi().Status, virtv1.VirtualMachineInstanceProvisioning); c == nil || c.Reason != "ContainersWaiting" {
+		t.Errorf("condition %+v", c)
+	}
+}

@@ -3,7 +3,9 @@ package vmi
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -101,9 +103,6 @@ func observe(vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, waiting wait, 
 		conclude(&status, e, virtv1.GuestNotRunningReason, now)
 		waiting = wait{}
 	} else if before(status.Phase, virtv1.Scheduled) {
-		if waiting.reason == "" {
-			waiting = podWait(pod)
-		}
 		if waiting.reason == ReasonUnschedulable {
 			enter(&status, virtv1.Scheduling, now)
 			setCondition(&status, podScheduled, corev1.ConditionFalse, ReasonUnschedulable, waiting.message, now)
@@ -129,20 +128,79 @@ const filesystemOverhead = "0.06"
 
 func clone(q resource.Quantity) *resource.Quantity { c := q.DeepCopy(); return &c }
 
-// podWait says what holds a pod up: no node fits, or a container cannot start.
-func podWait(pod *corev1.Pod) wait {
+const (
+	// claimPatience is how long a claim may take to be bound, and creationPatience how long a pod's containers may take to be
+	// created, before someone is told. An image may have to be pulled first.
+	claimPatience    = 10 * time.Second
+	creationPatience = 30 * time.Second
+)
+
+// podWait says what holds a pod up: no node fits, a claim is not bound, or a container cannot start.
+func podWait(pod *corev1.Pod, claims map[string]*corev1.PersistentVolumeClaim, now time.Time) wait {
+	claim := unbound(claims)
 	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
-			return wait{reason: ReasonUnschedulable, message: c.Message}
+		if c.Type != corev1.PodScheduled || c.Status != corev1.ConditionFalse || c.Reason != corev1.PodReasonUnschedulable {
+			continue
 		}
+		// The scheduler's words when the storage class binds at once: nodes do not matter then.
+		if claim != "" && strings.Contains(c.Message, "unbound immediate PersistentVolumeClaims") {
+			return wait{reason: ReasonClaimPending, message: fmt.Sprintf("PersistentVolumeClaim %s is not bound to a volume; its events say why", claim)}
+		}
+		return wait{reason: ReasonUnschedulable, message: c.Message}
+	}
+	if pod.Spec.NodeName == "" {
+		if claim == "" {
+			return wait{}
+		}
+		return after(pod.CreationTimestamp.Time, claimPatience, now,
+			wait{reason: ReasonClaimPending, message: fmt.Sprintf("PersistentVolumeClaim %s is not bound to a volume yet; its events say why", claim)})
 	}
 	for _, c := range pod.Status.ContainerStatuses {
-		// ContainerCreating is the ordinary way, not a reason to worry anyone.
-		if w := c.State.Waiting; w != nil && w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" && w.Reason != "" {
+		if w := c.State.Waiting; w != nil && !creating(w) {
 			return wait{reason: w.Reason, message: fmt.Sprintf("container %s of pod %s: %s", c.Name, pod.Name, w.Message)}
 		}
 	}
+	if !slices.ContainsFunc(pod.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool { return c.State.Waiting == nil }) {
+		return after(bound(pod), creationPatience, now, wait{reason: ReasonContainers,
+			message: fmt.Sprintf("node %s has not created the containers of pod %s yet: it may pull an image or wait for a volume; the events of the pod say which", pod.Spec.NodeName, pod.Name)})
+	}
 	return wait{}
+}
+
+// creating says whether a container waits in the ordinary way, which is no reason to worry anyone for a while.
+func creating(w *corev1.ContainerStateWaiting) bool {
+	return w.Reason == "ContainerCreating" || w.Reason == "PodInitializing" || w.Reason == ""
+}
+
+// after is a wait that is told only when it has gone on for some time. Of an unknown beginning it is not told.
+func after(begin time.Time, patience time.Duration, now time.Time, w wait) wait {
+	switch left := begin.Add(patience).Sub(now); {
+	case begin.IsZero():
+		return wait{}
+	case left > 0:
+		return wait{again: left}
+	}
+	return w
+}
+
+// bound is when a pod got its node.
+func bound(pod *corev1.Pod) time.Time {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionTrue {
+			return c.LastTransitionTime.Time
+		}
+	}
+	return time.Time{}
+}
+
+// unbound names a claim that has no volume yet, the first in their order.
+func unbound(claims map[string]*corev1.PersistentVolumeClaim) string {
+	for _, name := range slices.Sorted(maps.Keys(claims)) {
+		if claims[name].Status.Phase == corev1.ClaimPending {
+			return name
+		}
+	}
+	return ""
 }
 
 // ending is how an instance ends.
