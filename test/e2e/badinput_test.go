@@ -31,6 +31,12 @@ func diskImage(t *testing.T, args ...string) string {
 // load builds an image of these files and loads it into the cluster.
 func load(t *testing.T, name string, files ...image.File) string {
 	t.Helper()
+	return bring(t, "load-image", name, files...)
+}
+
+// bring builds an image and brings it by a command of the cluster.
+func bring(t *testing.T, command, name string, files ...image.File) string {
+	t.Helper()
 	ref := badRegistry + name + ":devel"
 	archive := filepath.Join(t.TempDir(), name+".tar")
 	if _, err := image.Build(image.Spec{Ref: ref, Files: files}, archive); err != nil {
@@ -40,11 +46,11 @@ func load(t *testing.T, name string, files ...image.File) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("go", "run", "./test/cluster/cmd/cluster", "load-image", archive)
+	cmd := exec.Command("go", "run", "./test/cluster/cmd/cluster", command, archive)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("loading %s: %v\n%s", ref, err, out)
+		t.Fatalf("bringing %s: %v\n%s", ref, err, out)
 	}
 	return ref
 }

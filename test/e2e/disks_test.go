@@ -169,5 +169,5 @@ func TestTwoGuestsOfOneImage(t *testing.T) {
 	if len(ids) != 2 {
 		t.Errorf("boot ids %v", ids)
 	}
-	spec.Covers(t, "P3-CDISK-01", "P3-CDISK-12", "P3-CDISK-08")
+	spec.Covers(t, "P3-CDISK-01", "P3-CDISK-12", "P3-CDISK-08", "P2-VMI-03", "P3-NETPOD-10")
 }

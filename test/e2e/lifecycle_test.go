@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -85,12 +86,17 @@ func TestLifecycle(t *testing.T) {
 		virt(t, c, ns, "VMI web was scheduled to pause", "pause", "vmi", "web")
 		c.WaitVM(t, ns, "web", "Paused", time.Minute, printable("Paused"))
 		act(t, c, ns, "virtualmachineinstances", "web", "pause", "", http.StatusConflict)
+		silent, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		if out, err := console.Run(silent, "echo still talking"); err == nil {
+			t.Errorf("the paused guest says %q", out)
+		}
 		virt(t, c, ns, "VMI web was scheduled to unpause", "unpause", "vm", "web")
 		c.WaitVM(t, ns, "web", "Running", time.Minute, printable("Running"))
 		if got := harness.Run(t, console, "echo alive"); got != "alive" {
 			t.Errorf("the guest says %q", got)
 		}
-		spec.Covers(t, "P2-STATE-09", "P2-STATE-10", "P1-VCTL-09", "P1-VCTL-10")
+		spec.Covers(t, "P2-STATE-09", "P2-STATE-10", "P1-VCTL-09", "P1-VCTL-10", "P1-ARCH-41")
 	})
 	t.Run("an edit waits for the restart", func(t *testing.T) {
 		c.Kubectl(t, "", "-n", ns, "patch", "vm", "web", "--type=merge", "-p", `{"spec":{"template":{"spec":{"domain":{"cpu":{"cores":2}}}}}}`)

@@ -42,7 +42,7 @@ var refused = map[string]struct{ says, because string }{
 
 // TestManualManifests applies every object of our kinds that the manual prints, as kubectl does: with strict fields.
 func TestManualManifests(t *testing.T) {
-	spec.Covers(t, "P1-VMCREATE-18", "P2-X-04", "P2-X-06", "P1-RUN-08")
+	spec.Covers(t, "P1-VMCREATE-18", "P2-X-04", "P2-X-06", "P1-RUN-08", "P3-NETPOD-09")
 	s := registrytest.Start(t)
 	resources := map[string]string{
 		"VirtualMachine": "virtualmachines", "VirtualMachineInstance": "virtualmachineinstances", "VirtualMachineInstanceMigration": "virtualmachineinstancemigrations",
