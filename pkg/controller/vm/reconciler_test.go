@@ -288,6 +288,40 @@ func TestNotReadyTellsWhatTheInstanceFailsAt(t *testing.T) {
 	}
 }
 
+func TestBlockedInstance(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		reason string
+		ready  corev1.ConditionStatus
+		want   corev1.ConditionStatus
+		tells  string
+	}{
+		{"its node is lost", virtv1.PodTerminatingReason, corev1.ConditionTrue, corev1.ConditionFalse, virtv1.PodTerminatingReason},
+		{"its node is lost and its guest has ended", virtv1.PodTerminatingReason, corev1.ConditionFalse, corev1.ConditionFalse, virtv1.PodTerminatingReason},
+		{"its pod has lost a label", "PodNotOwned", corev1.ConditionTrue, corev1.ConditionTrue, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t, machine(virtv1.RunStrategyAlways))
+			w.reconcile()
+			w.report(func(s *virtv1.VirtualMachineInstanceStatus) {
+				s.Phase = virtv1.Running
+				s.Conditions = []virtv1.VirtualMachineInstanceCondition{
+					{Type: "Blocked", Status: corev1.ConditionTrue, Reason: tc.reason, Message: "waiting for pod p on node n to end"},
+					{Type: virtv1.VirtualMachineInstanceReady, Status: tc.ready},
+				}
+			})
+			w.reconcile()
+			vm := w.vm()
+			if c := conditionOf(vm, virtv1.VirtualMachineReady); c.Status != tc.want || c.Reason != tc.tells || vm.Status.Ready != (tc.want == corev1.ConditionTrue) {
+				t.Errorf("ready %+v", c)
+			}
+			if c := conditionOf(vm, "Blocked"); c.Reason != tc.reason {
+				t.Errorf("blocked %+v", c)
+			}
+		})
+	}
+}
+
 func TestForeignInstanceHoldsTheMachineUp(t *testing.T) {
 	vm := machine(virtv1.RunStrategyManual)
 	vm.Status.StateChangeRequests = []virtv1.VirtualMachineStateChangeRequest{pausedReq}

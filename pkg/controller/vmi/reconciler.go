@@ -123,6 +123,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 			}
 		}
 	}
+	if pod != nil && held.reason == "" {
+		late := overdue(pod, r.Clock.Now())
+		held = wait{late.reason, late.message, soonest(held.again, late.again)}
+	}
 	if pod != nil && waiting.reason == "" && before(vmi.Status.Phase, virtv1.Scheduled) {
 		waiting = podWait(pod, render.Claims, r.Clock.Now())
 	}
@@ -364,6 +368,9 @@ func (r *Reconciler) finish(ctx context.Context, vmi *virtv1.VirtualMachineInsta
 	}
 	for i := range pods {
 		if pods[i].DeletionTimestamp != nil {
+			if late := overdue(&pods[i], r.Clock.Now()); held.reason == "" {
+				held = wait{late.reason, late.message, soonest(held.again, late.again)}
+			}
 			continue
 		}
 		seconds := gracePeriod(&vmi.Spec) + graceMarginSeconds
@@ -378,6 +385,23 @@ func (r *Reconciler) finish(ctx context.Context, vmi *virtv1.VirtualMachineInsta
 	status := *vmi.Status.DeepCopy()
 	setWait(&status, blocked, held, metav1.NewTime(r.Clock.Now()))
 	return ctrl.Result{RequeueAfter: held.again}, r.write(ctx, vmi, status)
+}
+
+// overdueAfter is how long a pod may take to go once its grace period has passed.
+const overdueAfter = 15 * time.Second
+
+// overdue says that a deleted pod should be gone by now. Only its node can say that its guest has ended; when the node is
+// lost, someone who knows that it is off must say so.
+func overdue(pod *corev1.Pod, now time.Time) wait {
+	if pod.DeletionTimestamp == nil {
+		return wait{}
+	}
+	message := fmt.Sprintf("waiting for pod %s to end, whose grace period has passed", pod.Name)
+	if node := pod.Spec.NodeName; node != "" {
+		message = fmt.Sprintf("waiting for pod %s on node %s to end, whose grace period has passed; only if the node is off for good: "+
+			"kubectl taint node %s node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete pod -n %s %s --force", pod.Name, node, node, pod.Namespace, pod.Name)
+	}
+	return after(pod.DeletionTimestamp.Time, overdueAfter, now, wait{reason: virtv1.PodTerminatingReason, message: message})
 }
 
 // belongs says whether a pod of the instance's pod name is the instance's, although it may not look like it any more.

@@ -628,3 +628,62 @@ func TestWaitsAreToldInTime(t *testing.T) {
 		t.Errorf("condition %+v", c)
 	}
 }
+
+// TestPodOfALostNode is a pod that its node does not end.
+func TestPodOfALostNode(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		// unwanted says that the instance is deleted; else someone has deleted its pod.
+		unwanted bool
+	}{{"the instance is deleted", true}, {"the pod was deleted by its node's taint", false}} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t, pending())
+			w.reconcile()
+			w.updatePod(func(p *corev1.Pod) { p.Spec.NodeName = "node-1" })
+			w.reconcile()
+			vmi := w.vmi()
+			enter(&vmi.Status, virtv1.Running, metav1.NewTime(noon))
+			if err := w.client.Status().Update(t.Context(), vmi); err != nil {
+				t.Fatal(err)
+			}
+			if tc.unwanted {
+				if err := w.client.Delete(t.Context(), vmi); err != nil {
+					t.Fatal(err)
+				}
+			}
+			pod := w.pod()
+			deleted(pod, noon)
+			w.see(pod)
+			grace := time.Duration(*pod.DeletionGracePeriodSeconds) * time.Second
+			if result := w.reconcile(); result.RequeueAfter != grace+15*time.Second {
+				t.Errorf("looked at again in %v", result.RequeueAfter)
+			}
+			if c := conditionOf(&w.vmi().Status, blocked); c != nil {
+				t.Errorf("told too early: %+v", c)
+			}
+			w.clock.SetTime(noon.Add(grace + 15*time.Second))
+			w.told()
+			w.reconcile()
+			w.reconcile()
+			c := conditionOf(&w.vmi().Status, blocked)
+			if c == nil || c.Status != corev1.ConditionTrue || c.Reason != "PodTerminating" {
+				t.Fatalf("condition %+v", c)
+			}
+			for _, want := range []string{
+				"waiting for pod " + pod.Name + " on node node-1 to end",
+				"kubectl taint node node-1 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute",
+				"kubectl delete pod -n ns " + pod.Name + " --force",
+			} {
+				if !strings.Contains(c.Message, want) {
+					t.Errorf("message lacks %q: %s", want, c.Message)
+				}
+			}
+			if told := w.told(); strings.Count(told, "Warning PodTerminating waiting for pod") != 1 {
+				t.Errorf("events: %s", told)
+			}
+			if got := w.vmi(); got.Status.Phase != virtv1.Running {
+				t.Errorf("phase %s while the guest may run", got.Status.Phase)
+			}
+		})
+	}
+}
