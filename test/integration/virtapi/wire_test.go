@@ -1,7 +1,9 @@
 package virtapi
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -194,5 +196,36 @@ func TestUnknownFields(t *testing.T) {
 	}
 	if out, err := env.KubectlRun(t.Context(), manifest, "create", "-f", "-", "--validate=warn"); err != nil || !strings.Contains(out, "surprise") {
 		t.Errorf("%s, error %v", out, err)
+	}
+}
+
+// TestStreamsTakeNoSeats wants consoles and other streams, which are open for hours, not to be counted by kube-apiserver's
+// priority and fairness, in either group; everything else is (decision 14).
+func TestStreamsTakeNoSeats(t *testing.T) {
+	ctx := t.Context()
+	flow := kube(t).FlowcontrolV1()
+	exempt := string(must(flow.PriorityLevelConfigurations().Get(ctx, "exempt", metav1.GetOptions{}))(t).UID)
+	streams := string(must(flow.FlowSchemas().Get(ctx, "virtplane-streams", metav1.GetOptions{}))(t).UID)
+	somebody := must(env.User("somebody"))(t)
+	client := must(rest.HTTPClientFor(somebody))(t)
+	level := func(path string) (schema, level string) {
+		t.Helper()
+		resp := must(client.Do(must(http.NewRequestWithContext(ctx, http.MethodGet, somebody.Host+path, nil))(t)))(t)
+		resp.Body.Close() // refused or not: requests are sorted before they are authorized
+		return resp.Header.Get("X-Kubernetes-PF-FlowSchema-UID"), resp.Header.Get("X-Kubernetes-PF-PriorityLevel-UID")
+	}
+	for _, group := range []string{"kubevirt.io", "subresources.kubevirt.io"} {
+		for _, stream := range []string{"console", "vnc", "usbredir", "vsock", "portforward/22"} {
+			path := "/apis/" + group + "/v1/namespaces/default/virtualmachineinstances/x/" + stream
+			eventually(t, path+" to be exempt", func(context.Context) error {
+				if s, l := level(path); s != streams || l != exempt {
+					return fmt.Errorf("flow schema %s, level %s", s, l)
+				}
+				return nil
+			})
+		}
+		if s, l := level("/apis/" + group + "/v1/namespaces/default/virtualmachineinstances/x/guestosinfo"); s == streams || l == exempt {
+			t.Errorf("an ordinary request of %s is exempt", group)
+		}
 	}
 }
