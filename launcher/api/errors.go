@@ -56,6 +56,8 @@ const (
 	ReasonGracePeriodExceeded = "GracePeriodExceeded"
 	ReasonGuestPanicked       = "GuestPanicked"
 	ReasonWatchdogExpired     = "WatchdogExpired"
+	ReasonGuestReset          = "GuestReset"
+	ReasonEndUnknown          = "EndUnknown"
 )
 
 // Error is a failure with the reason that a user will see.

@@ -1186,7 +1186,8 @@ type Event struct {
 	ChangedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=changed_at,json=changedAt,proto3" json:"changed_at,omitempty"`
 	State     DomainState            `protobuf:"varint,3,opt,name=state,proto3,enum=virtplane.launcher.v1.DomainState" json:"state,omitempty"`
 	// reason is one word in CamelCase: PausedByUser, PausedIOError, PausedWatchdog, GuestShutdown, Killed,
-	// GracePeriodExceeded, GuestPanicked, WatchdogExpired, QEMUFailed, QEMUKilled, StartFailed …
+	// GracePeriodExceeded, GuestPanicked, WatchdogExpired, QEMUFailed, QEMUKilled, EndUnknown, NotStarted,
+	// StartFailed …
 	Reason  string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	Message string `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
 	// uid is that of the VMI, empty while the state is NONE.
@@ -1211,8 +1212,13 @@ type Event struct {
 	StopDeadline *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=stop_deadline,json=stopDeadline,proto3" json:"stop_deadline,omitempty"`
 	// restarts counts how often the launcher process was restarted beside the guest.
 	LauncherRestarts uint32 `protobuf:"varint,17,opt,name=launcher_restarts,json=launcherRestarts,proto3" json:"launcher_restarts,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// pod_terminated says that the guest was stopped because its pod was told to end. Only the caller knows whether anybody
+	// wanted the guest to end.
+	PodTerminated bool `protobuf:"varint,18,opt,name=pod_terminated,json=podTerminated,proto3" json:"pod_terminated,omitempty"`
+	// incidents are what happened to the guest unasked, whether it ran on or not: the last one of each reason.
+	Incidents     []*Incident `protobuf:"bytes,19,rep,name=incidents,proto3" json:"incidents,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Event) Reset() {
@@ -1364,6 +1370,81 @@ func (x *Event) GetLauncherRestarts() uint32 {
 	return 0
 }
 
+func (x *Event) GetPodTerminated() bool {
+	if x != nil {
+		return x.PodTerminated
+	}
+	return false
+}
+
+func (x *Event) GetIncidents() []*Incident {
+	if x != nil {
+		return x.Incidents
+	}
+	return nil
+}
+
+type Incident struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// reason is WatchdogExpired, GuestPanicked or GuestReset.
+	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	At            *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Incident) Reset() {
+	*x = Incident{}
+	mi := &file_launcher_api_launcher_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Incident) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Incident) ProtoMessage() {}
+
+func (x *Incident) ProtoReflect() protoreflect.Message {
+	mi := &file_launcher_api_launcher_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Incident.ProtoReflect.Descriptor instead.
+func (*Incident) Descriptor() ([]byte, []int) {
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Incident) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Incident) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Incident) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
 type QEMUExit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Code  int32                  `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
@@ -1377,7 +1458,7 @@ type QEMUExit struct {
 
 func (x *QEMUExit) Reset() {
 	*x = QEMUExit{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[22]
+	mi := &file_launcher_api_launcher_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1389,7 +1470,7 @@ func (x *QEMUExit) String() string {
 func (*QEMUExit) ProtoMessage() {}
 
 func (x *QEMUExit) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[22]
+	mi := &file_launcher_api_launcher_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1402,7 +1483,7 @@ func (x *QEMUExit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QEMUExit.ProtoReflect.Descriptor instead.
 func (*QEMUExit) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{22}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *QEMUExit) GetCode() int32 {
@@ -1441,7 +1522,7 @@ type GuestAgent struct {
 
 func (x *GuestAgent) Reset() {
 	*x = GuestAgent{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[23]
+	mi := &file_launcher_api_launcher_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1453,7 +1534,7 @@ func (x *GuestAgent) String() string {
 func (*GuestAgent) ProtoMessage() {}
 
 func (x *GuestAgent) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[23]
+	mi := &file_launcher_api_launcher_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1466,7 +1547,7 @@ func (x *GuestAgent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestAgent.ProtoReflect.Descriptor instead.
 func (*GuestAgent) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{23}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GuestAgent) GetConnected() bool {
@@ -1534,7 +1615,7 @@ type OSInfo struct {
 
 func (x *OSInfo) Reset() {
 	*x = OSInfo{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[24]
+	mi := &file_launcher_api_launcher_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1546,7 +1627,7 @@ func (x *OSInfo) String() string {
 func (*OSInfo) ProtoMessage() {}
 
 func (x *OSInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[24]
+	mi := &file_launcher_api_launcher_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1559,7 +1640,7 @@ func (x *OSInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OSInfo.ProtoReflect.Descriptor instead.
 func (*OSInfo) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{24}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *OSInfo) GetId() string {
@@ -1628,7 +1709,7 @@ type Timezone struct {
 
 func (x *Timezone) Reset() {
 	*x = Timezone{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[25]
+	mi := &file_launcher_api_launcher_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1640,7 +1721,7 @@ func (x *Timezone) String() string {
 func (*Timezone) ProtoMessage() {}
 
 func (x *Timezone) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[25]
+	mi := &file_launcher_api_launcher_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1653,7 +1734,7 @@ func (x *Timezone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timezone.ProtoReflect.Descriptor instead.
 func (*Timezone) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{25}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Timezone) GetZone() string {
@@ -1691,7 +1772,7 @@ type GuestInterface struct {
 
 func (x *GuestInterface) Reset() {
 	*x = GuestInterface{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[26]
+	mi := &file_launcher_api_launcher_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1703,7 +1784,7 @@ func (x *GuestInterface) String() string {
 func (*GuestInterface) ProtoMessage() {}
 
 func (x *GuestInterface) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[26]
+	mi := &file_launcher_api_launcher_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1716,7 +1797,7 @@ func (x *GuestInterface) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestInterface.ProtoReflect.Descriptor instead.
 func (*GuestInterface) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{26}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GuestInterface) GetName() string {
@@ -1783,7 +1864,7 @@ type GuestInfoRequest struct {
 
 func (x *GuestInfoRequest) Reset() {
 	*x = GuestInfoRequest{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[27]
+	mi := &file_launcher_api_launcher_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1795,7 +1876,7 @@ func (x *GuestInfoRequest) String() string {
 func (*GuestInfoRequest) ProtoMessage() {}
 
 func (x *GuestInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[27]
+	mi := &file_launcher_api_launcher_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1808,7 +1889,7 @@ func (x *GuestInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestInfoRequest.ProtoReflect.Descriptor instead.
 func (*GuestInfoRequest) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{27}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{28}
 }
 
 type GuestInfoResponse struct {
@@ -1821,7 +1902,7 @@ type GuestInfoResponse struct {
 
 func (x *GuestInfoResponse) Reset() {
 	*x = GuestInfoResponse{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[28]
+	mi := &file_launcher_api_launcher_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1833,7 +1914,7 @@ func (x *GuestInfoResponse) String() string {
 func (*GuestInfoResponse) ProtoMessage() {}
 
 func (x *GuestInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[28]
+	mi := &file_launcher_api_launcher_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1846,7 +1927,7 @@ func (x *GuestInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestInfoResponse.ProtoReflect.Descriptor instead.
 func (*GuestInfoResponse) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{28}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GuestInfoResponse) GetAgent() *GuestAgent {
@@ -1935,7 +2016,7 @@ const file_launcher_api_launcher_proto_rawDesc = "" +
 	"\rResetResponse\"\x13\n" +
 	"\x11SoftRebootRequest\"\x14\n" +
 	"\x12SoftRebootResponse\"\x0f\n" +
-	"\rEventsRequest\"\x84\x06\n" +
+	"\rEventsRequest\"\xea\x06\n" +
 	"\x05Event\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x129\n" +
 	"\n" +
@@ -1958,7 +2039,13 @@ const file_launcher_api_launcher_proto_rawDesc = "" +
 	"interfaces\x12,\n" +
 	"\x12dropped_qmp_events\x18\x0f \x01(\x04R\x10droppedQmpEvents\x12?\n" +
 	"\rstop_deadline\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\fstopDeadline\x12+\n" +
-	"\x11launcher_restarts\x18\x11 \x01(\rR\x10launcherRestarts\"N\n" +
+	"\x11launcher_restarts\x18\x11 \x01(\rR\x10launcherRestarts\x12%\n" +
+	"\x0epod_terminated\x18\x12 \x01(\bR\rpodTerminated\x12=\n" +
+	"\tincidents\x18\x13 \x03(\v2\x1f.virtplane.launcher.v1.IncidentR\tincidents\"h\n" +
+	"\bIncident\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12*\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"N\n" +
 	"\bQEMUExit\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x16\n" +
 	"\x06signal\x18\x02 \x01(\x05R\x06signal\x12\x16\n" +
@@ -2040,7 +2127,7 @@ func file_launcher_api_launcher_proto_rawDescGZIP() []byte {
 }
 
 var file_launcher_api_launcher_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_launcher_api_launcher_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_launcher_api_launcher_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_launcher_api_launcher_proto_goTypes = []any{
 	(DomainState)(0),              // 0: virtplane.launcher.v1.DomainState
 	(*InfoRequest)(nil),           // 1: virtplane.launcher.v1.InfoRequest
@@ -2065,14 +2152,15 @@ var file_launcher_api_launcher_proto_goTypes = []any{
 	(*SoftRebootResponse)(nil),    // 20: virtplane.launcher.v1.SoftRebootResponse
 	(*EventsRequest)(nil),         // 21: virtplane.launcher.v1.EventsRequest
 	(*Event)(nil),                 // 22: virtplane.launcher.v1.Event
-	(*QEMUExit)(nil),              // 23: virtplane.launcher.v1.QEMUExit
-	(*GuestAgent)(nil),            // 24: virtplane.launcher.v1.GuestAgent
-	(*OSInfo)(nil),                // 25: virtplane.launcher.v1.OSInfo
-	(*Timezone)(nil),              // 26: virtplane.launcher.v1.Timezone
-	(*GuestInterface)(nil),        // 27: virtplane.launcher.v1.GuestInterface
-	(*GuestInfoRequest)(nil),      // 28: virtplane.launcher.v1.GuestInfoRequest
-	(*GuestInfoResponse)(nil),     // 29: virtplane.launcher.v1.GuestInfoResponse
-	(*timestamppb.Timestamp)(nil), // 30: google.protobuf.Timestamp
+	(*Incident)(nil),              // 23: virtplane.launcher.v1.Incident
+	(*QEMUExit)(nil),              // 24: virtplane.launcher.v1.QEMUExit
+	(*GuestAgent)(nil),            // 25: virtplane.launcher.v1.GuestAgent
+	(*OSInfo)(nil),                // 26: virtplane.launcher.v1.OSInfo
+	(*Timezone)(nil),              // 27: virtplane.launcher.v1.Timezone
+	(*GuestInterface)(nil),        // 28: virtplane.launcher.v1.GuestInterface
+	(*GuestInfoRequest)(nil),      // 29: virtplane.launcher.v1.GuestInfoRequest
+	(*GuestInfoResponse)(nil),     // 30: virtplane.launcher.v1.GuestInfoResponse
+	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
 }
 var file_launcher_api_launcher_proto_depIdxs = []int32{
 	4,  // 0: virtplane.launcher.v1.SyncRequest.options:type_name -> virtplane.launcher.v1.SyncOptions
@@ -2080,45 +2168,47 @@ var file_launcher_api_launcher_proto_depIdxs = []int32{
 	6,  // 2: virtplane.launcher.v1.SyncOptions.cloud_init:type_name -> virtplane.launcher.v1.CloudInitData
 	7,  // 3: virtplane.launcher.v1.SyncOptions.claims:type_name -> virtplane.launcher.v1.ClaimOptions
 	22, // 4: virtplane.launcher.v1.SyncResponse.state:type_name -> virtplane.launcher.v1.Event
-	30, // 5: virtplane.launcher.v1.Event.changed_at:type_name -> google.protobuf.Timestamp
+	31, // 5: virtplane.launcher.v1.Event.changed_at:type_name -> google.protobuf.Timestamp
 	0,  // 6: virtplane.launcher.v1.Event.state:type_name -> virtplane.launcher.v1.DomainState
-	30, // 7: virtplane.launcher.v1.Event.started_at:type_name -> google.protobuf.Timestamp
-	30, // 8: virtplane.launcher.v1.Event.last_reset_at:type_name -> google.protobuf.Timestamp
-	23, // 9: virtplane.launcher.v1.Event.exit:type_name -> virtplane.launcher.v1.QEMUExit
-	24, // 10: virtplane.launcher.v1.Event.agent:type_name -> virtplane.launcher.v1.GuestAgent
-	27, // 11: virtplane.launcher.v1.Event.interfaces:type_name -> virtplane.launcher.v1.GuestInterface
-	30, // 12: virtplane.launcher.v1.Event.stop_deadline:type_name -> google.protobuf.Timestamp
-	30, // 13: virtplane.launcher.v1.GuestAgent.changed_at:type_name -> google.protobuf.Timestamp
-	25, // 14: virtplane.launcher.v1.GuestAgent.os:type_name -> virtplane.launcher.v1.OSInfo
-	26, // 15: virtplane.launcher.v1.GuestAgent.timezone:type_name -> virtplane.launcher.v1.Timezone
-	30, // 16: virtplane.launcher.v1.GuestInterface.leased_at:type_name -> google.protobuf.Timestamp
-	24, // 17: virtplane.launcher.v1.GuestInfoResponse.agent:type_name -> virtplane.launcher.v1.GuestAgent
-	27, // 18: virtplane.launcher.v1.GuestInfoResponse.interfaces:type_name -> virtplane.launcher.v1.GuestInterface
-	1,  // 19: virtplane.launcher.v1.Launcher.Info:input_type -> virtplane.launcher.v1.InfoRequest
-	3,  // 20: virtplane.launcher.v1.Launcher.Sync:input_type -> virtplane.launcher.v1.SyncRequest
-	9,  // 21: virtplane.launcher.v1.Launcher.Pause:input_type -> virtplane.launcher.v1.PauseRequest
-	11, // 22: virtplane.launcher.v1.Launcher.Unpause:input_type -> virtplane.launcher.v1.UnpauseRequest
-	13, // 23: virtplane.launcher.v1.Launcher.Shutdown:input_type -> virtplane.launcher.v1.ShutdownRequest
-	15, // 24: virtplane.launcher.v1.Launcher.Kill:input_type -> virtplane.launcher.v1.KillRequest
-	17, // 25: virtplane.launcher.v1.Launcher.Reset:input_type -> virtplane.launcher.v1.ResetRequest
-	19, // 26: virtplane.launcher.v1.Launcher.SoftReboot:input_type -> virtplane.launcher.v1.SoftRebootRequest
-	21, // 27: virtplane.launcher.v1.Launcher.Events:input_type -> virtplane.launcher.v1.EventsRequest
-	28, // 28: virtplane.launcher.v1.Launcher.GuestInfo:input_type -> virtplane.launcher.v1.GuestInfoRequest
-	2,  // 29: virtplane.launcher.v1.Launcher.Info:output_type -> virtplane.launcher.v1.InfoResponse
-	8,  // 30: virtplane.launcher.v1.Launcher.Sync:output_type -> virtplane.launcher.v1.SyncResponse
-	10, // 31: virtplane.launcher.v1.Launcher.Pause:output_type -> virtplane.launcher.v1.PauseResponse
-	12, // 32: virtplane.launcher.v1.Launcher.Unpause:output_type -> virtplane.launcher.v1.UnpauseResponse
-	14, // 33: virtplane.launcher.v1.Launcher.Shutdown:output_type -> virtplane.launcher.v1.ShutdownResponse
-	16, // 34: virtplane.launcher.v1.Launcher.Kill:output_type -> virtplane.launcher.v1.KillResponse
-	18, // 35: virtplane.launcher.v1.Launcher.Reset:output_type -> virtplane.launcher.v1.ResetResponse
-	20, // 36: virtplane.launcher.v1.Launcher.SoftReboot:output_type -> virtplane.launcher.v1.SoftRebootResponse
-	22, // 37: virtplane.launcher.v1.Launcher.Events:output_type -> virtplane.launcher.v1.Event
-	29, // 38: virtplane.launcher.v1.Launcher.GuestInfo:output_type -> virtplane.launcher.v1.GuestInfoResponse
-	29, // [29:39] is the sub-list for method output_type
-	19, // [19:29] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	31, // 7: virtplane.launcher.v1.Event.started_at:type_name -> google.protobuf.Timestamp
+	31, // 8: virtplane.launcher.v1.Event.last_reset_at:type_name -> google.protobuf.Timestamp
+	24, // 9: virtplane.launcher.v1.Event.exit:type_name -> virtplane.launcher.v1.QEMUExit
+	25, // 10: virtplane.launcher.v1.Event.agent:type_name -> virtplane.launcher.v1.GuestAgent
+	28, // 11: virtplane.launcher.v1.Event.interfaces:type_name -> virtplane.launcher.v1.GuestInterface
+	31, // 12: virtplane.launcher.v1.Event.stop_deadline:type_name -> google.protobuf.Timestamp
+	23, // 13: virtplane.launcher.v1.Event.incidents:type_name -> virtplane.launcher.v1.Incident
+	31, // 14: virtplane.launcher.v1.Incident.at:type_name -> google.protobuf.Timestamp
+	31, // 15: virtplane.launcher.v1.GuestAgent.changed_at:type_name -> google.protobuf.Timestamp
+	26, // 16: virtplane.launcher.v1.GuestAgent.os:type_name -> virtplane.launcher.v1.OSInfo
+	27, // 17: virtplane.launcher.v1.GuestAgent.timezone:type_name -> virtplane.launcher.v1.Timezone
+	31, // 18: virtplane.launcher.v1.GuestInterface.leased_at:type_name -> google.protobuf.Timestamp
+	25, // 19: virtplane.launcher.v1.GuestInfoResponse.agent:type_name -> virtplane.launcher.v1.GuestAgent
+	28, // 20: virtplane.launcher.v1.GuestInfoResponse.interfaces:type_name -> virtplane.launcher.v1.GuestInterface
+	1,  // 21: virtplane.launcher.v1.Launcher.Info:input_type -> virtplane.launcher.v1.InfoRequest
+	3,  // 22: virtplane.launcher.v1.Launcher.Sync:input_type -> virtplane.launcher.v1.SyncRequest
+	9,  // 23: virtplane.launcher.v1.Launcher.Pause:input_type -> virtplane.launcher.v1.PauseRequest
+	11, // 24: virtplane.launcher.v1.Launcher.Unpause:input_type -> virtplane.launcher.v1.UnpauseRequest
+	13, // 25: virtplane.launcher.v1.Launcher.Shutdown:input_type -> virtplane.launcher.v1.ShutdownRequest
+	15, // 26: virtplane.launcher.v1.Launcher.Kill:input_type -> virtplane.launcher.v1.KillRequest
+	17, // 27: virtplane.launcher.v1.Launcher.Reset:input_type -> virtplane.launcher.v1.ResetRequest
+	19, // 28: virtplane.launcher.v1.Launcher.SoftReboot:input_type -> virtplane.launcher.v1.SoftRebootRequest
+	21, // 29: virtplane.launcher.v1.Launcher.Events:input_type -> virtplane.launcher.v1.EventsRequest
+	29, // 30: virtplane.launcher.v1.Launcher.GuestInfo:input_type -> virtplane.launcher.v1.GuestInfoRequest
+	2,  // 31: virtplane.launcher.v1.Launcher.Info:output_type -> virtplane.launcher.v1.InfoResponse
+	8,  // 32: virtplane.launcher.v1.Launcher.Sync:output_type -> virtplane.launcher.v1.SyncResponse
+	10, // 33: virtplane.launcher.v1.Launcher.Pause:output_type -> virtplane.launcher.v1.PauseResponse
+	12, // 34: virtplane.launcher.v1.Launcher.Unpause:output_type -> virtplane.launcher.v1.UnpauseResponse
+	14, // 35: virtplane.launcher.v1.Launcher.Shutdown:output_type -> virtplane.launcher.v1.ShutdownResponse
+	16, // 36: virtplane.launcher.v1.Launcher.Kill:output_type -> virtplane.launcher.v1.KillResponse
+	18, // 37: virtplane.launcher.v1.Launcher.Reset:output_type -> virtplane.launcher.v1.ResetResponse
+	20, // 38: virtplane.launcher.v1.Launcher.SoftReboot:output_type -> virtplane.launcher.v1.SoftRebootResponse
+	22, // 39: virtplane.launcher.v1.Launcher.Events:output_type -> virtplane.launcher.v1.Event
+	30, // 40: virtplane.launcher.v1.Launcher.GuestInfo:output_type -> virtplane.launcher.v1.GuestInfoResponse
+	31, // [31:41] is the sub-list for method output_type
+	21, // [21:31] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_launcher_api_launcher_proto_init() }
@@ -2134,7 +2224,7 @@ func file_launcher_api_launcher_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_launcher_api_launcher_proto_rawDesc), len(file_launcher_api_launcher_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   29,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

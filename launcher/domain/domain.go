@@ -38,7 +38,9 @@ type Domain struct {
 	starting bool
 	abort    context.CancelCauseFunc // of the start that goes on
 	failure  error                   // of the last start
-	seen     observed
+	dropped  uint64                  // events of QEMU
+	connects int                     // to the monitor so far
+	barked   bool                    // the watchdog is about to reset the machine
 	servers  []io.Closer
 	machine  string
 	version  string // of QEMU
@@ -53,17 +55,6 @@ type Domain struct {
 	changed chan struct{}
 	ended   chan struct{}
 	outcome supervise.Outcome
-}
-
-// observed is what QEMU's events have told.
-type observed struct {
-	panicked   bool
-	watchdog   string
-	shutdown   string
-	ioError    string
-	reset      time.Time
-	dropped    uint64
-	connection int // counts the connections to the monitor
 }
 
 // agentView is what is known of the guest agent.
@@ -158,7 +149,7 @@ func (d *Domain) Unpause(ctx context.Context) error {
 		d.mu.Lock()
 		d.markStarted()
 		d.mu.Unlock()
-		return d.refresh(ctx, mon)
+		return d.refreshResumed(ctx, mon)
 	})
 }
 
@@ -229,8 +220,18 @@ func (d *Domain) exclusive(ctx context.Context) (release func(), err error) {
 
 // refresh asks QEMU what the machine does and publishes it.
 func (d *Domain) refresh(ctx context.Context, mon *qmp.Client) error {
+	return d.ask(ctx, mon, false)
+}
+
+// refreshResumed is refresh for CPUs that were let run. If a disk has failed since, that is left to the events that are on
+// their way: they name the disk.
+func (d *Domain) refreshResumed(ctx context.Context, mon *qmp.Client) error {
+	return d.ask(ctx, mon, true)
+}
+
+func (d *Domain) ask(ctx context.Context, mon *qmp.Client, resumed bool) error {
 	s, err := mon.QueryStatus(ctx)
-	if err != nil {
+	if err != nil || resumed && s.Status == qmp.StateIOError {
 		return err
 	}
 	d.mu.Lock()

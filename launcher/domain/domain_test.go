@@ -274,6 +274,45 @@ func TestStates(t *testing.T) {
 	}
 }
 
+func TestIncidents(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		events [][2]string
+		want   []string
+	}{
+		{"watchdog that resets", [][2]string{{"WATCHDOG", `{"action": "reset"}`}, {"RESET", `{"guest": true, "reason": "guest-reset"}`}},
+			[]string{"WatchdogExpired: the watchdog expired: the guest had not fed it in time; action: reset"}},
+		{"guest resets", [][2]string{{"RESET", `{"guest": true, "reason": "guest-reset"}`}}, []string{"GuestReset: the guest has reset its machine"}},
+		{"reset on request", [][2]string{{"RESET", `{"guest": false, "reason": "host-qmp-system-reset"}`}}, nil},
+		{"panic with a crash kernel", [][2]string{{"GUEST_CRASHLOADED", `{"action": "run"}`}}, []string{"GuestPanicked: the guest panicked and goes on with its crash kernel"}},
+		{"one after the other", [][2]string{{"WATCHDOG", `{"action": "none"}`}, {"RESET", `{"guest": true, "reason": "guest-reset"}`}, {"WATCHDOG", `{"action": "inject-nmi"}`}},
+			[]string{"GuestReset: the guest has reset its machine", "WatchdogExpired: the watchdog expired: the guest had not fed it in time; action: inject-nmi"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			d := w.domain()
+			mustSync(t, d)
+			for _, e := range tc.events {
+				w.event("", e[0], e[1])
+			}
+			// What comes before this has been dealt with.
+			w.event("", "BLOCK_IO_ERROR", `{"node-name": "disk-root", "operation": "write", "action": "stop", "nospace": true, "reason": "x"}`)
+			w.event("io-error", "STOP", "{}")
+			e := awaitState(t, d, paused, api.ReasonPausedIOError)
+			var got []string
+			for _, i := range e.Incidents {
+				if i.At == nil {
+					t.Errorf("without a time: %v", i)
+				}
+				got = append(got, i.Reason+": "+i.Message)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 func TestLostMonitor(t *testing.T) {
 	w := newWorld(t)
 	d := w.domain()

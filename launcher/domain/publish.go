@@ -37,14 +37,18 @@ func (d *Domain) publish() {
 // describe makes the event; mu is held.
 func (d *Domain) describe() *api.Event {
 	e := &api.Event{
-		MachineType: d.machine, DroppedQmpEvents: d.seen.dropped, LauncherRestarts: uint32(d.restarts),
-		LastResetAt: stamp(d.seen.reset), StartedAt: stamp(d.rec.Started), StopDeadline: stamp(d.rec.StopBy),
+		MachineType: d.machine, DroppedQmpEvents: d.dropped, LauncherRestarts: uint32(d.restarts),
+		LastResetAt: stamp(d.rec.Heard.Reset), StartedAt: stamp(d.rec.Started), StopDeadline: stamp(d.rec.StopBy),
 	}
 	if g := d.rec.Guest; g != nil {
 		e.Uid, e.Emulation = g.UID, g.Emulation
 		e.Interfaces = d.describeInterfaces()
 		e.Agent = d.describeAgent()
 	}
+	for _, i := range d.rec.Heard.Incidents {
+		e.Incidents = append(e.Incidents, &api.Incident{Reason: i.Reason, Message: i.Message, At: stamp(i.At)})
+	}
+	e.PodTerminated = d.rec.PodTerminated
 	if d.qemu != nil {
 		e.QemuPid = int32(d.qemu.PID)
 		if x := d.qemu.Exit; x != nil {
@@ -86,7 +90,11 @@ func (d *Domain) paused() (api.DomainState, string, string) {
 	case qmp.StatePrelaunch:
 		return state, api.ReasonPausedStartStrategy, "the guest was started paused"
 	case qmp.StateIOError:
-		return state, api.ReasonPausedIOError, d.seen.ioError
+		message := d.rec.Heard.IOError
+		if message == "" {
+			message = "a disk failed; the log of the pod may tell which"
+		}
+		return state, api.ReasonPausedIOError, message
 	case qmp.StateWatchdog:
 		return state, api.ReasonPausedWatchdog, "the watchdog expired"
 	case qmp.StateGuestPanicked:
@@ -108,24 +116,27 @@ func (d *Domain) final() (api.DomainState, string, string) {
 	if g := d.givenUp; g != nil {
 		return shut, g.Reason, g.Message
 	}
-	x := d.qemu.Exit
+	x, h := d.qemu.Exit, &d.rec.Heard
 	switch {
-	case d.seen.panicked, d.seen.shutdown == "guest-panic":
+	case h.Panicked, h.Shutdown == "guest-panic":
 		return crashed, api.ReasonGuestPanicked, "the guest panicked"
 	case d.rec.Killed == api.ReasonGracePeriodExceeded || x.Killed:
 		return shut, api.ReasonGracePeriodExceeded, "the guest did not power down within its grace period and was killed"
 	case d.rec.Killed != "":
 		return shut, d.rec.Killed, "the guest was killed on request"
-	case d.seen.watchdog == "poweroff":
+	case h.Watchdog == "poweroff":
 		return crashed, api.ReasonWatchdogExpired, "the watchdog expired and powered the guest off"
 	case x.Signal != 0:
 		return crashed, api.ReasonQEMUKilled, withStderr(fmt.Sprintf("QEMU was ended by signal %d", x.Signal), x)
 	case x.Code != 0:
 		return crashed, api.ReasonQEMUFailed, withStderr(fmt.Sprintf("QEMU failed with exit code %d", x.Code), x)
-	case d.seen.shutdown == "guest-reset":
+	case h.Shutdown == "guest-reset":
 		return shut, api.ReasonGuestShutdown, "the guest rebooted, and its reboot policy ends it then"
-	case d.seen.shutdown == "host-signal", d.seen.shutdown == "host-qmp-quit":
+	case h.Shutdown == "host-signal", h.Shutdown == "host-qmp-quit":
 		return shut, api.ReasonKilled, "QEMU was told to end"
+	case h.Shutdown == "" && d.connects == 0 && d.rec.StopBy.IsZero():
+		// A guest that powers down is told by an event, a watchdog's poweroff ends QEMU with the same exit code.
+		return crashed, api.ReasonEndUnknown, "QEMU ended while no launcher heard it, so that nobody knows whether the guest powered down"
 	}
 	return shut, api.ReasonGuestShutdown, "the guest powered down"
 }

@@ -320,12 +320,12 @@ func (d *Domain) connect(ctx context.Context) (*qmp.Client, error) {
 		return nil, err
 	}
 	d.mu.Lock()
-	if d.seen.connection == 0 {
+	if d.connects == 0 {
 		close(d.monReady)
 	}
-	d.seen.connection++
+	d.connects++
 	d.mon, d.machine, d.version = mon, machine, mon.Version().String()
-	first := d.seen.connection == 1
+	first := d.connects == 1
 	d.mu.Unlock()
 	d.agentChanged(open)
 	go d.watch(mon, sub)
@@ -355,7 +355,7 @@ func (d *Domain) letRun(ctx context.Context, mon *qmp.Client, guest *Guest) erro
 	if err := mon.Cont(ctx); err != nil {
 		return err
 	}
-	return d.refresh(ctx, mon)
+	return d.refreshResumed(ctx, mon)
 }
 
 // serveDHCP serves each interface that has a lease and tells of those for which it could not.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/virtplane/virtplane/launcher/qmp"
@@ -29,6 +30,34 @@ type record struct {
 	Killed string `json:"killed,omitempty"`
 	// SoftReboot says that the next power-down of the guest is a reboot.
 	SoftReboot bool `json:"softReboot,omitempty"`
+	// PodTerminated says that the guest was told to stop because the pod was.
+	PodTerminated bool `json:"podTerminated,omitempty"`
+	// Heard is what QEMU's events have told.
+	Heard heard `json:"heard,omitzero"`
+}
+
+// heard is what QEMU tells once, and a launcher that comes later must know.
+type heard struct {
+	Panicked bool   `json:"panicked,omitempty"`
+	Watchdog string `json:"watchdog,omitempty"`
+	Shutdown string `json:"shutdown,omitempty"`
+	// IOError names the disk that failed last, and why.
+	IOError string    `json:"ioError,omitempty"`
+	Reset   time.Time `json:"reset,omitzero"`
+	// Incidents are the last of each reason.
+	Incidents []incident `json:"incidents,omitempty"`
+}
+
+type incident struct {
+	Reason  string    `json:"reason"`
+	Message string    `json:"message"`
+	At      time.Time `json:"at"`
+}
+
+// note keeps an incident in the place of the one before it.
+func (h *heard) note(reason, message string, at time.Time) {
+	h.Incidents = slices.DeleteFunc(slices.Clone(h.Incidents), func(i incident) bool { return i.Reason == reason })
+	h.Incidents = append(h.Incidents, incident{reason, message, at})
 }
 
 // saveRecord replaces the file whole: a crash leaves the old one or the new one. It need not outlive the node: then the

@@ -109,7 +109,7 @@ func (d *Domain) stopper(ctx context.Context) {
 func (d *Domain) firstMonitor(mon *qmp.Client) <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if mon != nil || d.seen.connection > 0 {
+	if mon != nil || d.connects > 0 {
 		return nil
 	}
 	return d.monReady

@@ -117,8 +117,26 @@ func TestShutdown(t *testing.T) {
 		w := newWorld(t)
 		d := w.domain()
 		mustSync(t, d)
+		if e, _ := d.Current(); e.PodTerminated {
+			t.Errorf("before: %v", e)
+		}
 		w.terminate(time.Now().Add(time.Hour))
-		awaitState(t, d, shutdown, api.ReasonGuestShutdown)
+		if e := awaitState(t, d, shutdown, api.ReasonGuestShutdown); !e.PodTerminated {
+			t.Errorf("last event: %v", e)
+		}
+	})
+	t.Run("pod is told to end after the guest has ended", func(t *testing.T) {
+		w := newWorld(t)
+		d := w.domain()
+		mustSync(t, d)
+		w.mu.Lock()
+		by := time.Now().Add(time.Hour)
+		w.status.TerminateBy = &by
+		w.exit(supervise.Exit{})
+		w.mu.Unlock()
+		if e := awaitState(t, d, shutdown, api.ReasonGuestShutdown); e.PodTerminated {
+			t.Errorf("last event: %v", e)
+		}
 	})
 }
 

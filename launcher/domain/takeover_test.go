@@ -87,6 +87,85 @@ func TestTakeOver(t *testing.T) {
 		})
 		awaitState(t, d, shutdown, api.ReasonKilled)
 	})
+	// What QEMU has told is known to the next launcher, and an end that nobody heard is no success.
+	for _, tc := range []struct {
+		name   string
+		record record
+		exit   supervise.Exit
+		state  api.DomainState
+		reason string
+		asked  bool
+	}{
+		{"guest powered down", record{Heard: heard{Shutdown: "guest-shutdown"}}, supervise.Exit{}, shutdown, api.ReasonGuestShutdown, false},
+		{"watchdog expired", record{Heard: heard{Watchdog: "poweroff"}}, supervise.Exit{}, crashed, api.ReasonWatchdogExpired, false},
+		{"guest panicked", record{Heard: heard{Panicked: true}}, supervise.Exit{Code: 1}, crashed, api.ReasonGuestPanicked, false},
+		{"nobody heard how it ended", record{}, supervise.Exit{}, crashed, api.ReasonEndUnknown, false},
+		{"guest was asked to power down", record{StopBy: time.Now().Add(time.Hour)}, supervise.Exit{}, shutdown, api.ReasonGuestShutdown, false},
+		{"pod was told to end", record{StopBy: time.Now().Add(time.Hour), PodTerminated: true}, supervise.Exit{}, shutdown, api.ReasonGuestShutdown, true},
+	} {
+		t.Run("ended meanwhile: "+tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.boot()
+			w.exit(tc.exit)
+			d := w.domain(func(c *Config) {
+				tc.record.Guest, tc.record.Started = aGuest(), time.Unix(1700000000, 0)
+				if err := saveRecord(c.StateFile, tc.record); err != nil {
+					t.Fatal(err)
+				}
+			})
+			if e := awaitState(t, d, tc.state, tc.reason); e.PodTerminated != tc.asked {
+				t.Errorf("event: %v", e)
+			}
+		})
+	}
+	// A launcher is killed after each thing that QEMU has told, and the next one knows it.
+	for _, tc := range []struct {
+		name   string
+		happen func(*world)
+		heard  func(*api.Event) bool
+		then   supervise.Exit
+		state  api.DomainState
+		reason string
+		text   string
+	}{
+		{"watchdog", func(w *world) { w.event("", "WATCHDOG", `{"action": "poweroff"}`) },
+			func(e *api.Event) bool { return len(e.Incidents) == 1 }, supervise.Exit{}, crashed, api.ReasonWatchdogExpired, "the watchdog expired and powered the guest off"},
+		{"panic", func(w *world) { w.event("", "GUEST_PANICKED", `{"action": "poweroff"}`) },
+			func(e *api.Event) bool { return len(e.Incidents) == 1 }, supervise.Exit{Code: 1}, crashed, api.ReasonGuestPanicked, "the guest panicked"},
+		{"full disk", func(w *world) {
+			w.event("", "BLOCK_IO_ERROR", `{"node-name": "disk-root", "operation": "write", "action": "stop", "nospace": true, "reason": "x"}`)
+			w.event("io-error", "STOP", "{}")
+		}, func(e *api.Event) bool { return e.State == paused }, supervise.Exit{}, paused, api.ReasonPausedIOError, "disk disk-root: write failed: no space is left on the node or claim"},
+	} {
+		t.Run("launcher is killed after: "+tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			file := t.TempDir() + "/state.json"
+			d := w.domain(func(c *Config) { c.StateFile = file })
+			mustSync(t, d)
+			tc.happen(w)
+			await(t, d, tc.name, tc.heard)
+			// The next one has a world of its own, but the same record.
+			next := newWorld(t)
+			next.boot()
+			if tc.state == paused {
+				next.state = "io-error"
+			} else {
+				next.exit(tc.then)
+			}
+			raw, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d = next.domain(func(c *Config) {
+				if err := os.WriteFile(c.StateFile, raw, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			})
+			if e := awaitState(t, d, tc.state, tc.reason); e.Message != tc.text {
+				t.Errorf("message %q, want %q", e.Message, tc.text)
+			}
+		})
+	}
 	t.Run("QEMU does not answer", func(t *testing.T) {
 		w := newWorld(t)
 		w.boot()

@@ -24,7 +24,7 @@ func (d *Domain) watch(mon *qmp.Client, sub *qmp.Subscription) {
 		d.handle(mon, e)
 		if n := sub.Dropped(); n > lost {
 			// Ask for what the lost events would have told.
-			d.set(func() { d.seen.dropped += n - lost })
+			d.set(func() { d.dropped += n - lost })
 			lost = n
 			d.handle(mon, qmp.Event{Name: qmp.EventStop})
 		}
@@ -69,23 +69,34 @@ func (d *Domain) handle(mon *qmp.Client, e qmp.Event) {
 	defer cancel()
 	switch e.Name {
 	case qmp.EventStop, qmp.EventResume:
-		if err := d.refresh(ctx, mon); err != nil {
+		if err := d.ask(ctx, mon, e.Name == qmp.EventResume); err != nil {
 			d.Log.Debug("Could not ask for state", "event", e.Name, "err", err)
 		}
 	case qmp.EventReset:
-		d.set(func() { d.seen.reset = orNow(e.Time) })
+		d.onReset(e)
 	case qmp.EventShutdown:
 		d.onShutdown(ctx, mon, e)
 	case qmp.EventGuestPanicked:
 		d.Log.Warn("Guest panicked", "data", string(qmp.Mask(e.Data)))
-		d.set(func() { d.seen.panicked = true })
+		d.hear(func(h *heard) {
+			h.Panicked = true
+			h.note(api.ReasonGuestPanicked, "the guest panicked", orNow(e.Time))
+		})
+	case qmp.EventGuestCrashLoaded:
+		d.Log.Warn("Guest panicked and goes on with its crash kernel", "data", string(qmp.Mask(e.Data)))
+		d.hear(func(h *heard) {
+			h.note(api.ReasonGuestPanicked, "the guest panicked and goes on with its crash kernel", orNow(e.Time))
+		})
 	case qmp.EventWatchdog:
 		var w qmp.WatchdogData
 		if err := e.Decode(&w); err != nil {
 			d.Log.Warn("Could not read event", "event", e.Name, "err", err)
 		}
 		d.Log.Warn("Watchdog of the guest expired", "action", w.Action)
-		d.set(func() { d.seen.watchdog = w.Action })
+		d.hear(func(h *heard) {
+			h.Watchdog, d.barked = w.Action, w.Action == "reset"
+			h.note(api.ReasonWatchdogExpired, "the watchdog expired: the guest had not fed it in time; action: "+w.Action, orNow(e.Time))
+		})
 	case qmp.EventBlockIOError:
 		d.onIOError(e)
 	case qmp.EventVserportChange:
@@ -97,6 +108,30 @@ func (d *Domain) handle(mon *qmp.Client, e qmp.Event) {
 			d.agentChanged(v.Open)
 		}
 	}
+}
+
+// hear keeps what an event has told, also for a launcher that comes later.
+func (d *Domain) hear(change func(*heard)) {
+	d.set(func() {
+		change(&d.rec.Heard)
+		d.save()
+	})
+}
+
+// onReset notes that the machine was reset. What the guest did itself is an incident, as it looks the same whether it was
+// rebooted or fell over; what the watchdog did was told already.
+func (d *Domain) onReset(e qmp.Event) {
+	var r qmp.ResetData
+	if err := e.Decode(&r); err != nil {
+		d.Log.Warn("Could not read event", "event", e.Name, "err", err)
+	}
+	d.hear(func(h *heard) {
+		h.Reset = orNow(e.Time)
+		if r.Guest && !d.barked {
+			h.note(api.ReasonGuestReset, "the guest has reset its machine", h.Reset)
+		}
+		d.barked = false
+	})
 }
 
 func orNow(t time.Time) time.Time {
@@ -115,7 +150,8 @@ func (d *Domain) onShutdown(ctx context.Context, mon *qmp.Client, e qmp.Event) {
 	d.mu.Lock()
 	reboot := d.rec.SoftReboot && s.Guest
 	if !reboot {
-		d.seen.shutdown = s.Reason
+		d.rec.Heard.Shutdown = s.Reason
+		d.save()
 	}
 	d.mu.Unlock()
 	d.Log.Info("Guest shut down", "reason", s.Reason, "guest", s.Guest)
@@ -158,13 +194,14 @@ func (d *Domain) onIOError(e qmp.Event) {
 	if b.NoSpace {
 		text = fmt.Sprintf("disk %s: %s failed: no space is left on the node or claim", b.NodeName, b.Operation)
 	}
-	d.set(func() { d.seen.ioError = text })
+	d.hear(func(h *heard) { h.IOError = text })
 }
 
 // superviseEnd waits for QEMU's end and for the pod's.
 func (d *Domain) superviseEnd(ctx context.Context, s supervise.Status) {
 	for {
 		if s.TerminateBy != nil {
+			d.podTerminated(s.QEMU)
 			d.stopBy(ctx, *s.TerminateBy)
 		}
 		if s.QEMU != nil && s.QEMU.Exit != nil {
@@ -177,6 +214,17 @@ func (d *Domain) superviseEnd(ctx context.Context, s supervise.Status) {
 			return
 		}
 	}
+}
+
+// podTerminated notes that the guest is to end because its pod is. One that has ended before has not.
+func (d *Domain) podTerminated(q *supervise.Process) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.rec.PodTerminated || d.rec.Guest == nil || q == nil || q.Exit != nil && !q.Exit.Killed {
+		return
+	}
+	d.rec.PodTerminated = true
+	d.save()
 }
 
 // end publishes the last state, once QEMU's last events were heard.

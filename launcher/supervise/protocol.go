@@ -79,6 +79,8 @@ type Termination struct {
 	ExitCode int    `json:"exitCode"`
 	Signal   int    `json:"signal,omitempty"`
 	Stderr   string `json:"stderr,omitempty"`
+	// PodTerminated says that the pod was told to end before QEMU had ended.
+	PodTerminated bool `json:"podTerminated,omitempty"`
 	// Restarts counts how often the launcher was started again.
 	Restarts int `json:"restarts,omitempty"`
 }

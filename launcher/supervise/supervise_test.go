@@ -123,7 +123,7 @@ func TestRun(t *testing.T) {
 		{"launcher dies meanwhile", "die-first", "sleep 0.3; exit 4", 4, Termination{Reason: "Told", Message: "by the launcher", ExitCode: 4, Restarts: 1}},
 		{"launcher never reports", "deaf", "exit 5", 5, Termination{Reason: "QEMUFailed", ExitCode: 5}},
 		{"launcher gives up", "give-up", "", 1, Termination{Reason: "ImageMissing", Message: "no disk", ExitCode: 1}},
-		{"launcher never lives", "die-always", "sleep 0.3", 0, Termination{Reason: "GuestShutdown"}},
+		{"launcher never lives", "die-always", "sleep 0.3", 1, Termination{Reason: "EndUnknown", Message: "QEMU ended and no launcher has told whether the guest powered down", ExitCode: 1}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -175,9 +175,9 @@ func TestTermination(t *testing.T) {
 		code               int
 		want               Termination
 	}{
-		{"launcher stops the guest", "normal", `trap 'exit 0' USR1; echo $$ > FILE; while :; do sleep 0.05; done`, 0, Termination{Reason: "Told", Message: "by the launcher"}},
-		{"QEMU ends when asked", "deaf", `trap 'exit 0' TERM; echo $$ > FILE; while :; do sleep 0.05; done`, 0, Termination{Reason: "GracePeriodExceeded"}},
-		{"QEMU must be killed", "deaf", `trap '' TERM; echo $$ > FILE; while :; do sleep 0.05; done`, 0, Termination{Reason: "GracePeriodExceeded", Signal: 9}},
+		{"launcher stops the guest", "normal", `trap 'exit 0' USR1; echo $$ > FILE; while :; do sleep 0.05; done`, 0, Termination{Reason: "Told", Message: "by the launcher", PodTerminated: true}},
+		{"QEMU ends when asked", "deaf", `trap 'exit 0' TERM; echo $$ > FILE; while :; do sleep 0.05; done`, 0, Termination{Reason: "GracePeriodExceeded", PodTerminated: true}},
+		{"QEMU must be killed", "deaf", `trap '' TERM; echo $$ > FILE; while :; do sleep 0.05; done`, 0, Termination{Reason: "GracePeriodExceeded", Signal: 9, PodTerminated: true}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -208,7 +208,7 @@ func TestTermination(t *testing.T) {
 		if got := cmd.ProcessState.ExitCode(); got != 1 {
 			t.Errorf("exit code %d, want 1", got)
 		}
-		checkTermination(t, log, Termination{Reason: "NotStarted", ExitCode: 1}, false)
+		checkTermination(t, log, Termination{Reason: "NotStarted", ExitCode: 1, PodTerminated: true}, false)
 	})
 }
 

@@ -66,8 +66,10 @@ type supervisor struct {
 	killAt   <-chan time.Time
 	killStep int
 	finished bool
-	outcome  *Outcome
-	endAt    <-chan time.Time
+	// podTerminated is set by an end of the pod that comes before QEMU's.
+	podTerminated bool
+	outcome       *Outcome
+	endAt         <-chan time.Time
 }
 
 // Run supervises until QEMU has ended, or the process is told before QEMU was started that the pod is to end: by a signal,
@@ -234,6 +236,7 @@ func (s *supervisor) terminate() {
 	by := time.Now().Add(s.grace)
 	s.status.TerminateBy = &by
 	s.Log.Info("Pod is to end", "graceSeconds", s.grace.Seconds())
+	s.podTerminated = s.status.QEMU == nil || s.status.QEMU.Exit == nil
 	if s.status.QEMU == nil || s.status.QEMU.Exit != nil {
 		return
 	}
@@ -287,8 +290,14 @@ func (s *supervisor) conclude() int {
 			t.Reason, t.ExitCode = "GracePeriodExceeded", 0
 		case q.Exit.Code != 0:
 			t.Reason = "QEMUFailed"
+		case s.status.TerminateBy == nil:
+			// A guest that powered down and one whose watchdog switched it off leave the same exit code. Who takes a guest that
+			// failed for one that has done its work never starts it again.
+			t.Reason, t.ExitCode = "EndUnknown", 1
+			t.Message = "QEMU ended and no launcher has told whether the guest powered down"
 		}
 	}
+	t.PodTerminated = s.podTerminated
 	if err := writeTermination(s.TerminationLog, t); err != nil {
 		s.Log.Error("Could not write termination message", "err", err)
 	}

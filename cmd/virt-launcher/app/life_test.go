@@ -138,8 +138,13 @@ func TestEnds(t *testing.T) {
 			console := p.serial()
 			console.ping()
 			tc.end(p, console)
-			p.await(tc.state, tc.reason)
-			p.expectEnd(tc.code, tc.reason)
+			asked := tc.name == "pod is told to end"
+			if e := p.await(tc.state, tc.reason); e.PodTerminated != asked {
+				t.Errorf("last event: %v", e)
+			}
+			if m := p.expectEnd(tc.code, tc.reason); m.PodTerminated != asked {
+				t.Errorf("termination message: %+v", m)
+			}
 		})
 	}
 }
