@@ -69,6 +69,8 @@ type Agent struct {
 	away map[types.NamespacedName]time.Time
 	// written remembers the last status write of each instance: the cache may still show what was before.
 	written map[types.NamespacedName]write
+	// incidents remembers when the last one of each reason was that an event has told of.
+	incidents map[types.NamespacedName]map[string]time.Time
 }
 
 // Dependencies are what an Agent works with.
@@ -101,10 +103,11 @@ func New(options Options, d Dependencies) (*Agent, error) {
 		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](10*time.Millisecond, 30*time.Second),
 			workqueue.TypedRateLimitingQueueConfig[types.NamespacedName]{Name: "virtualmachineinstances", Clock: d.Clock}),
-		sessions: map[types.NamespacedName]*session{},
-		watched:  map[types.NamespacedName]types.UID{},
-		away:     map[types.NamespacedName]time.Time{},
-		written:  map[types.NamespacedName]write{},
+		sessions:  map[types.NamespacedName]*session{},
+		watched:   map[types.NamespacedName]types.UID{},
+		away:      map[types.NamespacedName]time.Time{},
+		written:   map[types.NamespacedName]write{},
+		incidents: map[types.NamespacedName]map[string]time.Time{},
 	}
 	_, err = instances.Kubevirt().V1().VirtualMachineInstances().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    a.enqueue,
@@ -197,9 +200,9 @@ func (a *Agent) next(ctx context.Context) bool {
 		a.queue.AddRateLimited(key)
 	default:
 		a.queue.Forget(key)
-		if again > 0 {
-			a.queue.AddAfter(key, again)
-		}
+	}
+	if again > 0 {
+		a.queue.AddAfter(key, again)
 	}
 	return true
 }

@@ -12,8 +12,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/timestamppb"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clienttesting "k8s.io/client-go/testing"
 
 	launcher "github.com/virtplane/virtplane/launcher/api"
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
@@ -201,7 +205,9 @@ func TestFollowsTheGuest(t *testing.T) {
 	l.serve()
 	l.start()
 	l.awaitPhase(virtv1.Running)
-	l.launcher.become(launcher.DomainState_DOMAIN_STATE_PAUSED, func(e *launcher.Event) { e.Reason = "PausedIOError" })
+	l.launcher.become(launcher.DomainState_DOMAIN_STATE_PAUSED, func(e *launcher.Event) {
+		e.Reason, e.Message = "PausedIOError", "disk disk-root: write failed: no space is left on the node or claim"
+	})
 	vmi := l.await("the guest is paused", 0, func(v *virtv1.VirtualMachineInstance) bool { return condition(&v.Status, "Paused") != nil })
 	if got := conditions(vmi); got["Paused"] != "True PausedIOError" || got["Ready"] != "False GuestNotRunning" {
 		t.Errorf("conditions %v", got)
@@ -223,8 +229,129 @@ func TestFollowsTheGuest(t *testing.T) {
 		t.Errorf("interfaces %+v", vmi.Status.Interfaces)
 	}
 	l.await("events tell of it", 0, func(*virtv1.VirtualMachineInstance) bool { return len(l.recorder.all()) == 4 })
-	if diff := cmp.Diff([]string{"Normal Created", "Normal Started", "Normal Paused", "Normal Resumed"}, l.recorder.all()); diff != "" {
+	if diff := cmp.Diff([]string{"Normal Created", "Normal Started", "Warning Paused", "Normal Resumed"}, l.recorder.all()); diff != "" {
 		t.Error(diff)
+	}
+	if got := l.recorder.note(2); got != "The guest was paused: PausedIOError: disk disk-root: write failed: no space is left on the node or claim" {
+		t.Errorf("note %q", got)
+	}
+	l.launcher.become(launcher.DomainState_DOMAIN_STATE_PAUSED, func(e *launcher.Event) { e.Reason = "PausedByUser" })
+	l.await("an event tells of it", 0, func(*virtv1.VirtualMachineInstance) bool { return len(l.recorder.all()) == 5 })
+	if got := l.recorder.all()[4]; got != "Normal Paused" {
+		t.Errorf("event %q", got)
+	}
+}
+
+// TestIncidents tells each thing that happens to a guest once, whoever asks again.
+func TestIncidents(t *testing.T) {
+	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	incident := func(reason string, after time.Duration) *launcher.Incident {
+		return &launcher.Incident{Reason: reason, Message: "what " + reason + " means", At: timestamppb.New(at.Add(after))}
+	}
+	l := newLab(t, nil)
+	l.serve()
+	l.start()
+	l.awaitPhase(virtv1.Running)
+	become := func(all ...*launcher.Incident) {
+		l.launcher.become(launcher.DomainState_DOMAIN_STATE_RUNNING, func(e *launcher.Event) { e.Incidents = all })
+	}
+	told := func(want ...string) {
+		t.Helper()
+		want = append([]string{"Normal Created", "Normal Started"}, want...)
+		l.await("events tell of it", 0, func(*virtv1.VirtualMachineInstance) bool { return len(l.recorder.all()) >= len(want) })
+		if diff := cmp.Diff(want, l.recorder.all()); diff != "" {
+			t.Error(diff)
+		}
+	}
+	become(incident("WatchdogExpired", 0))
+	told("Warning WatchdogExpired")
+	if got := l.recorder.note(2); got != "At 2026-11-22T12:00:00Z: what WatchdogExpired means" {
+		t.Errorf("note %q", got)
+	}
+	become(incident("WatchdogExpired", 0), incident("GuestReset", time.Second))
+	told("Warning WatchdogExpired", "Normal GuestReset")
+	become(incident("GuestReset", time.Second), incident("WatchdogExpired", time.Minute))
+	told("Warning WatchdogExpired", "Normal GuestReset", "Warning WatchdogExpired")
+	l.stop()
+	l.start() // a successor does not tell again what it finds
+	l.awaitCall("Sync", 2)
+	become(incident("GuestReset", time.Second), incident("WatchdogExpired", time.Minute), incident("GuestPanicked", time.Hour))
+	told("Warning WatchdogExpired", "Normal GuestReset", "Warning WatchdogExpired", "Warning GuestPanicked")
+}
+
+// TestPodTerminated is a guest that ends because its pod does: only whoever deleted the instance wanted that.
+func TestPodTerminated(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		deleted bool
+		state   launcher.DomainState
+		reason  string
+		phase   virtv1.VirtualMachineInstancePhase
+		want    string
+	}{
+		{"drained", false, launcher.DomainState_DOMAIN_STATE_SHUTDOWN, "GuestShutdown", "Failed", "PodTerminated"},
+		{"drained and killed", false, launcher.DomainState_DOMAIN_STATE_SHUTDOWN, "GracePeriodExceeded", "Failed", "PodTerminated"},
+		{"drained and panicked", false, launcher.DomainState_DOMAIN_STATE_CRASHED, "GuestPanicked", "Failed", "GuestPanicked"},
+		{"deleted", true, launcher.DomainState_DOMAIN_STATE_SHUTDOWN, "GuestShutdown", "Succeeded", "GuestShutdown"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := newLab(t, nil)
+			l.serve()
+			l.start()
+			l.awaitPhase(virtv1.Running)
+			if tc.deleted {
+				l.remove(60)
+				l.awaitCall("Shutdown", 1)
+			}
+			l.launcher.become(tc.state, func(e *launcher.Event) { e.Reason, e.PodTerminated = tc.reason, true })
+			if vmi := l.awaitPhase(tc.phase); vmi.Status.Reason != tc.want {
+				t.Errorf("reason %q, want %q", vmi.Status.Reason, tc.want)
+			}
+		})
+	}
+}
+
+// TestStopsWithoutTheAPI has an API that takes no status: the guest of an instance that was deleted ends all the same.
+func TestStopsWithoutTheAPI(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		hang bool
+		call string
+	}{{"guest that runs", false, "Shutdown"}, {"start that hangs", true, "Kill"}} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := newLab(t, nil)
+			l.launcher.hang = tc.hang
+			l.serve()
+			l.start()
+			if tc.hang {
+				l.awaitCall("Sync", 1)
+			} else {
+				l.awaitPhase(virtv1.Running)
+			}
+			l.client.PrependReactor("update", "virtualmachineinstances", func(action clienttesting.Action) (bool, runtime.Object, error) {
+				return action.GetSubresource() == "status", nil, apierrors.NewServiceUnavailable("the store is away")
+			})
+			writes := l.statusWrites()
+			if tc.hang {
+				// There is something to write, in vain: what the launcher says of its failure.
+				for s := range maps.Values(l.agent.sessionsNow()) {
+					s.change(func() { s.start.failure = &failure{reason: "ClaimUnavailable", message: "it hangs"} })
+				}
+			} else {
+				l.launcher.become(launcher.DomainState_DOMAIN_STATE_RUNNING, func(e *launcher.Event) { e.Agent = &launcher.GuestAgent{Connected: true} })
+			}
+			if !tc.hang {
+				l.await("the status was tried", 0, func(*virtv1.VirtualMachineInstance) bool { return l.statusWrites() > writes })
+			}
+			l.remove(0)
+			l.awaitCall(tc.call, 1)
+			l.await("the status was tried", 0, func(*virtv1.VirtualMachineInstance) bool { return l.statusWrites() > writes })
+			if tc.hang {
+				return
+			}
+			// And so does the kill when the guest does not heed it.
+			l.await("the guest is killed", time.Second, func(*virtv1.VirtualMachineInstance) bool { return l.launcher.called("Kill") > 0 })
+		})
 	}
 }
 

@@ -3,9 +3,12 @@ package node
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
+	launcher "github.com/virtplane/virtplane/launcher/api"
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 )
 
@@ -19,6 +22,13 @@ const (
 	EventStopped      = "Stopped"
 	EventSyncFailed   = "SyncFailed"
 )
+
+// wanted are the reasons for which somebody has paused a guest; all others are failures of it, or of what it runs on.
+var wanted = map[string]bool{
+	launcher.ReasonPausedByUser:        true,
+	launcher.ReasonPausedStartStrategy: true,
+	launcher.ReasonPausedShutdown:      true, // on the way to a reboot
+}
 
 // announce tells transitions, and only those, as events. It is called after the status was written, so that an agent that
 // dies in between tells nothing twice.
@@ -34,8 +44,12 @@ func (a *Agent) announce(was, is *virtv1.VirtualMachineInstance) {
 	}
 	paused, before := condition(&is.Status, virtv1.VirtualMachineInstancePaused), condition(&was.Status, virtv1.VirtualMachineInstancePaused)
 	switch {
-	case paused != nil && before == nil:
-		a.event(is, corev1.EventTypeNormal, EventPaused, fmt.Sprintf("The guest was paused: %s", paused.Reason))
+	case paused != nil && (before == nil || before.Reason != paused.Reason):
+		kind := corev1.EventTypeWarning
+		if wanted[paused.Reason] {
+			kind = corev1.EventTypeNormal
+		}
+		a.event(is, kind, EventPaused, fmt.Sprintf("The guest was paused: %s: %s", paused.Reason, paused.Message))
 	case paused == nil && before != nil:
 		a.event(is, corev1.EventTypeNormal, EventResumed, "The guest runs again")
 	}
@@ -57,6 +71,51 @@ func (a *Agent) announcePhase(is *virtv1.VirtualMachineInstance, told bool) {
 			a.event(is, corev1.EventTypeWarning, EventStopped, "The guest has failed: "+reason)
 		}
 	}
+}
+
+// announceIncidents tells what has happened to a guest unasked. No status holds it, so an agent that finds a guest which ran
+// before takes what it finds for told.
+func (a *Agent) announceIncidents(key types.NamespacedName, vmi *virtv1.VirtualMachineInstance, e *launcher.Event) {
+	a.mu.Lock()
+	told, known := a.incidents[key]
+	if !known {
+		told = map[string]time.Time{}
+		a.incidents[key] = told
+	}
+	var news []*launcher.Incident
+	for _, i := range e.GetIncidents() {
+		at := i.GetAt().AsTime()
+		// A guest has few reasons, and so a launcher that invents them is not listened to for ever.
+		if !at.After(told[i.GetReason()]) || len(told) >= mostIncidents && told[i.GetReason()].IsZero() {
+			continue
+		}
+		told[i.GetReason()] = at
+		if known || vmi.Status.Phase != virtv1.Running {
+			news = append(news, i)
+		}
+	}
+	a.mu.Unlock()
+	for _, i := range news {
+		kind := corev1.EventTypeWarning
+		if i.GetReason() == launcher.ReasonGuestReset {
+			kind = corev1.EventTypeNormal // a reboot from within looks like this
+		}
+		a.event(vmi, kind, eventReason(i.GetReason()), fmt.Sprintf("At %s: %s", i.GetAt().AsTime().UTC().Format(time.RFC3339), i.GetMessage()))
+	}
+}
+
+const (
+	// mostIncidents bounds the reasons that are remembered for a guest.
+	mostIncidents = 8
+	// reasonLimit is what the API takes of an event's reason.
+	reasonLimit = 128
+)
+
+func eventReason(s string) string {
+	if s == "" {
+		return "Incident"
+	}
+	return strings.ToValidUTF8(s[:min(len(s), reasonLimit)], "")
 }
 
 func (a *Agent) announceShutdown(vmi *virtv1.VirtualMachineInstance, seconds int64) {

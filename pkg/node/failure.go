@@ -22,6 +22,10 @@ const (
 	ReasonSyncFailed         = "SyncFailed"
 )
 
+// ReasonPodTerminated is the reason of an instance whose guest ended because its pod was told to, by a drain, an eviction or
+// a deletion, although nobody had deleted the instance.
+const ReasonPodTerminated = "PodTerminated"
+
 // failure is why an instance is not as its spec says.
 type failure struct {
 	reason, message string

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -197,12 +198,20 @@ func (n *fakeNetwork) Apply(_ context.Context, _ string, plan *network.Plan) (ne
 type fakeRecorder struct {
 	mu     sync.Mutex
 	events []string
+	notes  []string
 }
 
 func (r *fakeRecorder) Eventf(_ runtime.Object, _ runtime.Object, kind, reason, _, note string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events = append(r.events, kind+" "+reason)
+	r.notes = append(r.notes, fmt.Sprintf(note, args...))
+}
+
+func (r *fakeRecorder) note(i int) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.notes[i]
 }
 
 func (r *fakeRecorder) all() []string {
@@ -222,6 +231,7 @@ type lab struct {
 	dir      string
 	process  fakeProcess
 	stop     func()
+	agent    *Agent
 	config   func(virtv1.KubeVirtConfiguration)
 }
 
@@ -292,7 +302,7 @@ func (l *lab) start() *Agent {
 		}
 	}()
 	stop := sync.OnceFunc(func() { cancel(); <-done })
-	l.stop = stop
+	l.stop, l.agent = stop, a
 	l.t.Cleanup(stop)
 	return a
 }
@@ -388,6 +398,12 @@ func (l *lab) update(vmi *virtv1.VirtualMachineInstance) {
 		now := l.vmi()
 		vmi.ResourceVersion, vmi.Status = now.ResourceVersion, now.Status
 	}
+}
+
+func (a *Agent) sessionsNow() map[types.NamespacedName]*session {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return maps.Clone(a.sessions)
 }
 
 func (l *lab) statusWrites() int {

@@ -68,9 +68,14 @@ func (a *Agent) reconcile(ctx context.Context, key types.NamespacedName) (time.D
 		a.drop(key)
 		return a.launcherAway(ctx, key, vmi, v.over)
 	}
+	a.announceIncidents(key, vmi, v.event)
 	// What a launcher said last counts, also when the connection has broken since: the end of a guest is often both.
 	if err := a.writeStatus(ctx, key, vmi, v); err != nil {
-		return 0, err
+		if vmi.DeletionTimestamp == nil || v.over != nil {
+			return 0, err
+		}
+		// The end of a guest that is not wanted does not wait for the API.
+		return a.act(ctx, s, vmi, v), err
 	}
 	if v.over != nil && !ended(v.event) {
 		a.drop(key)
@@ -276,6 +281,7 @@ func (a *Agent) forget(key types.NamespacedName) {
 	}
 	delete(a.away, key)
 	delete(a.written, key)
+	delete(a.incidents, key)
 }
 
 func (a *Agent) watch(key types.NamespacedName, uid types.UID) error {

@@ -28,7 +28,7 @@ func observe(vmi *virtv1.VirtualMachineInstance, v view, now metav1.Time) virtv1
 	}
 	switch {
 	case ended(v.event):
-		observeEnd(&status, v.event, now)
+		observeEnd(&status, vmi, v.event, now)
 	case lives(v.event):
 		observeGuest(&status, vmi, v, now)
 	case status.Phase == virtv1.Running:
@@ -58,16 +58,23 @@ func observeSync(status *virtv1.VirtualMachineInstanceStatus, v view, now metav1
 	}
 }
 
-func observeEnd(status *virtv1.VirtualMachineInstanceStatus, e *launcher.Event, now metav1.Time) {
-	phase := virtv1.Succeeded
-	if e.GetState() == launcher.DomainState_DOMAIN_STATE_CRASHED {
+func observeEnd(status *virtv1.VirtualMachineInstanceStatus, vmi *virtv1.VirtualMachineInstance, e *launcher.Event, now metav1.Time) {
+	phase, reason := virtv1.Succeeded, e.GetReason()
+	switch {
+	case e.GetState() == launcher.DomainState_DOMAIN_STATE_CRASHED:
 		phase = virtv1.Failed
+	case e.GetPodTerminated() && vmi.DeletionTimestamp == nil:
+		// The guest is still wanted: it has not done its work, however orderly it went.
+		phase, reason = virtv1.Failed, ReasonPodTerminated
 	}
 	enter(status, phase, now)
-	status.Reason = e.GetReason()
+	status.Reason = reason
 	remove(status, virtv1.VirtualMachineInstancePaused)
 	remove(status, virtv1.VirtualMachineInstanceAgentConnected)
 	message := "the guest has ended"
+	if reason == ReasonPodTerminated {
+		message += " because its pod was told to, by a drain, an eviction or a deletion"
+	}
 	if m := e.GetMessage(); m != "" {
 		message += ": " + m
 	}
