@@ -74,8 +74,11 @@ func TestBadDisks(t *testing.T) {
 		{name: "unknown-format", image: load(t, "vmdk", disk("/disk/disk.vmdk", diskImage(t, "-f", "vmdk", "1M"))), want: "must be raw or qcow2"},
 		{name: "missing-claim", volume: "persistentVolumeClaim: {claimName: nowhere}", want: "nowhere"},
 		{name: "missing-secret-key", volume: "cloudInitNoCloud: {secretRef: {name: empty}}", want: "userdata"},
+		{name: "corrupt-cloud-init", volume: `cloudInitNoCloud: {userData: "#cloud-config\nusers: [a\nhostname: b\n"}`, want: "line 3"},
+		{name: "corrupt-secret", volume: "cloudInitConfigDrive: {secretRef: {name: corrupt}}", want: "must hold keys and values, not a list"},
 	}
 	c.Apply(t, ns, "apiVersion: v1\nkind: Secret\nmetadata: {name: empty}\nstringData: {other: x}\n")
+	c.Apply(t, ns, "apiVersion: v1\nkind: Secret\nmetadata: {name: corrupt}\nstringData: {userdata: \"#cloud-config\\n- a\\n\"}\n")
 	for _, tc := range cases {
 		vmi := harness.Instance{}
 		manifest := vmi.VMI(tc.name)
@@ -116,6 +119,75 @@ func TestBadDisks(t *testing.T) {
 		c.Kubectl(t, "", "-n", ns, "delete", "vmi", "--all", "--timeout=90s")
 	})
 	spec.Covers(t, "P3-CDISK-07", "P3-CDISK-08")
+}
+
+// TestFullDisk lets a guest write more than the file system below its disk holds: it must stop in front of the write, say
+// why, and go on where it stopped once there is room.
+func TestFullDisk(t *testing.T) {
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	node, dir := c.Nodes(t)[0], "/var/lib/e2e-full-"+ns
+	onNode := func(script string) {
+		t.Helper()
+		cmd := exec.Command("go", "run", "./test/cluster/cmd/cluster", "exec", node, "--", "sh", "-ec", script)
+		cmd.Dir = "../.."
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s on %s: %v\n%s", script, node, err, out)
+		}
+	}
+	onNode("mkdir " + dir + "; mount -t tmpfs -o size=8m,uid=107,gid=107,mode=0770 tmpfs " + dir)
+	t.Cleanup(func() { onNode("umount -l " + dir + "; rmdir " + dir) })
+	t.Cleanup(func() {
+		if out, err := exec.Command("kubectl", "delete", "pv", ns, "--ignore-not-found", "--wait=false").CombinedOutput(); err != nil {
+			t.Errorf("deleting the volume: %v\n%s", err, out)
+		}
+	})
+	c.Apply(t, ns, `
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: `+ns+`}
+spec:
+  accessModes: [ReadWriteOnce]
+  capacity: {storage: 64Mi}
+  persistentVolumeReclaimPolicy: Retain
+  storageClassName: `+ns+`
+  local: {path: `+dir+`}
+  nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [`+node+`]}]}]}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: small}
+spec:
+  accessModes: [ReadWriteOnce]
+  storageClassName: `+ns+`
+  resources: {requests: {storage: 64Mi}}
+`)
+	c.Apply(t, ns, harness.Instance{Disks: "- name: data\n  disk: {bus: virtio}", Volumes: "- name: data\n  persistentVolumeClaim: {claimName: small}"}.VM("full", "Always"))
+	c.WaitVMI(t, ns, "full", "running", harness.BootLimit, harness.Running)
+	console := c.Console(t, ns, "full")
+	harness.Shell(t, console)
+	if err := console.Send("dd if=/dev/zero of=/dev/vdb bs=1M count=16 conv=fsync && echo all is wr''itten"); err != nil {
+		t.Fatal(err)
+	}
+	c.WaitVMI(t, ns, "full", "paused for want of space", time.Minute, func(vmi *virtv1.VirtualMachineInstance) bool {
+		return vmi != nil && slices.ContainsFunc(vmi.Status.Conditions, func(cond virtv1.VirtualMachineInstanceCondition) bool {
+			return cond.Type == virtv1.VirtualMachineInstancePaused && cond.Status == "True" && cond.Reason == "PausedIOError" &&
+				strings.Contains(cond.Message, "data") && strings.Contains(cond.Message, "space")
+		})
+	})
+	c.WaitVM(t, ns, "full", "Paused", time.Minute, printable("Paused"))
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Second) {
+		out := c.Kubectl(t, "", "-n", ns, "get", "events", "--field-selector", "involvedObject.name=full,type=Warning", "-o", "custom-columns=:.message")
+		if strings.Contains(out, "space") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no warning event tells of it:\n%s", out)
+		}
+	}
+	onNode("mount -o remount,size=64m " + dir)
+	virt(t, c, ns, "VMI full was scheduled to unpause", "unpause", "vmi", "full")
+	harness.Expect(t, console, time.Minute, "all is written")
 }
 
 // TestUnschedulable wants a machine that no node can take to say so.

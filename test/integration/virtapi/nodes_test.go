@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -274,5 +275,60 @@ func TestNodeCertificateAndConnection(t *testing.T) {
 	eventually(t, "the agent to be asked", func(context.Context) error { return pause() })
 	if got, want := <-asked, "virt-api PUT /v1/namespaces/"+ns+"/virtualmachineinstances/a/pause"; got != want {
 		t.Errorf("the agent was asked %q, want %q", got, want)
+	}
+}
+
+// TestRolesReachEverySubresource compares the roles for people with what is served: who may edit may do and open everything,
+// who may view nothing of it but reading.
+func TestRolesReachEverySubresource(t *testing.T) {
+	ns := newNamespace(t)
+	ctx := t.Context()
+	for _, role := range []string{"admin", "edit", "view"} {
+		must(kube(t).RbacV1().RoleBindings(ns).Create(ctx, &rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: role},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "kubevirt.io:" + role},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "with-" + role}},
+		}, metav1.CreateOptions{}))(t)
+	}
+	allowed := func(role, group, resource, subresource, verb string) bool {
+		t.Helper()
+		review := must(kube(t).AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User:               "with-" + role,
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: ns, Group: group, Resource: resource, Subresource: subresource, Verb: verb},
+		}}, metav1.CreateOptions{}))(t)
+		return review.Status.Allowed
+	}
+	eventually(t, "the roles to be in force", func(context.Context) error {
+		for _, role := range []string{"admin", "edit", "view"} {
+			if !allowed(role, "kubevirt.io", "virtualmachines", "", "get") {
+				return fmt.Errorf("%s may not get machines", role)
+			}
+		}
+		return nil
+	})
+	seen := 0
+	for _, group := range []string{"kubevirt.io", "subresources.kubevirt.io"} {
+		_, body := get(t, "/apis/"+group+"/v1", "application/json")
+		var list metav1.APIResourceList
+		if err := json.Unmarshal([]byte(body), &list); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range list.APIResources {
+			resource, subresource, ok := strings.Cut(r.Name, "/")
+			if !ok || subresource == "status" || resource == "kubevirts" || subresource == "scale" {
+				continue
+			}
+			seen++
+			for _, verb := range r.Verbs {
+				for role, want := range map[string]bool{"admin": true, "edit": true, "view": false} {
+					if got := allowed(role, group, resource, subresource, verb); got != want {
+						t.Errorf("%s may %s %s of %s: %v, want %v", role, verb, r.Name, group, got, want)
+					}
+				}
+			}
+		}
+	}
+	if seen < 12 {
+		t.Errorf("only %d subresources are served", seen)
 	}
 }
