@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -31,6 +32,10 @@ type Preparer struct {
 	Log     *slog.Logger
 	// Now is the time, for guests whose clock has an offset.
 	Now func() time.Time
+
+	mu sync.Mutex
+	// looks are those at claims that have not come back yet, by volume.
+	looks map[string]*look
 }
 
 // request is a VMI on its way.

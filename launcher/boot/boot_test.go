@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -8,11 +9,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/virtplane/virtplane/launcher/api"
 	"github.com/virtplane/virtplane/launcher/convert"
@@ -205,6 +209,42 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// A claim whose storage does not answer is named in time, and is not asked twice.
+func TestHangingClaim(t *testing.T) {
+	n := newNode(t)
+	n.write("dev/.keep", "")
+	// Opening a pipe for reading waits for somebody who writes.
+	if err := syscall.Mkfifo(n.dir+"/dev/b", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	request := &api.SyncRequest{Options: &api.SyncOptions{Emulation: true}, Vmi: []byte(`{"metadata":{"name":"testvm","namespace":"default"},"spec":{"domain":{"memory":{"guest":"64Mi"},"devices":{"autoattachGraphicsDevice":false}},
+		"volumes":[{"name":"b","persistentVolumeClaim":{"claimName":"p","readOnly":true}}]}}`)}
+	for range 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		_, err := n.Prepare(ctx, request)
+		cancel()
+		if err == nil || err.Error() != "volume b: claim p: its storage has not answered within 0s" || api.ReasonOf(err) != api.ReasonClaimUnavailable || status.Code(err) != codes.Unavailable {
+			t.Errorf("got %v", err)
+		}
+	}
+	n.mu.Lock()
+	looks := len(n.looks)
+	n.mu.Unlock()
+	if looks != 1 {
+		t.Errorf("%d looks at one claim", looks)
+	}
+	pipe, err := os.OpenFile(n.dir+"/dev/b", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := n.Prepare(ctx, request); err == nil || err.Error() != "volume b: block claim: "+n.dir+"/dev/b is no block device" {
+		t.Errorf("got %v", err)
+	}
 }
 
 // iface is the plumbing of the default interface.

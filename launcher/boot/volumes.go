@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -28,7 +29,7 @@ func (r *request) volume(ctx context.Context, v convert.Volume) (convert.Image, 
 	case v.CloudInit != nil:
 		return r.seed(v.Name, v.CloudInit)
 	}
-	return r.claim(v.Name, v.Claim)
+	return r.claim(ctx, v.Name, v.Claim)
 }
 
 // containerDisk lays a writable layer over the image, unless the guest only reads.
@@ -123,9 +124,45 @@ func secretData(secret string, sent []byte, dir string, keys ...string) ([]byte,
 	return nil, api.Errorf(codes.FailedPrecondition, api.ReasonSecretMissing, "Secret %s is not there or has no key %s", secret, keys[0])
 }
 
-// claim finds the image of a claim, and makes one in an empty claim. It is always taken as raw: a guest can write
+// look is one at a claim. It may stay in a system call for as long as the claim's storage is away.
+type look struct {
+	done  chan struct{}
+	image convert.Image
+	err   error
+}
+
+// claim has openClaim look at a claim for as long as ctx lets it. While that does not come back, the next one waits for the
+// same look.
+func (r *request) claim(ctx context.Context, volume string, c *convert.Claim) (convert.Image, error) {
+	began := time.Now()
+	r.mu.Lock()
+	l := r.looks[volume]
+	if l == nil {
+		l = &look{done: make(chan struct{})}
+		if r.looks == nil {
+			r.looks = map[string]*look{}
+		}
+		r.looks[volume] = l
+		go func() {
+			defer close(l.done)
+			l.image, l.err = r.openClaim(volume, c)
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			delete(r.looks, volume)
+		}()
+	}
+	r.mu.Unlock()
+	select {
+	case <-l.done:
+		return l.image, l.err
+	case <-ctx.Done():
+		return convert.Image{}, api.Errorf(codes.Unavailable, api.ReasonClaimUnavailable, "claim %s: its storage has not answered within %s", c.Name, time.Since(began).Round(time.Second))
+	}
+}
+
+// openClaim finds the image of a claim, and makes one in an empty claim. It is always taken as raw: a guest can write
 // whatever header it likes to its disk.
-func (r *request) claim(volume string, c *convert.Claim) (convert.Image, error) {
+func (r *request) openClaim(volume string, c *convert.Claim) (convert.Image, error) {
 	capacity, overhead, block, readOnly, known := c.Capacity, c.Overhead, c.Block, c.ReadOnly, c.Known
 	for _, o := range r.options.GetClaims() {
 		if o.GetVolume() == volume {

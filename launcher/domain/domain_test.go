@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/testing/protocmp"
@@ -179,6 +180,36 @@ func TestCallerLeavesDuringStart(t *testing.T) {
 	cancel()
 	close(goOn)
 	awaitState(t, d, running, "")
+}
+
+// What hangs in a start is left when the caller's time is over, and does not keep the next one away.
+func TestHangInStart(t *testing.T) {
+	w := newWorld(t)
+	hang := true
+	d := w.domain(func(c *Config) {
+		c.Prepare = func(ctx context.Context, _ *api.SyncRequest) (*Guest, error) {
+			if !hang {
+				return aGuest(), nil
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(patience):
+			}
+			return nil, api.Errorf(14, api.ReasonClaimUnavailable, "claim p: its storage has not answered")
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	err := d.Sync(ctx, aRequest)
+	if err == nil || err.Error() != "preparing disks and machine: claim p: its storage has not answered" || api.ReasonOf(err) != api.ReasonClaimUnavailable {
+		t.Errorf("Sync: %v", err)
+	}
+	if ctx.Err() != nil {
+		t.Error("the caller had gone when the answer came")
+	}
+	awaitState(t, d, none, api.ReasonClaimUnavailable)
+	hang = false
+	mustSync(t, d)
 }
 
 func TestPauseAndUnpause(t *testing.T) {

@@ -149,13 +149,29 @@ func (d *Domain) Sync(ctx context.Context, req *api.SyncRequest) error {
 		}
 		return d.ensure(ctx, guest)
 	}
-	// A start goes on when its caller is gone: the next call finds its result.
-	ctx, abort := context.WithCancelCause(context.WithoutCancel(ctx))
+	// A start goes on when its caller is gone: the next call finds its result. But it goes on no longer than the caller would
+	// have waited, so that what hangs does not keep everybody else away.
+	bound, cancel := withinDeadline(ctx)
+	defer cancel()
+	ctx, abort := context.WithCancelCause(bound)
 	defer abort(nil)
 	d.set(func() { d.starting, d.abort, d.failure = true, abort, nil })
 	err = d.start(ctx, req)
 	d.set(func() { d.starting, d.abort, d.failure = false, nil, err })
 	return err
+}
+
+// answerMargin is what is left of a caller's time for the answer, if that is less than a tenth.
+const answerMargin = 2 * time.Second
+
+// withinDeadline keeps the deadline of ctx without its cancellation, less the time in which the caller can still be told why.
+func withinDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	free := context.WithoutCancel(ctx)
+	by, ok := ctx.Deadline()
+	if !ok {
+		return free, func() {}
+	}
+	return context.WithDeadline(free, by.Add(-min(answerMargin, time.Until(by)/10)))
 }
 
 // ensure goes on with a start that was interrupted after QEMU had been started.
