@@ -124,7 +124,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		}
 	}
 	if pod != nil && held.reason == "" {
-		late := overdue(pod, r.Clock.Now())
+		late := overdue([]corev1.Pod{*pod}, r.Clock.Now())
 		held = wait{late.reason, late.message, soonest(held.again, late.again)}
 	}
 	if pod != nil && waiting.reason == "" && before(vmi.Status.Phase, virtv1.Scheduled) {
@@ -315,8 +315,15 @@ const (
 // clearAway deletes the pod of an instance that has ended when the pod does not end too. Its first process ends with QEMU, so
 // one that never had a QEMU would hold the node's memory for ever. A pod that has ended stays, for its log.
 func (r *Reconciler) clearAway(ctx context.Context, vmi *virtv1.VirtualMachineInstance, pods []corev1.Pod) (ctrl.Result, error) {
+	// What held it up when it ran does so no more, but its pod may still be on a node that is lost.
+	held := overdue(pods, r.Clock.Now())
+	status := *vmi.Status.DeepCopy()
+	setWait(&status, blocked, held, metav1.NewTime(r.Clock.Now()))
+	if err := r.write(ctx, vmi, status); err != nil {
+		return ctrl.Result{}, err
+	}
 	if keep, ok := vmi.Annotations[keepLauncherAnnotation]; ok && (keep == "" || keep == "true") {
-		return ctrl.Result{}, nil
+		return ctrl.Result{RequeueAfter: held.again}, nil
 	}
 	left := lingering - r.Clock.Now().Sub(since(&vmi.Status))
 	for i := range pods {
@@ -324,14 +331,14 @@ func (r *Reconciler) clearAway(ctx context.Context, vmi *virtv1.VirtualMachineIn
 			continue
 		}
 		if left > 0 {
-			return ctrl.Result{RequeueAfter: left}, nil
+			return ctrl.Result{RequeueAfter: soonest(left, held.again)}, nil
 		}
 		if err := r.Client.Delete(ctx, &pods[i], client.Preconditions{UID: &pods[i].UID}); client.IgnoreNotFound(err) != nil {
 			return ctrl.Result{}, fmt.Errorf("deleting launcher pod %s: %w", pods[i].Name, err)
 		}
 		r.Recorder.Eventf(vmi, nil, corev1.EventTypeNormal, "SuccessfulDelete", "DeletePod", "Deleted virtual machine pod %s, which did not end with its guest", pods[i].Name)
 	}
-	return ctrl.Result{}, nil
+	return ctrl.Result{RequeueAfter: held.again}, nil
 }
 
 // since is when an instance has entered its phase.
@@ -368,9 +375,6 @@ func (r *Reconciler) finish(ctx context.Context, vmi *virtv1.VirtualMachineInsta
 	}
 	for i := range pods {
 		if pods[i].DeletionTimestamp != nil {
-			if late := overdue(&pods[i], r.Clock.Now()); held.reason == "" {
-				held = wait{late.reason, late.message, soonest(held.again, late.again)}
-			}
 			continue
 		}
 		seconds := gracePeriod(&vmi.Spec) + graceMarginSeconds
@@ -382,6 +386,9 @@ func (r *Reconciler) finish(ctx context.Context, vmi *virtv1.VirtualMachineInsta
 		}
 		r.Recorder.Eventf(vmi, nil, corev1.EventTypeNormal, "SuccessfulDelete", "DeletePod", "Deleted virtual machine pod %s", pods[i].Name)
 	}
+	if late := overdue(pods, r.Clock.Now()); held.reason == "" {
+		held = wait{late.reason, late.message, soonest(held.again, late.again)}
+	}
 	status := *vmi.Status.DeepCopy()
 	setWait(&status, blocked, held, metav1.NewTime(r.Clock.Now()))
 	return ctrl.Result{RequeueAfter: held.again}, r.write(ctx, vmi, status)
@@ -390,18 +397,27 @@ func (r *Reconciler) finish(ctx context.Context, vmi *virtv1.VirtualMachineInsta
 // overdueAfter is how long a pod may take to go once its grace period has passed.
 const overdueAfter = 15 * time.Second
 
-// overdue says that a deleted pod should be gone by now. Only its node can say that its guest has ended; when the node is
+// overdue finds a deleted pod that should be gone by now. Only its node can say that its guest has ended; when the node is
 // lost, someone who knows that it is off must say so.
-func overdue(pod *corev1.Pod, now time.Time) wait {
-	if pod.DeletionTimestamp == nil {
-		return wait{}
+func overdue(pods []corev1.Pod, now time.Time) wait {
+	var next time.Duration
+	for i := range pods {
+		pod := &pods[i]
+		if pod.DeletionTimestamp == nil {
+			continue
+		}
+		message := fmt.Sprintf("waiting for pod %s to end, whose grace period has passed", pod.Name)
+		if node := pod.Spec.NodeName; node != "" {
+			message = fmt.Sprintf("waiting for pod %s on node %s to end, whose grace period has passed; only if the node is off for good: "+
+				"kubectl taint node %s node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete pod -n %s %s --force", pod.Name, node, node, pod.Namespace, pod.Name)
+		}
+		w := after(pod.DeletionTimestamp.Time, overdueAfter, now, wait{reason: virtv1.PodTerminatingReason, message: message})
+		if w.reason != "" {
+			return w
+		}
+		next = soonest(next, w.again)
 	}
-	message := fmt.Sprintf("waiting for pod %s to end, whose grace period has passed", pod.Name)
-	if node := pod.Spec.NodeName; node != "" {
-		message = fmt.Sprintf("waiting for pod %s on node %s to end, whose grace period has passed; only if the node is off for good: "+
-			"kubectl taint node %s node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete pod -n %s %s --force", pod.Name, node, node, pod.Namespace, pod.Name)
-	}
-	return after(pod.DeletionTimestamp.Time, overdueAfter, now, wait{reason: virtv1.PodTerminatingReason, message: message})
+	return wait{again: next}
 }
 
 // belongs says whether a pod of the instance's pod name is the instance's, although it may not look like it any more.

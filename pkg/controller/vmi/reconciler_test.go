@@ -277,9 +277,24 @@ func TestEnds(t *testing.T) {
 		{"orderly", func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }, virtv1.Succeeded, ""},
 		{"crash", func(p *corev1.Pod) {
 			p.Status.Phase = corev1.PodFailed
-			p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "compute", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Message: `{"reason":"GuestCrashed"}`}}}}
+			p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "compute", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Message: `{"reason":"GuestCrashed","exitCode":1}`}}}}
 		}, virtv1.Failed, "GuestCrashed"},
 		{"told to end before there was a guest", func(p *corev1.Pod) { shutDown(p, "NotStarted", noon) }, virtv1.Failed, "NotStarted"},
+		{"told to end before there was a guest, with words", func(p *corev1.Pod) {
+			report := `{"reason":"NotStarted","exitCode":1,"podTerminated":true}`
+			p.Status.Phase = corev1.PodFailed
+			p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "compute", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Message: report}}}}
+		}, virtv1.Failed, "PodTerminated"},
+		{"shut down by an eviction", func(p *corev1.Pod) {
+			shutDown(p, `GuestShutdown","podTerminated":true,"message":"`, noon)
+			p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "Evicted", "The node was low on resource: memory."
+		}, virtv1.Failed, "PodTerminated"},
+		{"crash while it is drained", func(p *corev1.Pod) {
+			p.Status.Phase = corev1.PodFailed
+			p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "compute", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1,
+				Message: `{"reason":"QEMUFailed","exitCode":1,"podTerminated":true}`}}}}
+			deleted(p, noon)
+		}, virtv1.Failed, "QEMUFailed"},
 		{"drained", func(p *corev1.Pod) { shutDown(p, "GuestShutdown", noon); deleted(p, noon.Add(-5*time.Second)) }, virtv1.Failed, "PodTerminated"},
 		{"drained before there was a guest", func(p *corev1.Pod) { shutDown(p, "NotStarted", noon); deleted(p, noon) }, virtv1.Failed, "PodTerminated"},
 		{"cleared away after an orderly end", func(p *corev1.Pod) { shutDown(p, "GuestShutdown", noon); deleted(p, noon.Add(time.Second)) }, virtv1.Succeeded, "GuestShutdown"},
@@ -626,6 +641,20 @@ func TestWaitsAreToldInTime(t *testing.T) {
 	w.reconcile()
 	if c := conditionOf(&w.vmi().Status, virtv1.VirtualMachineInstanceProvisioning); c == nil || c.Reason != "ContainersWaiting" {
 		t.Errorf("condition %+v", c)
+	}
+}
+
+// TestEndedInstanceIsNotHeldUp is an instance that ended although its pod had been held for lost.
+func TestEndedInstanceIsNotHeldUp(t *testing.T) {
+	vmi := pending()
+	vmi.Status.NodeName = "node-1"
+	enter(&vmi.Status, virtv1.Failed, metav1.NewTime(noon))
+	setWait(&vmi.Status, blocked, wait{reason: virtv1.PodTerminatingReason, message: "waiting"}, metav1.NewTime(noon))
+	w := newWorld(t, vmi)
+	w.reconcile()
+	w.reconcile()
+	if c := conditionOf(&w.vmi().Status, blocked); c != nil || w.writes != 1 {
+		t.Errorf("condition %+v, %d writes", c, w.writes)
 	}
 }
 

@@ -64,8 +64,11 @@ func soonest(waits ...time.Duration) time.Duration {
 
 // terminationReport is what the first process of a launcher pod leaves as its termination message.
 type terminationReport struct {
-	Reason  string `json:"reason"`
-	Message string `json:"message"`
+	Reason   string `json:"reason"`
+	Message  string `json:"message"`
+	ExitCode int    `json:"exitCode"`
+	// PodTerminated says that the pod was told to end while its guest still ran, or before there was one.
+	PodTerminated bool `json:"podTerminated"`
 }
 
 // observe returns the status that follows from the pod as far as virt-controller owns it (decision 7). It never moves a
@@ -219,15 +222,20 @@ func conclude(status *virtv1.VirtualMachineInstanceStatus, e ending, notReady st
 // outcome says how a pod whose containers have all ended leaves its instance. It is asked only while the instance itself
 // is not deleted: an end that came from outside is no success then, however orderly it was.
 func outcome(pod *corev1.Pod) (ending, bool) {
-	r := report(pod)
-	e := ending{phase: virtv1.Failed, reason: r.Reason}
-	switch {
-	case pod.Status.Phase == corev1.PodSucceeded && terminated(pod):
-		return ending{virtv1.Failed, ReasonPodTerminated, fmt.Sprintf("the launcher pod %s was deleted or evicted, and the guest with it", pod.Name)}, true
-	case pod.Status.Phase == corev1.PodSucceeded && r.Reason != reportNotStarted:
-		e.phase = virtv1.Succeeded
-	case pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed:
+	if !ended(pod) {
 		return ending{}, false
+	}
+	succeeded, r := pod.Status.Phase == corev1.PodSucceeded, report(pod)
+	e := ending{phase: virtv1.Failed, reason: r.Reason}
+	switch orderly := succeeded || r.ExitCode == 0 || r.Reason == reportNotStarted; {
+	case orderly && r.PodTerminated, succeeded && terminated(pod):
+		e.reason, e.message = ReasonPodTerminated, fmt.Sprintf("the launcher pod %s was deleted or evicted, and the guest with it", pod.Name)
+		if m := pod.Status.Message; m != "" {
+			e.message += ": " + m
+		}
+		return e, true
+	case succeeded && r.Reason != reportNotStarted:
+		e.phase = virtv1.Succeeded
 	}
 	if e.phase == virtv1.Failed && e.reason == "" {
 		e.reason = pod.Status.Reason
