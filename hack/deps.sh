@@ -12,7 +12,7 @@ packages=(
 	qemu-utils xfsprogs e2fsprogs dosfstools mtools genisoimage xz-utils zstd
 	# guests and the base of the images that carry QEMU
 	mmdebstrap busybox-static cpio lz4 debian-archive-keyring qemu-system-x86 ovmf seabios ipxe-qemu swtpm swtpm-tools
-	# tests: alert rules, the guest's clients
+	# tests: clients of guests
 	curl ca-certificates openssh-client
 )
 
