@@ -41,6 +41,8 @@ type Options struct {
 	ImageSizeLimit int64
 	// Configured, if set, is called with the cluster's configuration at the start and after each change.
 	Configured func(virtv1.KubeVirtConfiguration)
+	// Forgotten, if set, is called for an instance that has ended here, or was never here; it may be called again.
+	Forgotten func(types.NamespacedName)
 }
 
 // Agent runs the instances of one node. Make one by New.

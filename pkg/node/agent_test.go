@@ -17,6 +17,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	clienttesting "k8s.io/client-go/testing"
 
 	launcher "github.com/virtplane/virtplane/launcher/api"
@@ -560,6 +561,28 @@ func TestFinalInstanceHasNoGuest(t *testing.T) {
 	l.stop()
 	if n := l.statusWrites(); n != 0 {
 		t.Errorf("%d status writes to a final instance", n)
+	}
+}
+
+func TestForgotten(t *testing.T) {
+	l := newLab(t, nil)
+	forgotten := make(chan types.NamespacedName, 100)
+	l.forgotten = func(key types.NamespacedName) { forgotten <- key }
+	l.serve()
+	l.start()
+	l.awaitPhase(virtv1.Running)
+	if len(forgotten) != 0 {
+		t.Error("an instance that runs was forgotten")
+	}
+	l.launcher.become(launcher.DomainState_DOMAIN_STATE_SHUTDOWN, func(e *launcher.Event) { e.Reason = "GuestShutdown" })
+	l.awaitPhase(virtv1.Succeeded)
+	select {
+	case key := <-forgotten:
+		if key != (types.NamespacedName{Namespace: "default", Name: "testvm"}) {
+			t.Errorf("forgot %s", key)
+		}
+	case <-time.After(waitFor):
+		t.Error("an instance that has ended was not forgotten")
 	}
 }
 

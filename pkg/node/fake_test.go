@@ -233,6 +233,8 @@ type lab struct {
 	stop     func()
 	agent    *Agent
 	config   func(virtv1.KubeVirtConfiguration)
+	// forgotten is told which instances the agent lets go of.
+	forgotten func(types.NamespacedName)
 }
 
 func newLab(t *testing.T, change func(*virtv1.VirtualMachineInstance)) *lab {
@@ -286,7 +288,7 @@ func versions(client *fake.Clientset) clienttesting.ReactionFunc {
 // start starts an agent; a second start is its successor.
 func (l *lab) start() *Agent {
 	l.t.Helper()
-	a, err := New(Options{Node: "node1", Namespace: "kubevirt", PodsDir: l.dir, Workers: 2, LauncherTimeout: time.Minute, StartTimeout: time.Minute, Configured: l.config}, Dependencies{
+	a, err := New(Options{Node: "node1", Namespace: "kubevirt", PodsDir: l.dir, Workers: 2, LauncherTimeout: time.Minute, StartTimeout: time.Minute, Configured: l.config, Forgotten: l.forgotten}, Dependencies{
 		Client: l.client, Recorder: l.recorder, Clock: clock.WithTicker(l.clock), Network: l.network, Secrets: PodSecrets{},
 		Pods: fakePods{Pods: &pod.Pods{Dir: l.dir, User: uint32(os.Getuid()), Cgroups: func(int, types.UID) error { return nil }}, process: l.process},
 	})

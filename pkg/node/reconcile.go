@@ -273,6 +273,9 @@ func (a *Agent) drop(key types.NamespacedName) {
 // forget lets go of an instance that is not, or no longer, ours.
 func (a *Agent) forget(key types.NamespacedName) {
 	a.drop(key)
+	if a.options.Forgotten != nil {
+		a.options.Forgotten(key)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if uid, ok := a.watched[key]; ok {

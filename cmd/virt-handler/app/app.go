@@ -61,6 +61,7 @@ func NewCommand(ctx context.Context) *cobra.Command {
 // Run runs the agent until ctx ends or a part of it fails for good. Guests go on in either case.
 func Run(ctx context.Context, o *Options) error {
 	node.RegisterMetrics()
+	server.RegisterMetrics()
 	log := klog.FromContext(ctx)
 	config, err := clientConfig(o)
 	if err != nil {
@@ -95,7 +96,7 @@ func Run(ctx context.Context, o *Options) error {
 	pods := pod.New(o.PodsDir)
 	agent, err := node.New(node.Options{
 		Node: o.Node, Namespace: o.Namespace, PodsDir: o.PodsDir, Workers: o.Workers, LauncherTimeout: o.LauncherTimeout,
-		StartTimeout: o.StartTimeout, ImageSizeLimit: o.imageSizeLimit, Configured: configured(devices, o),
+		StartTimeout: o.StartTimeout, ImageSizeLimit: o.imageSizeLimit, Configured: configured(devices, o), Forgotten: server.ForgetConnections,
 	}, node.Dependencies{
 		Client: virt, Recorder: recorder, Clock: clock.RealClock{}, Pods: node.NodePods{Pods: pods}, Network: node.PodNetwork{}, Secrets: node.PodSecrets{},
 	})

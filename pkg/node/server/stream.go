@@ -33,7 +33,7 @@ const (
 )
 
 func (s *Server) console(w http.ResponseWriter, r *http.Request) {
-	s.stream(w, r, machine.SerialSocket, func(vmi *virtv1.VirtualMachineInstance) error {
+	s.stream(w, r, typeConsole, machine.SerialSocket, func(vmi *virtv1.VirtualMachineInstance) error {
 		if attach := vmi.Spec.Domain.Devices.AutoattachSerialConsole; attach != nil && !*attach {
 			return apierrors.NewBadRequest("No serial consoles are present.")
 		}
@@ -42,7 +42,7 @@ func (s *Server) console(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) vnc(w http.ResponseWriter, r *http.Request) {
-	s.stream(w, r, machine.VNCSocket, func(vmi *virtv1.VirtualMachineInstance) error {
+	s.stream(w, r, typeVNC, machine.VNCSocket, func(vmi *virtv1.VirtualMachineInstance) error {
 		if attach := vmi.Spec.Domain.Devices.AutoattachGraphicsDevice; attach != nil && !*attach {
 			return apierrors.NewBadRequest("No graphics devices are present.")
 		}
@@ -52,7 +52,7 @@ func (s *Server) vnc(w http.ResponseWriter, r *http.Request) {
 
 // stream relays between a WebSocket and a socket of the guest. All that can go wrong is answered before the connection is
 // upgraded, so that the client can show it.
-func (s *Server) stream(w http.ResponseWriter, r *http.Request, socket string, has func(*virtv1.VirtualMachineInstance) error) {
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, kind, socket string, has func(*virtv1.VirtualMachineInstance) error) {
 	vmi, pod, _, err := s.machines.Machine(r.PathValue("namespace"), r.PathValue("name"))
 	if err == nil {
 		err = errors.Join(streamable(vmi), has(vmi))
@@ -89,6 +89,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, socket string, h
 	}
 	log := klog.FromContext(r.Context()).WithValues("vmi", klog.KRef(vmi.Namespace, vmi.Name), "socket", socket)
 	log.Info("Connected a stream", "auditID", r.Header.Get("Audit-Id"))
+	s.connected(vmi, kind)
 	code, reason := s.relay(r.Context(), client, guest, turn)
 	log.Info("Ended a stream", "code", int(code), "reason", reason)
 }
