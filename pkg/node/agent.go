@@ -55,6 +55,7 @@ type Agent struct {
 	watcher  *pod.Watcher
 	network  Network
 	secrets  SecretSource
+	pulse    pulse
 
 	instances       listers.VirtualMachineInstanceLister
 	instancesSynced cache.InformerSynced
@@ -97,6 +98,7 @@ func New(options Options, d Dependencies) (*Agent, error) {
 	configs := externalversions.NewSharedInformerFactoryWithOptions(d.Client, 0, externalversions.WithNamespace(options.Namespace))
 	a := &Agent{
 		options: options, client: d.Client, recorder: d.Recorder, clock: d.Clock, pods: d.Pods, watcher: watcher, network: d.Network, secrets: d.Secrets,
+		pulse:           pulse{every: pulseEvery, within: answerTimeout},
 		instances:       instances.Kubevirt().V1().VirtualMachineInstances().Lister(),
 		instancesSynced: instances.Kubevirt().V1().VirtualMachineInstances().Informer().HasSynced,
 		configs:         configs.Kubevirt().V1().KubeVirts().Lister(),

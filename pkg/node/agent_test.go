@@ -564,6 +564,28 @@ func TestFinalInstanceHasNoGuest(t *testing.T) {
 	}
 }
 
+// TestHangingLauncher is one that keeps its connection and says nothing any more.
+func TestHangingLauncher(t *testing.T) {
+	l := newLab(t, nil)
+	l.pulse = pulse{every: 20 * time.Millisecond, within: 500 * time.Millisecond}
+	l.serve()
+	l.start()
+	l.awaitPhase(virtv1.Running)
+	dead := func(is bool) {
+		l.launcher.mu.Lock()
+		defer l.launcher.mu.Unlock()
+		l.launcher.dead = is
+	}
+	dead(true)
+	vmi := l.await("a condition tells of it", time.Second, func(v *virtv1.VirtualMachineInstance) bool { return condition(&v.Status, "Synchronized") != nil })
+	c := condition(&vmi.Status, "Synchronized")
+	if c.Status != "False" || c.Reason != "LauncherNotReady" || vmi.Status.Phase != virtv1.Running {
+		t.Errorf("phase %s, condition %+v", vmi.Status.Phase, c)
+	}
+	dead(false)
+	l.await("the condition goes", time.Second, func(v *virtv1.VirtualMachineInstance) bool { return condition(&v.Status, "Synchronized") == nil })
+}
+
 func TestForgotten(t *testing.T) {
 	l := newLab(t, nil)
 	forgotten := make(chan types.NamespacedName, 100)

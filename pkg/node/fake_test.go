@@ -49,6 +49,7 @@ type fakeLauncher struct {
 	syncs    []*launcher.SyncRequest
 	syncErrs []error // of the next Syncs
 	hang     bool    // Sync answers never
+	dead     bool    // nothing is answered, but the connection stands
 	graces   []int64
 }
 
@@ -88,7 +89,14 @@ func (f *fakeLauncher) called(name string) int {
 	return n
 }
 
-func (f *fakeLauncher) Info(context.Context, *launcher.InfoRequest) (*launcher.InfoResponse, error) {
+func (f *fakeLauncher) Info(ctx context.Context, _ *launcher.InfoRequest) (*launcher.InfoResponse, error) {
+	f.mu.Lock()
+	dead := f.dead
+	f.mu.Unlock()
+	if dead {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	return &launcher.InfoResponse{ProtocolVersion: 1, Uid: f.uid}, nil
 }
 
@@ -233,6 +241,8 @@ type lab struct {
 	stop     func()
 	agent    *Agent
 	config   func(virtv1.KubeVirtConfiguration)
+	// pulse is the agent's own unless it is set.
+	pulse pulse
 	// forgotten is told which instances the agent lets go of.
 	forgotten func(types.NamespacedName)
 }
@@ -294,6 +304,9 @@ func (l *lab) start() *Agent {
 	})
 	if err != nil {
 		l.t.Fatal(err)
+	}
+	if l.pulse != (pulse{}) {
+		a.pulse = l.pulse
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

@@ -247,7 +247,7 @@ func (a *Agent) session(ctx context.Context, key types.NamespacedName, vmi *virt
 	if err != nil {
 		return nil, err
 	}
-	s, err = newSession(vmi.UID, uid, conn, process, func() { a.queue.Add(key) })
+	s, err = newSession(vmi.UID, uid, conn, process, a.pulse, func() { a.queue.Add(key) })
 	if err != nil {
 		return nil, err
 	}

@@ -22,8 +22,10 @@ const (
 	answerTimeout = 10 * time.Second
 	// killTimeout bounds the wait for QEMU's end after a kill.
 	killTimeout = 30 * time.Second
-	firstRetry  = time.Second
-	lastRetry   = time.Minute
+	// pulseEvery is the time between two questions whether a launcher still answers.
+	pulseEvery = 30 * time.Second
+	firstRetry = time.Second
+	lastRetry  = time.Minute
 )
 
 // session is one connection to one launcher process that was checked when it was made. It follows the launcher's events
@@ -36,6 +38,7 @@ type session struct {
 	conn    *grpc.ClientConn
 	client  launcher.LauncherClient
 	notify  func()
+	pulse   pulse
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -48,6 +51,9 @@ type session struct {
 	start startState
 	stop  stopState
 }
+
+// pulse says how often a launcher is asked whether it lives, and how long it may take to answer.
+type pulse struct{ every, within time.Duration }
 
 // operation is a kind of work that a session does in the background. One that ends the guest need not wait for one that
 // starts it.
@@ -83,7 +89,7 @@ type stopState struct {
 }
 
 // newSession takes over the connection and the process.
-func newSession(vmi, podUID types.UID, connection net.Conn, process Process, notify func()) (*session, error) {
+func newSession(vmi, podUID types.UID, connection net.Conn, process Process, pulse pulse, notify func()) (*session, error) {
 	handOver := make(chan net.Conn, 1)
 	handOver <- connection
 	conn, err := grpc.NewClient("passthrough:///launcher",
@@ -103,7 +109,7 @@ func newSession(vmi, podUID types.UID, connection net.Conn, process Process, not
 		process.Close()
 		return nil, fmt.Errorf("connecting to the launcher: %w", err)
 	}
-	s := &session{vmi: vmi, pod: podUID, process: process, conn: conn, client: launcher.NewLauncherClient(conn), notify: notify}
+	s := &session{vmi: vmi, pod: podUID, process: process, conn: conn, client: launcher.NewLauncherClient(conn), notify: notify, pulse: pulse}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.wg.Go(func() {
 		err := s.follow()
@@ -125,25 +131,52 @@ func (s *session) close() {
 
 // follow checks that the launcher is there for this instance and then takes its events until the connection breaks.
 func (s *session) follow() error {
-	ctx, cancel := context.WithTimeout(s.ctx, answerTimeout)
-	info, err := s.client.Info(ctx, &launcher.InfoRequest{})
-	cancel()
+	info, err := s.info(s.ctx)
 	if err != nil {
 		return fmt.Errorf("asking the launcher who it is: %w", err)
 	}
 	if info.GetUid() != string(s.vmi) {
 		return fmt.Errorf("%w: the launcher runs instance %q, not %q", pod.ErrUntrusted, info.GetUid(), s.vmi)
 	}
-	stream, err := s.client.Events(s.ctx, &launcher.EventsRequest{})
-	if err != nil {
-		return fmt.Errorf("following the launcher: %w", err)
-	}
-	for {
-		event, err := stream.Recv()
-		if err != nil {
-			return fmt.Errorf("following the launcher: %w", err)
+	ctx, stop := context.WithCancelCause(s.ctx)
+	defer stop(nil)
+	s.wg.Go(func() { stop(s.feel(ctx)) })
+	stream, err := s.client.Events(ctx, &launcher.EventsRequest{})
+	for err == nil {
+		var event *launcher.Event
+		if event, err = stream.Recv(); err == nil {
+			s.took(event)
 		}
-		s.took(event)
+	}
+	if cause := context.Cause(ctx); errors.Is(cause, errNoPulse) {
+		err = cause
+	}
+	return fmt.Errorf("following the launcher: %w", err)
+}
+
+func (s *session) info(ctx context.Context) (*launcher.InfoResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.pulse.within)
+	defer cancel()
+	return s.client.Info(ctx, &launcher.InfoRequest{})
+}
+
+var errNoPulse = errors.New("the launcher does not answer any more")
+
+// feel asks the launcher again and again whether it lives, and ends with an error when it does not answer. A guest that does
+// nothing sends no event for hours, and a launcher that hangs keeps its connection. It is a call and no keepalive of the
+// connection, which a launcher would answer whose service hangs, and for which launchers of older versions close the connection.
+func (s *session) feel(ctx context.Context) error {
+	ticker := time.NewTicker(s.pulse.every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		if _, err := s.info(ctx); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("%w: %w", errNoPulse, err)
+		}
 	}
 }
 
