@@ -16,9 +16,6 @@ var ownConditions = []virtv1.VirtualMachineConditionType{virtv1.VirtualMachineRe
 // notCopied are conditions of an instance that say nothing about the machine.
 var notCopied = []virtv1.VirtualMachineInstanceConditionType{virtv1.VirtualMachineInstanceReady, virtv1.VirtualMachineInstanceProvisioning, "PodScheduled", virtv1.VirtualMachineInstanceSynchronized}
 
-// blocked is the condition type of an instance that waits for something outside, such as a pod of a lost node.
-const blocked virtv1.VirtualMachineInstanceConditionType = "Blocked"
-
 // failure is what stands in the way of the machine, for its Failure condition; the zero value says nothing does.
 type failure struct{ reason, message string }
 
@@ -97,7 +94,7 @@ func summarize(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, d 
 
 // lost says that nobody knows any more how the guest is: its pod should be gone, and its node does not say that it is.
 func lost(vmi *virtv1.VirtualMachineInstance) bool {
-	c := find(vmi, blocked)
+	c := find(vmi, virtv1.VirtualMachineInstanceBlocked)
 	return c != nil && c.Reason == virtv1.PodTerminatingReason
 }
 
@@ -126,7 +123,7 @@ func conditions(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, s
 		if c := find(vmi, virtv1.VirtualMachineInstanceProvisioning); c != nil {
 			ready.Reason, ready.Message = c.Reason, c.Message
 		}
-		if c := find(vmi, blocked); c != nil && ready.Status != corev1.ConditionTrue {
+		if c := find(vmi, virtv1.VirtualMachineInstanceBlocked); c != nil && ready.Status != corev1.ConditionTrue {
 			ready.Reason, ready.Message = c.Reason, c.Message
 		}
 	}

@@ -259,7 +259,7 @@ func claims(vmi *virtv1.VirtualMachineInstance) []string {
 func (r *Reconciler) writeStatus(ctx context.Context, vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, waiting, held wait, render RenderOptions) error {
 	now := metav1.NewTime(r.Clock.Now())
 	status := observe(vmi, pod, waiting, now, render)
-	setWait(&status, blocked, held, now)
+	setWait(&status, virtv1.VirtualMachineInstanceBlocked, held, now)
 	return r.write(ctx, vmi, status)
 }
 
@@ -281,7 +281,7 @@ func (r *Reconciler) write(ctx context.Context, vmi *virtv1.VirtualMachineInstan
 
 // announce tells transitions, and only those, as events.
 func (r *Reconciler) announce(was, is *virtv1.VirtualMachineInstance) {
-	for _, t := range []virtv1.VirtualMachineInstanceConditionType{virtv1.VirtualMachineInstanceProvisioning, blocked} {
+	for _, t := range []virtv1.VirtualMachineInstanceConditionType{virtv1.VirtualMachineInstanceProvisioning, virtv1.VirtualMachineInstanceBlocked} {
 		old, now := conditionOf(&was.Status, t), conditionOf(&is.Status, t)
 		if now != nil && (old == nil || old.Reason != now.Reason) {
 			r.Recorder.Eventf(is, nil, corev1.EventTypeWarning, now.Reason, "Wait", "%s", now.Message)
@@ -305,12 +305,8 @@ func conditionOf(status *virtv1.VirtualMachineInstanceStatus, t virtv1.VirtualMa
 	return nil
 }
 
-const (
-	// lingering is how long the pod of an instance that has ended may go on by itself.
-	lingering = 30 * time.Second
-	// keepLauncherAnnotation of an instance leaves its pod alone after a failure, for whoever wants to look into it.
-	keepLauncherAnnotation = "kubevirt.io/keep-launcher-alive-after-failure"
-)
+// lingering is how long the pod of an instance that has ended may go on by itself.
+const lingering = 30 * time.Second
 
 // clearAway deletes the pod of an instance that has ended when the pod does not end too. Its first process ends with QEMU, so
 // one that never had a QEMU would hold the node's memory for ever. A pod that has ended stays, for its log.
@@ -318,11 +314,11 @@ func (r *Reconciler) clearAway(ctx context.Context, vmi *virtv1.VirtualMachineIn
 	// What held it up when it ran does so no more, but its pod may still be on a node that is lost.
 	held := overdue(pods, r.Clock.Now())
 	status := *vmi.Status.DeepCopy()
-	setWait(&status, blocked, held, metav1.NewTime(r.Clock.Now()))
+	setWait(&status, virtv1.VirtualMachineInstanceBlocked, held, metav1.NewTime(r.Clock.Now()))
 	if err := r.write(ctx, vmi, status); err != nil {
 		return ctrl.Result{}, err
 	}
-	if keep, ok := vmi.Annotations[keepLauncherAnnotation]; ok && (keep == "" || keep == "true") {
+	if keep, ok := vmi.Annotations[virtv1.KeepLauncherAnnotation]; ok && (keep == "" || keep == "true") {
 		return ctrl.Result{RequeueAfter: held.again}, nil
 	}
 	left := lingering - r.Clock.Now().Sub(since(&vmi.Status))
@@ -390,7 +386,7 @@ func (r *Reconciler) finish(ctx context.Context, vmi *virtv1.VirtualMachineInsta
 		held = wait{late.reason, late.message, soonest(held.again, late.again)}
 	}
 	status := *vmi.Status.DeepCopy()
-	setWait(&status, blocked, held, metav1.NewTime(r.Clock.Now()))
+	setWait(&status, virtv1.VirtualMachineInstanceBlocked, held, metav1.NewTime(r.Clock.Now()))
 	return ctrl.Result{RequeueAfter: held.again}, r.write(ctx, vmi, status)
 }
 

@@ -418,8 +418,8 @@ func TestPodOfAnEndedInstance(t *testing.T) {
 		{"it runs on after an orderly end", virtv1.Succeeded, nil, corev1.PodRunning, true},
 		{"it never started", virtv1.Failed, nil, corev1.PodPending, true},
 		{"it has ended and holds its log", virtv1.Failed, nil, corev1.PodFailed, false},
-		{"someone wants to look into it", virtv1.Failed, map[string]string{keepLauncherAnnotation: "true"}, corev1.PodRunning, false},
-		{"nobody wants to look into it", virtv1.Failed, map[string]string{keepLauncherAnnotation: "false"}, corev1.PodRunning, true},
+		{"someone wants to look into it", virtv1.Failed, map[string]string{virtv1.KeepLauncherAnnotation: "true"}, corev1.PodRunning, false},
+		{"nobody wants to look into it", virtv1.Failed, map[string]string{virtv1.KeepLauncherAnnotation: "false"}, corev1.PodRunning, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			vmi := pending()
@@ -492,7 +492,7 @@ func TestPodThatTheCacheDoesNotShow(t *testing.T) {
 			if s.Phase != virtv1.Scheduling {
 				t.Fatalf("phase %s while the pod may run", s.Phase)
 			}
-			c := conditionOf(&s, blocked)
+			c := conditionOf(&s, virtv1.VirtualMachineInstanceBlocked)
 			if tc.reason == "" && c != nil || tc.reason != "" && (c == nil || c.Reason != tc.reason || !strings.Contains(c.Message, tc.message)) {
 				t.Errorf("condition %+v", c)
 			}
@@ -503,7 +503,7 @@ func TestPodThatTheCacheDoesNotShow(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.reconcile()
-			if s := w.vmi().Status; s.Phase != virtv1.Failed || s.Reason != "PodGone" || conditionOf(&s, blocked) != nil {
+			if s := w.vmi().Status; s.Phase != virtv1.Failed || s.Reason != "PodGone" || conditionOf(&s, virtv1.VirtualMachineInstanceBlocked) != nil {
 				t.Errorf("status %+v", s)
 			}
 		})
@@ -561,7 +561,7 @@ func TestDeletionLeavesAStrangersPodAlone(t *testing.T) {
 	if result := w.reconcile(); result.RequeueAfter != 10*time.Second {
 		t.Errorf("looked at again in %v", result.RequeueAfter)
 	}
-	if got := w.vmi(); got == nil || conditionOf(&got.Status, blocked) == nil {
+	if got := w.vmi(); got == nil || conditionOf(&got.Status, virtv1.VirtualMachineInstanceBlocked) == nil {
 		t.Fatalf("instance %+v", got)
 	}
 	if err := w.client.Delete(t.Context(), w.pod()); err != nil {
@@ -649,11 +649,11 @@ func TestEndedInstanceIsNotHeldUp(t *testing.T) {
 	vmi := pending()
 	vmi.Status.NodeName = "node-1"
 	enter(&vmi.Status, virtv1.Failed, metav1.NewTime(noon))
-	setWait(&vmi.Status, blocked, wait{reason: virtv1.PodTerminatingReason, message: "waiting"}, metav1.NewTime(noon))
+	setWait(&vmi.Status, virtv1.VirtualMachineInstanceBlocked, wait{reason: virtv1.PodTerminatingReason, message: "waiting"}, metav1.NewTime(noon))
 	w := newWorld(t, vmi)
 	w.reconcile()
 	w.reconcile()
-	if c := conditionOf(&w.vmi().Status, blocked); c != nil || w.writes != 1 {
+	if c := conditionOf(&w.vmi().Status, virtv1.VirtualMachineInstanceBlocked); c != nil || w.writes != 1 {
 		t.Errorf("condition %+v, %d writes", c, w.writes)
 	}
 }
@@ -687,14 +687,14 @@ func TestPodOfALostNode(t *testing.T) {
 			if result := w.reconcile(); result.RequeueAfter != grace+15*time.Second {
 				t.Errorf("looked at again in %v", result.RequeueAfter)
 			}
-			if c := conditionOf(&w.vmi().Status, blocked); c != nil {
+			if c := conditionOf(&w.vmi().Status, virtv1.VirtualMachineInstanceBlocked); c != nil {
 				t.Errorf("told too early: %+v", c)
 			}
 			w.clock.SetTime(noon.Add(grace + 15*time.Second))
 			w.told()
 			w.reconcile()
 			w.reconcile()
-			c := conditionOf(&w.vmi().Status, blocked)
+			c := conditionOf(&w.vmi().Status, virtv1.VirtualMachineInstanceBlocked)
 			if c == nil || c.Status != corev1.ConditionTrue || c.Reason != "PodTerminating" {
 				t.Fatalf("condition %+v", c)
 			}

@@ -37,10 +37,6 @@ const (
 	ReasonPodNotOwned = "PodNotOwned"
 )
 
-// blocked is the condition type of an instance that something outside holds up, in whatever phase: the message says what
-// and the way out.
-const blocked virtv1.VirtualMachineInstanceConditionType = "Blocked"
-
 // reportNotStarted is the reason in the report of a launcher pod that was told to end before it had a guest.
 const reportNotStarted = "NotStarted"
 

@@ -100,6 +100,9 @@ const (
 	VirtualMachineInstanceMigrationRequired             VirtualMachineInstanceConditionType = "MigrationRequired"
 	VirtualMachineInstanceEvictionRequested             VirtualMachineInstanceConditionType = "EvictionRequested"
 	VirtualMachineInstanceSoftwareEmulation             VirtualMachineInstanceConditionType = "SoftwareEmulation"
+	// VirtualMachineInstanceBlocked is that of an instance which something outside holds up, in whatever phase, such as a
+	// pod of a lost node: the message says what it is and the way out.
+	VirtualMachineInstanceBlocked VirtualMachineInstanceConditionType = "Blocked"
 )
 
 // Reasons of the Ready condition of an instance when it is false.
@@ -217,6 +220,8 @@ const (
 	VirtHandlerHeartbeat          = "kubevirt.io/heartbeat"
 	VirtualMachineGeneration      = "kubevirt.io/vm-generation"
 	MemoryOverheadAnnotation      = "kubevirt.io/memory-overhead-bytes"
+	// KeepLauncherAnnotation of an instance leaves its pod alone after a failure, for whoever wants to look into it.
+	KeepLauncherAnnotation = "kubevirt.io/keep-launcher-alive-after-failure"
 
 	VirtualMachineInstanceFinalizer   = "kubevirt.io/foregroundDeleteVirtualMachine"
 	VirtualMachineControllerFinalizer = "kubevirt.io/virtualMachineControllerFinalize"

@@ -74,6 +74,7 @@ var conditions = map[virtv1.VirtualMachineInstanceConditionType]owner{
 	virtv1.VirtualMachineInstanceMigrationRequired:             byController,
 	virtv1.VirtualMachineInstanceEvictionRequested:             byController,
 	"DecentralizedLiveMigrationFailure":                        byController,
+	virtv1.VirtualMachineInstanceBlocked:                       byController,
 	virtv1.VirtualMachineInstanceReady:                         handedOver,
 	virtv1.VirtualMachineInstanceSynchronized:                  byBoth,
 	virtv1.VirtualMachineInstancePaused:                        byHandler,
