@@ -315,6 +315,7 @@ func TestIncidents(t *testing.T) {
 			[]string{"WatchdogExpired: the watchdog expired: the guest had not fed it in time; action: reset"}},
 		{"guest resets", [][2]string{{"RESET", `{"guest": true, "reason": "guest-reset"}`}}, []string{"GuestReset: the guest has reset its machine"}},
 		{"reset on request", [][2]string{{"RESET", `{"guest": false, "reason": "host-qmp-system-reset"}`}}, nil},
+		{"firmware that resets after a reset on request", [][2]string{{"RESET", `{"guest": false, "reason": "host-qmp-system-reset"}`}, {"RESET", `{"guest": true, "reason": "guest-reset"}`}}, nil},
 		{"panic with a crash kernel", [][2]string{{"GUEST_CRASHLOADED", `{"action": "run"}`}}, []string{"GuestPanicked: the guest panicked and goes on with its crash kernel"}},
 		{"one after the other", [][2]string{{"WATCHDOG", `{"action": "none"}`}, {"RESET", `{"guest": true, "reason": "guest-reset"}`}, {"WATCHDOG", `{"action": "inject-nmi"}`}},
 			[]string{"GuestReset: the guest has reset its machine", "WatchdogExpired: the watchdog expired: the guest had not fed it in time; action: inject-nmi"}},

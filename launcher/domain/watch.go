@@ -118,6 +118,10 @@ func (d *Domain) hear(change func(*heard)) {
 	})
 }
 
+// sameReset is the time in which resets belong together: firmware that is entered by a reset, whoever asked for it, resets the
+// machine once or twice more, and QEMU takes that for the guest's.
+const sameReset = 10 * time.Second
+
 // onReset notes that the machine was reset. What the guest did itself is an incident, as it looks the same whether it was
 // rebooted or fell over; what the watchdog did was told already.
 func (d *Domain) onReset(e qmp.Event) {
@@ -126,11 +130,11 @@ func (d *Domain) onReset(e qmp.Event) {
 		d.Log.Warn("Could not read event", "event", e.Name, "err", err)
 	}
 	d.hear(func(h *heard) {
-		h.Reset = orNow(e.Time)
-		if r.Guest && !d.barked {
-			h.note(api.ReasonGuestReset, "the guest has reset its machine", h.Reset)
+		at := orNow(e.Time)
+		if r.Guest && !d.barked && at.Sub(h.Reset) > sameReset {
+			h.note(api.ReasonGuestReset, "the guest has reset its machine", at)
 		}
-		d.barked = false
+		h.Reset, d.barked = at, false
 	})
 }
 

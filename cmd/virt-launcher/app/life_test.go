@@ -159,12 +159,24 @@ func TestReboots(t *testing.T) {
 	console.say("r")
 	console.hear("boot")
 	first := p.watch("a reset", func(e *api.Event) bool { return e.LastResetAt != nil })
+	if len(first.Incidents) != 1 || first.Incidents[0].Reason != api.ReasonGuestReset || first.Incidents[0].At.AsTime().After(first.LastResetAt.AsTime()) {
+		t.Errorf("incidents of a guest that reset its machine: %v", first.Incidents)
+	}
 
 	if _, err := p.client.Reset(p.context(), &api.ResetRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	console.hear("boot")
-	p.watch("another reset", func(e *api.Event) bool { return e.LastResetAt.AsTime().After(first.LastResetAt.AsTime()) })
+	second := p.watch("another reset", func(e *api.Event) bool { return e.LastResetAt.AsTime().After(first.LastResetAt.AsTime()) })
+	if len(second.Incidents) != 1 || !second.Incidents[0].At.AsTime().Equal(first.Incidents[0].At.AsTime()) {
+		t.Errorf("incidents after a reset that was asked for: %v, before: %v", second.Incidents, first.Incidents)
+	}
+	// The next launcher knows what the one before has heard.
+	p.killLauncher()
+	again := p.watch("taken over", func(e *api.Event) bool { return e.State == stateRunning && e.LauncherRestarts == 1 })
+	if len(again.Incidents) != 1 || again.LastResetAt.AsTime().Before(second.LastResetAt.AsTime()) {
+		t.Errorf("after the launcher's death: %v\nbefore: %v", again, second)
+	}
 
 	// Without an agent the guest powers down and the machine is reset in place.
 	if _, err := p.client.SoftReboot(p.context(), &api.SoftRebootRequest{}); err != nil {
