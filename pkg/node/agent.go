@@ -72,8 +72,8 @@ type Agent struct {
 	away map[types.NamespacedName]time.Time
 	// written remembers the last status write of each instance: the cache may still show what was before.
 	written map[types.NamespacedName]write
-	// incidents remembers when the last one of each reason was that an event has told of.
-	incidents map[types.NamespacedName]map[string]time.Time
+	// incidents remembers the last one of each reason that an event has told of.
+	incidents map[types.NamespacedName]map[string]told
 }
 
 // Dependencies are what an Agent works with.
@@ -111,7 +111,7 @@ func New(options Options, d Dependencies) (*Agent, error) {
 		watched:   map[types.NamespacedName]types.UID{},
 		away:      map[types.NamespacedName]time.Time{},
 		written:   map[types.NamespacedName]write{},
-		incidents: map[types.NamespacedName]map[string]time.Time{},
+		incidents: map[types.NamespacedName]map[string]told{},
 	}
 	_, err = instances.Kubevirt().V1().VirtualMachineInstances().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    a.enqueue,

@@ -271,6 +271,12 @@ func TestIncidents(t *testing.T) {
 	}
 	become(incident("WatchdogExpired", 0), incident("GuestReset", time.Second))
 	told("Warning WatchdogExpired", "Normal GuestReset")
+	l.launcher.become(launcher.DomainState_DOMAIN_STATE_RUNNING, func(e *launcher.Event) {
+		e.Incidents, e.Agent = []*launcher.Incident{incident("GuestReset", time.Second), incident("WatchdogExpired", 2*time.Second)}, &launcher.GuestAgent{Connected: true}
+	})
+	l.await("the agent is connected", 0, func(v *virtv1.VirtualMachineInstance) bool { return condition(&v.Status, "AgentConnected") != nil })
+	told("Warning WatchdogExpired", "Normal GuestReset") // not each of many
+	l.clock.Step(2 * time.Minute)
 	become(incident("GuestReset", time.Second), incident("WatchdogExpired", time.Minute))
 	told("Warning WatchdogExpired", "Normal GuestReset", "Warning WatchdogExpired")
 	l.stop()

@@ -77,22 +77,27 @@ func (a *Agent) announcePhase(is *virtv1.VirtualMachineInstance, told bool) {
 // before takes what it finds for told.
 func (a *Agent) announceIncidents(key types.NamespacedName, vmi *virtv1.VirtualMachineInstance, e *launcher.Event) {
 	a.mu.Lock()
-	told, known := a.incidents[key]
+	all, known := a.incidents[key]
 	if !known {
-		told = map[string]time.Time{}
-		a.incidents[key] = told
+		all = map[string]told{}
+		a.incidents[key] = all
 	}
+	now := a.clock.Now()
 	var news []*launcher.Incident
 	for _, i := range e.GetIncidents() {
+		last, before := all[i.GetReason()]
 		at := i.GetAt().AsTime()
-		// A guest has few reasons, and so a launcher that invents them is not listened to for ever.
-		if !at.After(told[i.GetReason()]) || len(told) >= mostIncidents && told[i.GetReason()].IsZero() {
+		switch {
+		case before && (!at.After(last.at) || now.Sub(last.when) < incidentPause):
+			continue // the newest one is told when the pause is over and the launcher has something to say
+		case !before && len(all) >= mostIncidents:
+			continue // a launcher that invents reasons is not listened to for ever
+		case !known && vmi.Status.Phase == virtv1.Running:
+			all[i.GetReason()] = told{at: at}
 			continue
 		}
-		told[i.GetReason()] = at
-		if known || vmi.Status.Phase != virtv1.Running {
-			news = append(news, i)
-		}
+		all[i.GetReason()] = told{at, now}
+		news = append(news, i)
 	}
 	a.mu.Unlock()
 	for _, i := range news {
@@ -104,7 +109,12 @@ func (a *Agent) announceIncidents(key types.NamespacedName, vmi *virtv1.VirtualM
 	}
 }
 
+// told is an incident that an event has told of: when it was, and when it was told.
+type told struct{ at, when time.Time }
+
 const (
+	// incidentPause keeps a guest whose watchdog barks all the time from filling the API with events.
+	incidentPause = time.Minute
 	// mostIncidents bounds the reasons that are remembered for a guest.
 	mostIncidents = 8
 	// reasonLimit is what the API takes of an event's reason.

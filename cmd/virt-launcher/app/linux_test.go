@@ -176,6 +176,29 @@ func TestWatchdog(t *testing.T) {
 	p.expectEnd(1, api.ReasonWatchdogExpired)
 }
 
+// TestWatchdogResets has a guest whose watchdog resets it, as it does by default: it runs on, and that is told.
+func TestWatchdogResets(t *testing.T) {
+	guest := tinyGuest(t, "tiny-generic")
+	p := linuxPod(t, func(p *pod) {
+		copyFile(t, p.path("kernel-boot/boot/vmlinuz"), filepath.Join(guest, "vmlinuz"))
+		copyFile(t, p.path("kernel-boot/boot/initrd"), filepath.Join(guest, "initrd"))
+	})
+	p.syncLinux(`{"domain":{"memory":{"guest":"192Mi"},"devices":{"autoattachGraphicsDevice":false,"watchdog":{"name":"dog","i6300esb":{"action":"reset"}}},
+		"firmware":{"kernelBoot":{"kernelArgs":"console=ttyS0 quiet","container":{"image":"tiny-kernel","kernelPath":"/boot/vmlinuz","initrdPath":"/boot/initrd"}}}}}`)
+	console := p.serial()
+	console.hear("virtplane tiny guest ready")
+	console.hear("# ")
+	console.say("rmmod i6300esb; modprobe i6300esb heartbeat=2 && echo bark >/dev/watchdog\n")
+	e := p.watch("a watchdog that has expired", func(e *api.Event) bool { return len(e.Incidents) > 0 })
+	if e.Incidents[0].Reason != api.ReasonWatchdogExpired || e.State != stateRunning {
+		t.Errorf("event: %v", e)
+	}
+	console.hear("virtplane tiny guest ready")
+	if e := p.await(stateRunning, ""); len(e.Incidents) != 1 || e.LastResetAt == nil {
+		t.Errorf("after the reset: %v", e)
+	}
+}
+
 // TestUEFI starts the firmware with Secure Boot on; it finds no system on the disk and says so.
 func TestUEFI(t *testing.T) {
 	if _, err := os.Stat("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"); err != nil {
