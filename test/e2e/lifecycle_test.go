@@ -143,7 +143,7 @@ func TestLifecycle(t *testing.T) {
 		virt(t, c, ns, "VM web was scheduled to stop", "stop", "web")
 		c.WaitVMI(t, ns, "web", "gone", 90*time.Second, harness.Gone)
 		c.WaitVM(t, ns, "web", "Stopped", time.Minute, printable("Stopped"))
-		spec.Covers(t, "P2-STATE-08", "P1-VCTL-07")
+		spec.Covers(t, "P2-STATE-08", "P1-VCTL-07", "P2-STATE-02", "P2-VMI-05")
 	})
 	t.Run("delete takes the instance along", func(t *testing.T) {
 		virt(t, c, ns, "VM web was scheduled to start", "start", "web", "--paused")
