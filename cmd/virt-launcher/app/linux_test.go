@@ -150,7 +150,7 @@ func TestKernelBoot(t *testing.T) {
 		copyFile(t, p.path("kernel-boot/boot/initrd"), filepath.Join(guest, "initrd"))
 	})
 	p.syncLinux(`{"domain":{"memory":{"guest":"192Mi"},"devices":{"autoattachGraphicsDevice":false},
-		"firmware":{"kernelBoot":{"kernelArgs":"console=ttyS0 quiet","container":{"image":"tiny-kernel","kernelPath":"/boot/vmlinuz","initrdPath":"/boot/initrd"}}}}}`)
+		"firmware":{"kernelBoot":{"kernelArgs":"console=ttyS0 quiet tsc=reliable no_timer_check","container":{"image":"tiny-kernel","kernelPath":"/boot/vmlinuz","initrdPath":"/boot/initrd"}}}}}`)
 	console := p.serial()
 	console.hear("virtplane tiny guest ready")
 	if _, err := p.client.Shutdown(p.context(), &api.ShutdownRequest{}); err != nil {
@@ -167,7 +167,7 @@ func TestWatchdog(t *testing.T) {
 		copyFile(t, p.path("kernel-boot/boot/initrd"), filepath.Join(guest, "initrd"))
 	})
 	p.syncLinux(`{"domain":{"memory":{"guest":"192Mi"},"devices":{"autoattachGraphicsDevice":false,"watchdog":{"name":"dog","i6300esb":{"action":"poweroff"}}},
-		"firmware":{"kernelBoot":{"kernelArgs":"console=ttyS0 quiet","container":{"image":"tiny-kernel","kernelPath":"/boot/vmlinuz","initrdPath":"/boot/initrd"}}}}}`)
+		"firmware":{"kernelBoot":{"kernelArgs":"console=ttyS0 quiet tsc=reliable no_timer_check","container":{"image":"tiny-kernel","kernelPath":"/boot/vmlinuz","initrdPath":"/boot/initrd"}}}}}`)
 	console := p.serial()
 	console.hear("virtplane tiny guest ready")
 	console.hear("# ")
@@ -184,7 +184,7 @@ func TestWatchdogResets(t *testing.T) {
 		copyFile(t, p.path("kernel-boot/boot/initrd"), filepath.Join(guest, "initrd"))
 	})
 	p.syncLinux(`{"domain":{"memory":{"guest":"192Mi"},"devices":{"autoattachGraphicsDevice":false,"watchdog":{"name":"dog","i6300esb":{"action":"reset"}}},
-		"firmware":{"kernelBoot":{"kernelArgs":"console=ttyS0 quiet","container":{"image":"tiny-kernel","kernelPath":"/boot/vmlinuz","initrdPath":"/boot/initrd"}}}}}`)
+		"firmware":{"kernelBoot":{"kernelArgs":"console=ttyS0 quiet tsc=reliable no_timer_check","container":{"image":"tiny-kernel","kernelPath":"/boot/vmlinuz","initrdPath":"/boot/initrd"}}}}}`)
 	console := p.serial()
 	console.hear("virtplane tiny guest ready")
 	console.hear("# ")
