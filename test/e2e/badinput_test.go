@@ -166,7 +166,7 @@ spec:
 	c.WaitVMI(t, ns, "full", "running", harness.BootLimit, harness.Running)
 	console := c.Console(t, ns, "full")
 	harness.Shell(t, console)
-	if err := console.Send("dd if=/dev/zero of=/dev/vdb bs=1M count=16 conv=fsync && echo all is wr''itten"); err != nil {
+	if err := console.Send("dd if=/dev/urandom of=/dev/vdb bs=1M count=16 conv=fsync && echo all is wr''itten"); err != nil {
 		t.Fatal(err)
 	}
 	c.WaitVMI(t, ns, "full", "paused for want of space", time.Minute, func(vmi *virtv1.VirtualMachineInstance) bool {

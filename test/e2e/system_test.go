@@ -88,10 +88,10 @@ func TestDeletedComponents(t *testing.T) {
 	spec.Covers(t, "P5-GEN-27")
 
 	t.Run("without virt-controller", func(t *testing.T) {
-		t.Cleanup(func() {
+		defer func() {
 			c.Kubectl(t, "", "-n", harness.SystemNamespace, "scale", "deployment/virt-controller", "--replicas=2")
 			rollout("deployment/virt-controller")
-		})
+		}()
 		c.Kubectl(t, "", "-n", harness.SystemNamespace, "scale", "deployment/virt-controller", "--replicas=0")
 		c.Kubectl(t, "", "-n", harness.SystemNamespace, "wait", "--for=delete", "pods", "-l", "kubevirt.io=virt-controller", "--timeout=60s")
 		c.Apply(t, ns, harness.Instance{}.VMI("waits"))
