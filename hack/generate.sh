@@ -31,7 +31,7 @@ ln -s "$root" "$tree/$module"
 go mod download k8s.io/api k8s.io/apimachinery # an empty module cache has no folder to name
 for m in api apimachinery; do ln -s "$(go list -m -f '{{.Dir}}' k8s.io/$m)" "$tree/k8s.io/$m"; done
 ln -s "$(go mod download -json github.com/gogo/protobuf@v1.3.2 | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')" "$tree/github.com/gogo/protobuf"
-known=$(go list -f '{{.Dir}} {{.ImportPath}}' k8s.io/api/... k8s.io/apimachinery/... | while read -r dir path; do [ ! -e "$dir/generated.proto" ] || echo "-$path"; done | paste -sd,)
+known=$(for m in api apimachinery; do (cd -P "$tree/k8s.io/$m" && find . -name generated.proto -printf "-k8s.io/$m/%P\n" | sed 's,/generated.proto$,,'); done | sort | paste -sd,)
 printf 'go 1.26.0\nuse %s\n' "$root" >"$bin/go.work" # lets go list find the module from the tree
 (cd "$tree" && GOWORK=$bin/go.work go-to-protobuf --go-header-file "$root/$boilerplate" --output-dir=. --proto-import=. --proto-import=github.com/gogo/protobuf/protobuf \
 	--packages "$(comma "${all[@]}")" --apimachinery-packages "$known" >"$bin/protobuf.log" 2>&1) || { cat "$bin/protobuf.log" >&2; exit 1; }
