@@ -57,6 +57,7 @@ func bring(t *testing.T, command, name string, files ...image.File) string {
 
 // TestBadDisks gives machines what cannot work and wants each to end in a condition and an event that say so.
 func TestBadDisks(t *testing.T) {
+	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	disk := func(path, source string) image.File {
@@ -124,6 +125,7 @@ func TestBadDisks(t *testing.T) {
 // TestFullDisk lets a guest write more than the file system below its disk holds: it must stop in front of the write, say
 // why, and go on where it stopped once there is room.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	node, dir := c.Nodes(t)[0], "/var/lib/e2e-full-"+ns
@@ -192,6 +194,7 @@ spec:
 
 // TestUnschedulable wants a machine that no node can take to say so.
 func TestUnschedulable(t *testing.T) {
+	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	c.Apply(t, ns, harness.Instance{Extra: "nodeSelector: {no/such: node}\n"}.VM("lost", "Always"))
@@ -206,6 +209,7 @@ func TestUnschedulable(t *testing.T) {
 
 // TestRefusals sends what the API must refuse, with a message that names the field.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	good := harness.Instance{}.VM("x", "Always")

@@ -17,6 +17,7 @@ import (
 // TestConsole opens the console in both groups and versions, lets it idle for longer than any proxy allows a silent
 // stream, and lets a second client take it over.
 func TestConsole(t *testing.T) {
+	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	c.Apply(t, ns, harness.Instance{}.VMI("talk"))
@@ -94,6 +95,7 @@ func TestConsole(t *testing.T) {
 
 // TestKubectlShapes shows the tables and names that users and scripts rely on.
 func TestKubectlShapes(t *testing.T) {
+	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	c.Apply(t, ns, harness.Instance{}.VM("shape", "Always"))

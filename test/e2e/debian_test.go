@@ -17,6 +17,7 @@ import (
 
 // TestDebian starts the machine of the examples, a whole Debian with cloud-init, and logs in to it the way the README says.
 func TestDebian(t *testing.T) {
+	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	manifest, err := os.ReadFile("../../docs/examples/vm.yaml")

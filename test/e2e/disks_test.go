@@ -13,6 +13,7 @@ import (
 
 // TestDisks shows a guest every kind of disk and what becomes of its content.
 func TestDisks(t *testing.T) {
+	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	c.Apply(t, ns, `
@@ -128,6 +129,7 @@ stringData:
 // TestKernelBoot starts a guest from a kernel and an initrd in a container image, without a disk, by BIOS and by UEFI. The
 // kernel's check of the timer is left out, as in the tiny guest itself: an emulated one that a busy host holds up fails it.
 func TestKernelBoot(t *testing.T) {
+	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	c.Apply(t, ns, `
@@ -184,6 +186,7 @@ spec:
 
 // TestTwoGuestsOfOneImage runs two machines from one container disk at the same time.
 func TestTwoGuestsOfOneImage(t *testing.T) {
+	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	node := c.Nodes(t)[0]

@@ -40,6 +40,7 @@ func printable(status virtv1.VirtualMachinePrintableStatus) func(*virtv1.Virtual
 
 // TestLifecycle takes one machine through everything that a user does to it from day to day.
 func TestLifecycle(t *testing.T) {
+	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	c.Apply(t, ns, harness.Instance{GracePeriod: 30, Labels: map[string]string{"special": "key"}}.VM("web", "Halted"))
@@ -171,6 +172,7 @@ func TestVirtctlVersion(t *testing.T) {
 
 // TestRunStrategies shows what each strategy makes of a guest that ends in order and of one that is killed.
 func TestRunStrategies(t *testing.T) {
+	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	c.Apply(t, ns, harness.Instance{GracePeriod: 0}.VM("rerun", "RerunOnFailure"))

@@ -12,6 +12,7 @@ import (
 // TestPodNetwork puts a guest on the pod network by masquerade and speaks to it from both nodes, by its pod's address and
 // by a Service, and lets it speak to others by name.
 func TestPodNetwork(t *testing.T) {
+	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	nodes := c.Nodes(t)

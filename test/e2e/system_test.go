@@ -113,6 +113,7 @@ func TestDeletedComponents(t *testing.T) {
 
 // TestImageIsPulled starts a guest from an image that only the registry has.
 func TestImageIsPulled(t *testing.T) {
+	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	ref := bring(t, "push", "only-in-the-registry", image.File{Path: "/disk/disk.img", Mode: 0o440, UID: 107, GID: 107, Source: diskImage(t, "-f", "raw", "1M")})
