@@ -112,6 +112,7 @@ func startHost(root, dir string, p programs, options []Option) (_ *Host, err err
 		"--etcd-servers=" + etcdURL,
 		"--advertise-address=" + Address,
 		fmt.Sprintf("--secure-port=%d", apiserverPort),
+		"--allow-privileged=true", // as the programs of nodes need it
 		"--service-cluster-ip-range=10.96.0.0/24",
 		"--authorization-mode=RBAC",
 		"--client-ca-file=" + h.pki("ca.crt"),

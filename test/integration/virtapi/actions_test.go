@@ -162,6 +162,7 @@ func TestActionsOutliveRules(t *testing.T) {
 	must(admin.VirtualMachines(ns).Create(ctx, vm, metav1.CreateOptions{}))(t)
 	gates := func(gates string) {
 		t.Helper()
+		ctx := context.WithoutCancel(ctx)
 		patch := `{"spec":{"configuration":{"developerConfiguration":{"featureGates":` + gates + `}}}}`
 		must(admin.KubeVirts("kubevirt").Patch(ctx, "kubevirt", "application/merge-patch+json", []byte(patch), metav1.PatchOptions{}))(t)
 	}

@@ -82,7 +82,7 @@ func TestVolumeWrites(t *testing.T) {
 		{name: "another annotation", write: patch("ours", `{"metadata":{"annotations":{"x":"y"}}}`), denied: "may change nothing of a claim but the selected node"},
 		{name: "a label", write: patch("ours", `{"metadata":{"labels":{"a":null}}}`), denied: "may change nothing of a claim but the selected node"},
 		{name: "a finalizer", write: patch("ours", `{"metadata":{"finalizers":["example.com/x"]}}`), denied: "may change nothing of a claim but the selected node"},
-		{name: "the size", write: patch("ours", `{"spec":{"resources":{"requests":{"storage":"2Gi"}}}}`), denied: "may change nothing of a claim but the selected node"},
+		{name: "the volume", write: patch("ours", `{"spec":{"volumeName":"pvc-1"}}`), denied: "may change nothing of a claim but the selected node"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			// A policy takes effect a moment after it was made.

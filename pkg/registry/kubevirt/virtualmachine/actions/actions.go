@@ -99,7 +99,7 @@ type change func(*virtv1.VirtualMachine, *virtv1.VirtualMachineInstance) error
 
 // act changes a machine in one write. Its instance is read before; requests for it carry its UID, so that one that has
 // been replaced meanwhile is left alone.
-func (a *Actions) act(ctx context.Context, name string, dryRun []string, grace *int64, change change) (err error) {
+func (a *Actions) act(ctx context.Context, name string, dryRun []string, grace *int64, change change) (outcome error) {
 	vmi, err := a.instance(ctx, name)
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ func (a *Actions) act(ctx context.Context, name string, dryRun []string, grace *
 			return err
 		default:
 			defer func() {
-				if err == nil {
+				if outcome == nil {
 					return
 				}
 				// The machine was refused after all: its guest keeps the time that it had.
