@@ -5,7 +5,9 @@ package harness
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -250,11 +252,18 @@ func Running(vmi *virtv1.VirtualMachineInstance) bool {
 // Gone says that there is no instance.
 func Gone(vmi *virtv1.VirtualMachineInstance) bool { return vmi == nil }
 
-// Console opens the serial console of an instance. It is closed when the test ends.
+// Console opens the serial console of an instance. It is closed when the test ends. Like every client, it tries again for a
+// while when the answer is 400: the instance does not run yet.
 func (c *Cluster) Console(t testing.TB, namespace, name string) *serial.Console {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	conn, err := c.Wire.Stream(ctx, wire.Subresource("v1", namespace, "virtualmachineinstances", name, "console"))
+	path := wire.Subresource("v1", namespace, "virtualmachineinstances", name, "console")
+	conn, err := c.Wire.Stream(ctx, path)
+	var refused *wire.Refused
+	for tries := 0; tries < 5 && errors.As(err, &refused) && refused.Code == http.StatusBadRequest; tries++ {
+		time.Sleep(time.Second)
+		conn, err = c.Wire.Stream(ctx, path)
+	}
 	if err != nil {
 		cancel()
 		t.Fatalf("console of %s: %v", name, err)
@@ -315,7 +324,8 @@ func (c *Cluster) LauncherPod(t testing.TB, vmi *virtv1.VirtualMachineInstance) 
 	return &pods.Items[0]
 }
 
-// Shell waits until the root shell of a tiny guest answers.
+// Shell waits until the root shell of a tiny guest answers. What is typed while it boots may be lost in part, and a shell
+// that got the rest waits for the end of a quotation for ever: each further try begins with an interrupt.
 func Shell(t testing.TB, console *serial.Console) {
 	t.Helper()
 	deadline := time.Now().Add(BootLimit)
@@ -328,6 +338,9 @@ func Shell(t testing.TB, console *serial.Console) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("no shell on the console: %v", err)
+		}
+		if err := console.Type("\x03\r"); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
