@@ -155,7 +155,11 @@ func (s *site) bootID(ctx context.Context, name string, limit time.Duration) (id
 		ask, cancel := context.WithTimeout(ctx, 10*time.Second)
 		defer cancel()
 		console := serial.New(conn)
-		if _, err := console.Run(ask, "true"); err != nil { // what an earlier client left of its line goes with this
+		// What an earlier client, or this one while the guest booted, left of a line goes with the interrupt.
+		if err := console.Type("\x03\r"); err != nil {
+			return err
+		}
+		if _, err := console.Run(ask, "true"); err != nil {
 			return err
 		}
 		id, err = console.Run(ask, "cat /proc/sys/kernel/random/boot_id")
