@@ -29,6 +29,8 @@ func tiny(name, node string) *virtv1.VirtualMachineInstance {
 		vmi.Spec.NodeSelector = map[string]string{corev1.LabelHostname: node}
 	}
 	vmi.Spec.Domain.Memory = &virtv1.Memory{Guest: &memory}
+	// Fifty at once must fit into a small machine.
+	vmi.Spec.Domain.Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("20m")}
 	vmi.Spec.Domain.Devices = virtv1.Devices{
 		AutoattachGraphicsDevice: ptr.To(false),
 		Disks:                    []virtv1.Disk{{Name: "root", Disk: &virtv1.DiskTarget{Bus: "virtio"}}},
