@@ -118,9 +118,11 @@ func gracePeriod(spec *virtv1.VirtualMachineInstanceSpec) int64 {
 	return defaultGracePeriodSeconds
 }
 
-// nodeSelector adds to the user's selector that the node's agent is alive and willing.
+// nodeSelector adds the machine's architecture to the user's selector. That the node's agent is alive and willing is asked by
+// the devices that only it offers, and not by its label: a kubelet that starts anew does not know the labels that others gave
+// its node until it has read it, and ends running pods that select by one.
 func nodeSelector(spec *virtv1.VirtualMachineInstanceSpec, o RenderOptions) map[string]string {
-	out := map[string]string{virtv1.NodeSchedulable: "true"}
+	out := map[string]string{}
 	if d := o.Config.DeveloperConfiguration; d != nil {
 		maps.Copy(out, d.NodeSelectors)
 	}
