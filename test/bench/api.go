@@ -17,8 +17,8 @@ import (
 // apiPairs is how often both sides are measured.
 const apiPairs = 3
 
-// apiGoals are bounds of the ratios of ours and a CustomResourceDefinition. The issue that set them gives them in this
-// order.
+// apiGoals are bounds of the ratios of ours and a CustomResourceDefinition, in the order in which they are
+// shown.
 var apiGoals = []struct {
 	metric, unit string
 	goal         float64

@@ -6,6 +6,7 @@ package actions
 import (
 	"context"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -64,6 +65,9 @@ func (a *Actions) Stop(ctx context.Context, name string, options *virtv1.StopOpt
 		return stop(vm, vmi, options)
 	})
 }
+
+// giveBackTimeout bounds the write that gives a guest its grace period back.
+const giveBackTimeout = 10 * time.Second
 
 // forcedRestartGrace is what the instance of a forced restart is left with, in seconds, as the reference has it.
 const forcedRestartGrace = 1
@@ -125,6 +129,9 @@ func (a *Actions) act(ctx context.Context, name string, dryRun []string, grace *
 					return
 				}
 				// The machine was refused after all: its guest keeps the time that it had.
+				// Also when it was the client that has gone.
+				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackTimeout)
+				defer cancel()
 				if back := a.setGracePeriod(ctx, vmi, vmi.Spec.TerminationGracePeriodSeconds, dryRun); back != nil && !apierrors.IsNotFound(back) {
 					klog.FromContext(ctx).Error(back, "Could not give a guest its grace period back", "vmi", klog.KObj(vmi))
 				}
