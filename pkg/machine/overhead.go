@@ -26,6 +26,12 @@ const (
 	tcgBytes = 64 * mebibyte
 	// tcgSlackBytes covers what translation keeps beside the buffer.
 	tcgSlackBytes = 24 * mebibyte
+	// dedicatedBytes is what a limit that equals the request leaves for peaks.
+	dedicatedBytes = 64 * mebibyte
+	// passedThroughBytes is the address space that a device of the node is given, each of them (row P1-PLAN-09).
+	passedThroughBytes = 1024 * mebibyte
+	// tpmBytes covers the process that is the guest's trusted platform module.
+	tpmBytes = 16 * mebibyte
 	// pageTableShare: page tables cost one five hundred and twelfth of the guest's memory.
 	pageTableShare = 512
 )
@@ -46,6 +52,13 @@ func MemoryOverhead(spec *virtv1.VirtualMachineInstanceSpec, o Options) resource
 	if wanted := spec.Domain.Devices.AutoattachGraphicsDevice; wanted == nil || *wanted {
 		sum += graphicsBytes
 	}
+	if IsTrue(dedicated(spec.Domain.CPU)) {
+		sum += dedicatedBytes
+	}
+	sum += int64(passedThrough(spec)) * passedThroughBytes
+	if tpm := spec.Domain.Devices.TPM; tpm != nil && !isFalse(tpm.Enabled) {
+		sum += tpmBytes
+	}
 	if o.Emulation {
 		sum += tcgBytes + tcgSlackBytes
 	}
@@ -58,6 +71,17 @@ func MemoryOverhead(spec *virtv1.VirtualMachineInstanceSpec, o Options) resource
 		sum += m.ReservedOverhead.AddedOverhead.Value()
 	}
 	return *resource.NewQuantity(sum, resource.BinarySI)
+}
+
+// passedThrough counts the devices of the node that the guest has for itself.
+func passedThrough(spec *virtv1.VirtualMachineInstanceSpec) int {
+	n := len(spec.Domain.Devices.GPUs) + len(spec.Domain.Devices.HostDevices)
+	for i := range spec.Domain.Devices.Interfaces {
+		if spec.Domain.Devices.Interfaces[i].Sriov != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // GuestMemory is the memory that the guest sees: domain.memory.guest, or else the memory request, or else the memory limit.

@@ -3,10 +3,9 @@ package vmi
 import (
 	"fmt"
 	"maps"
-	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -20,9 +19,6 @@ const (
 	// graceMarginSeconds is what the kubelet waits beyond the guest's own grace period, so that the launcher, not the
 	// kubelet, ends a guest that does not power off.
 	graceMarginSeconds = 15
-	// defaultCPUAllocationRatio is how many vCPUs share a CPU's request when the configuration says nothing.
-	defaultCPUAllocationRatio = 10
-	ephemeralStorageRequest   = "50M"
 )
 
 // RenderOptions are the facts outside the instance that its pod depends on.
@@ -33,6 +29,8 @@ type RenderOptions struct {
 	Config virtv1.KubeVirtConfiguration
 	// Claims are the claims of this instance, by name.
 	Claims map[string]*corev1.PersistentVolumeClaim
+	// Limits are those that the instance's namespace asks for.
+	Limits AutoLimits
 }
 
 func (o RenderOptions) emulation() bool {
@@ -53,13 +51,22 @@ func Pod(vmi *virtv1.VirtualMachineInstance, attempt int, o RenderOptions) *core
 	labels[virtv1.AppLabel] = machine.LauncherAppName
 	labels[virtv1.CreatedByLabel] = string(vmi.UID)
 	labels[virtv1.VirtualMachineNameLabel] = machine.HostName("", vmi.Name)
-	annotations := map[string]string{
+	annotations := map[string]string{}
+	for key, value := range vmi.Annotations {
+		if !private(key) {
+			annotations[key] = value
+		}
+	}
+	maps.Copy(annotations, map[string]string{
 		virtv1.DomainAnnotation:                          vmi.Name,
 		"kubectl.kubernetes.io/default-container":        machine.ComputeContainer,
 		virtv1.MemoryOverheadAnnotation:                  fmt.Sprint(overhead.Value()),
 		"cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
-	}
+	})
 	volumes := newVolumes(vmi, o)
+	if machine.HugepagesSize(spec) != "" {
+		volumes.add(machine.HugepagesVolume, machine.HugepagesDir, false, corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumHugePages}})
+	}
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: machine.LauncherPodName(vmi.Name, vmi.UID, attempt), Namespace: vmi.Namespace,
@@ -76,7 +83,7 @@ func Pod(vmi *virtv1.VirtualMachineInstance, attempt int, o RenderOptions) *core
 			DNSPolicy:                     spec.DNSPolicy,
 			DNSConfig:                     spec.DNSConfig,
 			NodeSelector:                  nodeSelector(spec, o),
-			Affinity:                      spec.Affinity,
+			Affinity:                      affinity(spec, o),
 			Tolerations:                   spec.Tolerations,
 			TopologySpreadConstraints:     spec.TopologySpreadConstraints,
 			PriorityClassName:             spec.PriorityClassName,
@@ -111,77 +118,16 @@ func Pod(vmi *virtv1.VirtualMachineInstance, attempt int, o RenderOptions) *core
 	}
 }
 
+// private says whether an annotation concerns the instance's own object and would be wrong on its pod.
+func private(key string) bool {
+	return strings.HasPrefix(key, "kubectl.kubernetes.io/") || strings.HasPrefix(key, "virtplane.io/") ||
+		key == virtv1.VirtualMachineGeneration || key == virtv1.KeepLauncherAnnotation ||
+		key == "kubevirt.io/latest-observed-api-version" || key == "kubevirt.io/storage-observed-api-version"
+}
+
 func gracePeriod(spec *virtv1.VirtualMachineInstanceSpec) int64 {
 	if g := spec.TerminationGracePeriodSeconds; g != nil && *g >= 0 {
 		return *g
 	}
 	return defaultGracePeriodSeconds
-}
-
-// nodeSelector adds the machine's architecture to the user's selector. That the node's agent is alive and willing is asked by
-// the devices that only it offers, and not by its label: a kubelet that starts anew does not know the labels that others gave
-// its node until it has read it, and ends running pods that select by one.
-func nodeSelector(spec *virtv1.VirtualMachineInstanceSpec, o RenderOptions) map[string]string {
-	out := map[string]string{}
-	if d := o.Config.DeveloperConfiguration; d != nil {
-		maps.Copy(out, d.NodeSelectors)
-	}
-	if spec.Architecture != "" {
-		out[corev1.LabelArchStable] = spec.Architecture
-	}
-	maps.Copy(out, spec.NodeSelector)
-	return out
-}
-
-// resources adds the machine's overhead to what the user asked for and requests the devices it opens.
-func resources(spec *virtv1.VirtualMachineInstanceSpec, overhead resource.Quantity, o RenderOptions) corev1.ResourceRequirements {
-	requests, limits := corev1.ResourceList{}, corev1.ResourceList{}
-	maps.Copy(requests, spec.Domain.Resources.Requests)
-	maps.Copy(limits, spec.Domain.Resources.Limits)
-
-	memory := machine.GuestMemory(spec)
-	if asked, ok := requests[corev1.ResourceMemory]; ok {
-		memory = asked
-	}
-	overcommit := spec.Domain.Resources.OvercommitGuestOverhead
-	if overcommit == nil || !*overcommit {
-		memory.Add(overhead)
-	}
-	requests[corev1.ResourceMemory] = memory
-	if limit, ok := limits[corev1.ResourceMemory]; ok {
-		limit.Add(overhead)
-		limits[corev1.ResourceMemory] = limit
-	}
-	_, limited := limits[corev1.ResourceCPU]
-	if _, asked := requests[corev1.ResourceCPU]; !asked && !limited {
-		ratio := int64(defaultCPUAllocationRatio)
-		if d := o.Config.DeveloperConfiguration; d != nil && d.CPUAllocationRatio != nil && *d.CPUAllocationRatio > 0 {
-			ratio = int64(*d.CPUAllocationRatio)
-		}
-		requests[corev1.ResourceCPU] = *resource.NewMilliQuantity(int64(machine.VCPUs(spec.Domain.CPU))*1000/ratio, resource.DecimalSI)
-	}
-	if _, asked := requests[corev1.ResourceEphemeralStorage]; !asked {
-		requests[corev1.ResourceEphemeralStorage] = resource.MustParse(ephemeralStorageRequest)
-	}
-	one := resource.MustParse("1")
-	for _, device := range devices(spec, o) {
-		requests[device], limits[device] = one, one
-	}
-	return corev1.ResourceRequirements{Requests: requests, Limits: limits}
-}
-
-// devices names the device-plugin resources that the machine opens (decision 20).
-func devices(spec *virtv1.VirtualMachineInstanceSpec, o RenderOptions) []corev1.ResourceName {
-	var out []corev1.ResourceName
-	if len(spec.Domain.Devices.Interfaces) > 0 {
-		out = append(out, machine.ResourceTun)
-	}
-	if o.emulation() {
-		return out
-	}
-	out = append(out, machine.ResourceKVM)
-	if slices.ContainsFunc(spec.Domain.Devices.Interfaces, func(i virtv1.Interface) bool { return i.Model == "" || i.Model == "virtio" }) {
-		out = append(out, machine.ResourceVhostNet)
-	}
-	return out
 }

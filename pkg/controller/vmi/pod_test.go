@@ -63,7 +63,7 @@ func TestPodGolden(t *testing.T) {
 		name string
 		vmi  virtv1.VirtualMachineInstance
 		o    RenderOptions
-	}{{"small-emulated", small, emulation(true)}, {"full-kvm", full, kvm}} {
+	}{{"small-emulated", small, emulation(true)}, {"full-kvm", full, kvm}, {"pinned-kvm", pinned(), emulation(false)}} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := yaml.Marshal(Pod(&tc.vmi, 0, tc.o))
 			if err != nil {
@@ -87,6 +87,25 @@ func TestPodGolden(t *testing.T) {
 	spec.Covers(t, "P2-VMI-18")
 }
 
+// pinned is a guest on dedicated CPUs and huge pages, with all that says where it may run.
+func pinned() virtv1.VirtualMachineInstance {
+	vmi := guest("1Gi")
+	vmi.Annotations = map[string]string{"example.com/team": "a"}
+	vmi.Spec.Architecture = "amd64"
+	vmi.Spec.Domain.Memory.Hugepages = &virtv1.Hugepages{PageSize: "2Mi"}
+	vmi.Spec.Domain.CPU = &virtv1.CPU{Cores: 2, Model: "Haswell", DedicatedCPUPlacement: ptr.To(true), IsolateEmulatorThread: ptr.To(true),
+		Features: []virtv1.CPUFeature{{Name: "aes"}, {Name: "hle", Policy: "forbid"}}}
+	vmi.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []corev1.WeightedPodAffinityTerm{{
+		Weight: 100, PodAffinityTerm: corev1.PodAffinityTerm{TopologyKey: "kubernetes.io/hostname", LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"special": "key"}}},
+	}}}}
+	vmi.Spec.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{MaxSkew: 1, TopologyKey: "zone", WhenUnsatisfiable: corev1.ScheduleAnyway,
+		LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"special": "key"}}}}
+	vmi.Spec.DNSPolicy = corev1.DNSNone
+	vmi.Spec.DNSConfig = &corev1.PodDNSConfig{Nameservers: []string{"192.0.2.1"}, Searches: []string{"example.com"}}
+	vmi.Spec.ServiceAccountName = "guest"
+	return vmi
+}
+
 func TestDevices(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
@@ -95,7 +114,7 @@ func TestDevices(t *testing.T) {
 		nic      bool
 		want     []corev1.ResourceName
 	}{
-		{"emulated without a network", true, "", false, nil},
+		{"emulated without a network", true, "", false, []corev1.ResourceName{"devices.kubevirt.io/tun"}},
 		{"emulated", true, "", true, []corev1.ResourceName{"devices.kubevirt.io/tun"}},
 		{"kvm without a network", false, "", false, []corev1.ResourceName{"devices.kubevirt.io/kvm"}},
 		{"kvm with virtio", false, "virtio", true, []corev1.ResourceName{"devices.kubevirt.io/tun", "devices.kubevirt.io/kvm", "devices.kubevirt.io/vhost-net"}},

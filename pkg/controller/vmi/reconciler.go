@@ -194,8 +194,12 @@ func current(vmi *virtv1.VirtualMachineInstance, pods []corev1.Pod) *corev1.Pod 
 // ensurePod creates the launcher pod. A pod that exists already under the name is adopted when it
 // is this instance's, since the cache may not have shown it yet (decision 21).
 func (r *Reconciler) ensurePod(ctx context.Context, vmi *virtv1.VirtualMachineInstance, render RenderOptions) (*corev1.Pod, wait, error) {
+	var err error
+	if render.Limits, err = r.autoLimits(ctx, vmi.Namespace, &render.Config); err != nil {
+		return nil, wait{}, err
+	}
 	pod := Pod(vmi, 0, render)
-	err := r.Client.Create(ctx, pod)
+	err = r.Client.Create(ctx, pod)
 	switch {
 	case err == nil:
 		r.Recorder.Eventf(vmi, pod, corev1.EventTypeNormal, "SuccessfulCreate", "CreatePod", "Created virtual machine pod %s", pod.Name)
