@@ -31,6 +31,7 @@ import (
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/controller/kubevirt"
 	"github.com/virtplane/virtplane/pkg/controller/limits"
+	"github.com/virtplane/virtplane/pkg/controller/replicaset"
 	"github.com/virtplane/virtplane/pkg/controller/vm"
 	"github.com/virtplane/virtplane/pkg/controller/vmi"
 	"github.com/virtplane/virtplane/pkg/machine"
@@ -117,6 +118,9 @@ func Run(ctx context.Context, o *Options) error {
 	if err := (&vm.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: recorder, Clock: clock.RealClock{}}).SetupWithManager(mgr, o.Workers); err != nil {
 		return fmt.Errorf("setting up the machine controller: %w", err)
 	}
+	if err := (&replicaset.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: recorder, Clock: clock.RealClock{}}).SetupWithManager(ctx, mgr, o.Workers); err != nil {
+		return fmt.Errorf("setting up the replica set controller: %w", err)
+	}
 	if err := (&kubevirt.Reconciler{Client: mgr.GetClient(), Clock: clock.RealClock{}, Namespace: o.Namespace, Version: version.Get().GitVersion}).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("setting up the configuration controller: %w", err)
 	}
@@ -172,14 +176,16 @@ func duration(d time.Duration) *time.Duration { return &d }
 func staticMapper(scheme *runtime.Scheme) meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper(scheme.PrioritizedVersionsAllGroups())
 	for version, kinds := range map[schema.GroupVersion][]string{
-		corev1.SchemeGroupVersion: {"Pod", "PersistentVolumeClaim"},
+		corev1.SchemeGroupVersion: {"Pod", "PersistentVolumeClaim", "ResourceQuota"},
 		appsv1.SchemeGroupVersion: {"Deployment", "DaemonSet"},
-		virtv1.SchemeGroupVersion: {"VirtualMachine", "VirtualMachineInstance", "KubeVirt"},
+		virtv1.SchemeGroupVersion: {"VirtualMachine", "VirtualMachineInstance", "VirtualMachineInstanceReplicaSet", "KubeVirt"},
 	} {
 		for _, kind := range kinds {
 			mapper.Add(version.WithKind(kind), meta.RESTScopeNamespace)
 			mapper.Add(version.WithKind(kind+"List"), meta.RESTScopeNamespace)
 		}
 	}
+	mapper.Add(corev1.SchemeGroupVersion.WithKind("Namespace"), meta.RESTScopeRoot)
+	mapper.Add(corev1.SchemeGroupVersion.WithKind("NamespaceList"), meta.RESTScopeRoot)
 	return mapper
 }
