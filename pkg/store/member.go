@@ -171,6 +171,10 @@ func (c MemberConfig) embed() (*embed.Config, error) {
 	if c.Join {
 		cfg.ClusterState = embed.ClusterStateFlagExisting
 	}
+	// A place of their own for etcd's HTTP pages, which nobody reads: where they share a listener with gRPC, each call
+	// goes through net/http's server, which costs more, and watchers starve behind large answers (etcd issue 15402).
+	pages := url.URL{Scheme: cfg.ListenClientUrls[0].Scheme, Host: "127.0.0.1:0"}
+	cfg.ListenClientHttpUrls = []url.URL{pages}
 	if !c.TLS.Empty() {
 		cfg.ClientTLSInfo, cfg.PeerTLSInfo = c.TLS.info(), c.TLS.info()
 		cfg.ClientTLSInfo.AllowedCNs = []string{ClientCommonName, MemberCommonName}

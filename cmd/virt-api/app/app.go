@@ -53,6 +53,7 @@ func run(ctx context.Context, o *options.Options) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
+	holdHeapFloor(64 << 20)
 	config, err := o.Config(ctx)
 	if err != nil {
 		return err

@@ -155,6 +155,7 @@ the names that a StatefulSet gives them. The commands below look after a store.`
 		SilenceUsage: true,
 		Args:         cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			holdHeapFloor(32 << 20)
 			if err := logsapi.ValidateAndApply(l, utilfeature.DefaultFeatureGate); err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package authz
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/authenticatorfactory"
@@ -10,6 +11,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/request/headerrequest"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/utils/lru"
 )
 
 // forwarded is a user whose name came from kube-apiserver, which proved by its certificate that it may say so.
@@ -20,11 +22,19 @@ func FrontProxy(c *authenticatorfactory.RequestHeaderConfig, next authenticator.
 	if c == nil {
 		return next
 	}
+	headers := &verifiedOnce{
+		verifying: headerrequest.NewDynamicVerifyOptionsSecure(c.CAContentProvider.VerifyOptions, c.AllowedClientNames,
+			c.UsernameHeaders, c.UIDHeaders, c.GroupHeaders, c.ExtraHeaderPrefixes),
+		trusting: headerrequest.NewDynamic(c.UsernameHeaders, c.UIDHeaders, c.GroupHeaders, c.ExtraHeaderPrefixes),
+		options:  c.CAContentProvider.VerifyOptions,
+		names:    c.AllowedClientNames,
+		now:      time.Now,
+		seen:     lru.New(keptCertificates),
+	}
 	return frontProxy{
 		// kube-apiserver's own requests name no group; roles and flow schemas for everybody hold for them too.
-		headers: group.NewAuthenticatedGroupAdder(headerrequest.NewDynamicVerifyOptionsSecure(c.CAContentProvider.VerifyOptions, c.AllowedClientNames,
-			c.UsernameHeaders, c.UIDHeaders, c.GroupHeaders, c.ExtraHeaderPrefixes)),
-		next: next,
+		headers: group.NewAuthenticatedGroupAdder(headers),
+		next:    next,
 	}
 }
 
