@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
 	clienttesting "k8s.io/client-go/testing"
 
 	launcher "github.com/virtplane/virtplane/launcher/api"
@@ -499,6 +501,105 @@ func TestSuccessor(t *testing.T) {
 	if len(l.network.plans) != 2 {
 		t.Errorf("the network was looked at %d times", len(l.network.plans))
 	}
+}
+
+// TestSpokenFor takes back what virt-controller has said while the agent was silent.
+func TestSpokenFor(t *testing.T) {
+	speak := func(v *virtv1.VirtualMachineInstance) {
+		set(&v.Status, "Ready", "False", "NodeUnreachable", "node node1 does not answer", metav1.NewTime(time.Unix(1, 0)))
+	}
+	is := func(want string) func(*virtv1.VirtualMachineInstance) bool {
+		return func(v *virtv1.VirtualMachineInstance) bool { return conditions(v)["Ready"] == want }
+	}
+	t.Run("the agent was cut off", func(t *testing.T) {
+		l := newLab(t, nil)
+		l.serve()
+		l.start()
+		for range 2 {
+			vmi := l.awaitPhase(virtv1.Running)
+			writes := l.statusWrites()
+			speak(vmi)
+			l.update(vmi)
+			l.await("the guest is ready", 0, is("True "))
+			if n := l.statusWrites() - writes; n != 1 {
+				t.Errorf("%d status writes", n)
+			}
+		}
+	})
+	t.Run("the agent's watch broke and missed it", func(t *testing.T) {
+		l := newLab(t, nil)
+		var mu sync.Mutex
+		var first watch.Interface
+		l.client.PrependWatchReactor("virtualmachineinstances", func(action clienttesting.Action) (bool, watch.Interface, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if first != nil {
+				// The server begins with what the broken watch has missed.
+				vmi, err := l.client.Tracker().Get(action.GetResource(), "default", "testvm")
+				next := watch.NewRaceFreeFake()
+				next.Modify(vmi)
+				return true, next, err
+			}
+			w, err := l.client.Tracker().Watch(action.GetResource(), action.GetNamespace())
+			first = watch.Filter(w, func(e watch.Event) (watch.Event, bool) {
+				vmi, ok := e.Object.(*virtv1.VirtualMachineInstance)
+				return e, !ok || conditions(vmi)["Ready"] != "False NodeUnreachable"
+			})
+			return true, first, err
+		})
+		l.serve()
+		l.start()
+		vmi := l.awaitPhase(virtv1.Running)
+		speak(vmi)
+		l.update(vmi)
+		time.Sleep(50 * time.Millisecond)
+		if c := conditions(l.vmi())["Ready"]; c != "False NodeUnreachable" {
+			t.Fatalf("the agent, which could not see it, has changed it to %q", c)
+		}
+		mu.Lock()
+		first.Stop()
+		mu.Unlock()
+		l.await("the guest is ready", 0, is("True "))
+	})
+	for _, tc := range []struct {
+		name   string
+		state  launcher.DomainState
+		paused bool
+		want   string
+	}{
+		{"the guest runs", launcher.DomainState_DOMAIN_STATE_RUNNING, false, "True "},
+		{"the guest is paused", launcher.DomainState_DOMAIN_STATE_PAUSED, true, "False GuestNotRunning"},
+		{"the guest was unpaused", launcher.DomainState_DOMAIN_STATE_RUNNING, true, "True "},
+		{"the guest is on its way down", launcher.DomainState_DOMAIN_STATE_STOPPING, false, "True "},
+		{"the guest is on its way down and paused", launcher.DomainState_DOMAIN_STATE_STOPPING, true, "False GuestNotRunning"},
+		{"the guest has ended", launcher.DomainState_DOMAIN_STATE_CRASHED, false, "False GuestNotRunning"},
+		{"the launcher knows no guest", launcher.DomainState_DOMAIN_STATE_NONE, false, "False GuestNotRunning"},
+	} {
+		t.Run("the agent is new/"+tc.name, func(t *testing.T) {
+			l := newLab(t, func(v *virtv1.VirtualMachineInstance) {
+				v.Status.Phase = virtv1.Running
+				if tc.paused {
+					set(&v.Status, "Paused", "True", "PausedByUser", "", metav1.NewTime(time.Unix(1, 0)))
+				}
+				speak(v)
+			})
+			l.launcher.become(tc.state, nil)
+			l.serve()
+			l.start()
+			vmi := l.await("the agent has spoken", 0, is(tc.want))
+			if c := condition(&vmi.Status, "Ready"); c.Message == "node node1 does not answer" {
+				t.Errorf("ready %+v", c)
+			}
+		})
+	}
+	t.Run("the launcher is away", func(t *testing.T) {
+		l := newLab(t, func(v *virtv1.VirtualMachineInstance) {
+			v.Status.Phase = virtv1.Running
+			speak(v)
+		})
+		l.start()
+		l.await("the agent has spoken", time.Second, is("False GuestNotRunning"))
+	})
 }
 
 // TestLauncherRestart is a launcher that was killed beside its guest and started again.

@@ -23,6 +23,7 @@ func observe(vmi *virtv1.VirtualMachineInstance, v view, now metav1.Time) virtv1
 		return status
 	}
 	observeSync(&status, v, now)
+	observeReturn(&status, v, now)
 	if v.event == nil {
 		return status
 	}
@@ -56,6 +57,19 @@ func observeSync(status *virtv1.VirtualMachineInstanceStatus, v view, now metav1
 	if c != nil && v.event != nil && (v.start.generation > 0 || slices.Contains(passing, c.Reason)) {
 		remove(status, virtv1.VirtualMachineInstanceSynchronized)
 	}
+}
+
+// observeReturn takes back what virt-controller has said of the guest while this agent was silent. It says itself what the
+// launcher tells; the guest that is on its way down was said to be ready when it began, unless it is paused.
+func observeReturn(status *virtv1.VirtualMachineInstanceStatus, v view, now metav1.Time) {
+	if c := condition(status, virtv1.VirtualMachineInstanceReady); c == nil || c.Reason != virtv1.NodeUnreachableReason {
+		return
+	}
+	if v.event.GetState() == launcher.DomainState_DOMAIN_STATE_STOPPING && condition(status, virtv1.VirtualMachineInstancePaused) == nil {
+		set(status, virtv1.VirtualMachineInstanceReady, corev1.ConditionTrue, "", "", now)
+		return
+	}
+	set(status, virtv1.VirtualMachineInstanceReady, corev1.ConditionFalse, virtv1.GuestNotRunningReason, "virt-handler answers again and knows of no guest that runs", now)
 }
 
 func observeEnd(status *virtv1.VirtualMachineInstanceStatus, vmi *virtv1.VirtualMachineInstance, e *launcher.Event, now metav1.Time) {

@@ -152,6 +152,7 @@ func newManager(config *rest.Config, o *Options) (ctrl.Manager, error) {
 			DefaultTransform: cache.TransformStripManagedFields(),
 			ByObject: map[client.Object]cache.ByObject{
 				&corev1.Pod{}:        {Label: labels.SelectorFromSet(labels.Set{virtv1.AppLabel: machine.LauncherAppName})},
+				&corev1.Node{}:       {Transform: vmi.TrimNode},
 				&virtv1.KubeVirt{}:   {Namespaces: map[string]cache.Config{o.Namespace: {}}},
 				&appsv1.Deployment{}: {Namespaces: map[string]cache.Config{o.Namespace: {}}},
 				&appsv1.DaemonSet{}:  {Namespaces: map[string]cache.Config{o.Namespace: {}}},
@@ -185,7 +186,9 @@ func staticMapper(scheme *runtime.Scheme) meta.RESTMapper {
 			mapper.Add(version.WithKind(kind+"List"), meta.RESTScopeNamespace)
 		}
 	}
-	mapper.Add(corev1.SchemeGroupVersion.WithKind("Namespace"), meta.RESTScopeRoot)
-	mapper.Add(corev1.SchemeGroupVersion.WithKind("NamespaceList"), meta.RESTScopeRoot)
+	for _, kind := range []string{"Namespace", "Node"} {
+		mapper.Add(corev1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeRoot)
+		mapper.Add(corev1.SchemeGroupVersion.WithKind(kind+"List"), meta.RESTScopeRoot)
+	}
 	return mapper
 }

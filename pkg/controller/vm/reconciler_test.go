@@ -322,6 +322,33 @@ func TestBlockedInstance(t *testing.T) {
 	}
 }
 
+// TestInstanceOfALostNode follows an instance of which nobody hears; where it was seen last it still counts as running.
+func TestInstanceOfALostNode(t *testing.T) {
+	w := newWorld(t, machine(virtv1.RunStrategyAlways))
+	w.reconcile()
+	ready := func(status corev1.ConditionStatus, reason, message string) {
+		w.report(func(s *virtv1.VirtualMachineInstanceStatus) {
+			s.Phase = virtv1.Running
+			s.Conditions = []virtv1.VirtualMachineInstanceCondition{{Type: virtv1.VirtualMachineInstanceReady, Status: status, Reason: reason, Message: message}}
+		})
+		w.reconcile()
+	}
+	ready(corev1.ConditionTrue, "", "")
+	ready(corev1.ConditionFalse, "NodeUnreachable", "node n does not answer")
+	vm := w.vm()
+	if c := conditionOf(vm, virtv1.VirtualMachineReady); c.Status != corev1.ConditionFalse || c.Reason != "NodeUnreachable" || c.Message != "node n does not answer" {
+		t.Errorf("ready %+v", c)
+	}
+	if vm.Status.Ready || !vm.Status.Created || vm.Status.PrintableStatus != virtv1.VirtualMachineStatusRunning {
+		t.Errorf("ready %v, created %v, status %s", vm.Status.Ready, vm.Status.Created, vm.Status.PrintableStatus)
+	}
+	ready(corev1.ConditionTrue, "", "")
+	vm = w.vm()
+	if c := conditionOf(vm, virtv1.VirtualMachineReady); c.Status != corev1.ConditionTrue || c.Reason != "" || !vm.Status.Ready {
+		t.Errorf("ready %+v once the agent is back", c)
+	}
+}
+
 func TestForeignInstanceHoldsTheMachineUp(t *testing.T) {
 	vm := machine(virtv1.RunStrategyManual)
 	vm.Status.StateChangeRequests = []virtv1.VirtualMachineStateChangeRequest{pausedReq}

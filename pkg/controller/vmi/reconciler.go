@@ -28,6 +28,7 @@ import (
 const (
 	podByInstance   = "virtplane.instanceUID"
 	instanceByClaim = "virtplane.claim"
+	instanceByNode  = "virtplane.node"
 )
 
 // Configuration gives the cluster's configuration as it is now.
@@ -45,6 +46,8 @@ type Reconciler struct {
 	Configuration Configuration
 	// LauncherImage is the image of launcher pods.
 	LauncherImage string
+
+	agents agents
 }
 
 // SetupWithManager registers the reconciler, its indexes and its watches.
@@ -63,10 +66,14 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 	}); err != nil {
 		return fmt.Errorf("indexing instances by claim: %w", err)
 	}
+	if err := index.IndexField(ctx, &virtv1.VirtualMachineInstance{}, instanceByNode, nodeOf); err != nil {
+		return fmt.Errorf("indexing instances by node: %w", err)
+	}
 	return ctrl.NewControllerManagedBy(mgr).Named("vmi").
 		For(&virtv1.VirtualMachineInstance{}).
 		Owns(&corev1.Pod{}).
 		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.usersOfClaim)).
+		Watches(&corev1.Node{}, r.onNodes()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: limits.Retries()}).
 		Complete(r)
 }
@@ -130,10 +137,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if pod != nil && waiting.reason == "" && before(vmi.Status.Phase, virtv1.Scheduled) {
 		waiting = podWait(pod, render.Claims, r.Clock.Now())
 	}
-	if err := r.writeStatus(ctx, &vmi, pod, waiting, held, render); err != nil {
+	unheard, err := r.unheard(ctx, &vmi)
+	if err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: soonest(waiting.again, held.again)}, nil
+	if err := r.writeStatus(ctx, &vmi, pod, render, waiting, held, unheard); err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: soonest(waiting.again, held.again, unheard.again)}, nil
 }
 
 // unseen is when to look again at a pod that the cache does not show: no event of it will come.
@@ -220,7 +231,7 @@ func (r *Reconciler) ensurePod(ctx context.Context, vmi *virtv1.VirtualMachineIn
 	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 		// Quota, policy or a spec that pods refuse: say so where the user looks, and try again with back-off.
 		r.Recorder.Eventf(vmi, nil, corev1.EventTypeWarning, ReasonPodCreateFailed, "CreatePod", "Could not create the virtual machine pod: %v", err)
-		if werr := r.writeStatus(ctx, vmi, nil, wait{reason: ReasonPodCreateFailed, message: err.Error()}, wait{}, render); werr != nil {
+		if werr := r.writeStatus(ctx, vmi, nil, render, wait{reason: ReasonPodCreateFailed, message: err.Error()}, wait{}, wait{}); werr != nil {
 			return nil, wait{}, werr
 		}
 		return nil, wait{}, fmt.Errorf("creating launcher pod: %w", err)
@@ -260,10 +271,11 @@ func claims(vmi *virtv1.VirtualMachineInstance) []string {
 	return out
 }
 
-func (r *Reconciler) writeStatus(ctx context.Context, vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, waiting, held wait, render RenderOptions) error {
+func (r *Reconciler) writeStatus(ctx context.Context, vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, render RenderOptions, waiting, held, unheard wait) error {
 	now := metav1.NewTime(r.Clock.Now())
 	status := observe(vmi, pod, waiting, now, render)
 	setWait(&status, virtv1.VirtualMachineInstanceBlocked, held, now)
+	speakFor(&status, unheard, now)
 	return r.write(ctx, vmi, status)
 }
 
@@ -290,6 +302,11 @@ func (r *Reconciler) announce(was, is *virtv1.VirtualMachineInstance) {
 		if now != nil && (old == nil || old.Reason != now.Reason) {
 			r.Recorder.Eventf(is, nil, corev1.EventTypeWarning, now.Reason, "Wait", "%s", now.Message)
 		}
+	}
+	if unreachable(&is.Status) && !unreachable(&was.Status) {
+		r.agents.spoke(is.Status.NodeName, is.UID, r.Clock.Now())
+		c := conditionOf(&is.Status, virtv1.VirtualMachineInstanceReady)
+		r.Recorder.Eventf(is, nil, corev1.EventTypeWarning, c.Reason, "Observe", "%s", c.Message)
 	}
 	if was.Status.Phase != is.Status.Phase && is.Status.Phase == virtv1.Failed {
 		message := is.Status.Reason
@@ -389,9 +406,14 @@ func (r *Reconciler) finish(ctx context.Context, vmi *virtv1.VirtualMachineInsta
 	if late := overdue(pods, r.Clock.Now()); held.reason == "" {
 		held = wait{late.reason, late.message, soonest(held.again, late.again)}
 	}
-	status := *vmi.Status.DeepCopy()
-	setWait(&status, virtv1.VirtualMachineInstanceBlocked, held, metav1.NewTime(r.Clock.Now()))
-	return ctrl.Result{RequeueAfter: held.again}, r.write(ctx, vmi, status)
+	unheard, err := r.unheard(ctx, vmi)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	status, now := *vmi.Status.DeepCopy(), metav1.NewTime(r.Clock.Now())
+	setWait(&status, virtv1.VirtualMachineInstanceBlocked, held, now)
+	speakFor(&status, unheard, now)
+	return ctrl.Result{RequeueAfter: soonest(held.again, unheard.again)}, r.write(ctx, vmi, status)
 }
 
 // overdueAfter is how long a pod may take to go once its grace period has passed.

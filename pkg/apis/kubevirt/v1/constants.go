@@ -111,6 +111,8 @@ const (
 	PodNotExistsReason        = "PodNotExists"
 	PodConditionMissingReason = "PodConditionMissing"
 	GuestNotRunningReason     = "GuestNotRunning"
+	// NodeUnreachableReason is virt-controller's word for an agent that is silent, on a node that is not ready.
+	NodeUnreachableReason = "NodeUnreachable"
 )
 
 // VirtualMachineConditionType names a condition of a VirtualMachine.

@@ -3,6 +3,8 @@ package virtualmachineinstance
 import (
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/registry/writer"
 )
@@ -22,7 +24,7 @@ const (
 	// byHandler is written by virt-handler.
 	byHandler
 	// handedOver is written by virt-controller until the instance is scheduled, by virt-handler from then on, and by
-	// virt-controller again when it ends an instance whose node can no longer do it.
+	// virt-controller again when it ends an instance whose node can no longer do it. See spokenFor for the one exception.
 	handedOver
 	// byBoth is written by both, in turns that a protocol of its own arranges.
 	byBoth
@@ -150,6 +152,12 @@ func mayEnter(w writer.Writer, to phase) bool {
 	return true
 }
 
+// spokenFor is the one word about a guest that virt-controller may say in virt-handler's place: that nobody hears of it,
+// because its node is lost. When virt-handler is back it says what it sees, as the owner that it has stayed.
+func spokenFor(w writer.Writer, c condition) bool {
+	return w == writer.Controller && c.Type == virtv1.VirtualMachineInstanceReady && c.Status == corev1.ConditionFalse && c.Reason == virtv1.NodeUnreachableReason
+}
+
 // restore gives back to its owner what the writer of an update does not own.
 func restore(is, was *status, w writer.Writer) {
 	if is.Phase != was.Phase && !mayEnter(w, is.Phase) {
@@ -165,7 +173,7 @@ func restore(is, was *status, w writer.Writer) {
 			p.keep(is, was)
 		}
 	}
-	is.Conditions = restoreConditions(is.Conditions, was.Conditions, kept)
+	is.Conditions = restoreConditions(is.Conditions, was.Conditions, kept, func(c condition) bool { return spokenFor(w, c) })
 	is.Memory = restoreMemory(is.Memory, was.Memory, kept)
 	is.VolumeStatus = restoreVolumes(is.VolumeStatus, was.VolumeStatus, kept)
 }
@@ -183,8 +191,9 @@ func keepTimestamps(is, was *status) {
 	is.PhaseTransitionTimestamps = times
 }
 
-// restoreConditions keeps the order of the list that was written, so that two writers do not reorder it in turns.
-func restoreConditions(is, was []condition, kept func(owner) bool) []condition {
+// restoreConditions keeps the order of the list that was written, so that two writers do not reorder it in turns. A foreign
+// condition can be set in the few cases that may tells, and never be taken away.
+func restoreConditions(is, was []condition, kept func(owner) bool, may func(condition) bool) []condition {
 	foreign := func(c condition) bool {
 		o, known := conditions[c.Type]
 		return known && kept(o)
@@ -194,7 +203,7 @@ func restoreConditions(is, was []condition, kept func(owner) bool) []condition {
 	}
 	var out []condition
 	for _, c := range is {
-		if !foreign(c) {
+		if !foreign(c) || may(c) {
 			out = append(out, c)
 		} else if i := find(was, c); i >= 0 {
 			out = append(out, was[i])

@@ -67,6 +67,9 @@ func TestRestore(t *testing.T) {
 	ready := func(s corev1.ConditionStatus) condition {
 		return condition{Type: virtv1.VirtualMachineInstanceReady, Status: s}
 	}
+	unreachable := func(s corev1.ConditionStatus) condition {
+		return condition{Type: virtv1.VirtualMachineInstanceReady, Status: s, Reason: "NodeUnreachable"}
+	}
 	provisioning := condition{Type: virtv1.VirtualMachineInstanceProvisioning, Status: "True"}
 	paused := condition{Type: virtv1.VirtualMachineInstancePaused, Status: "True"}
 	own := condition{Type: "example.com/Own", Status: "True"}
@@ -105,6 +108,48 @@ func TestRestore(t *testing.T) {
 			is:  status{Phase: virtv1.Running, NodeName: "other", Conditions: []condition{provisioning, ready("False"), own}, Reason: "changed"},
 			want: status{Phase: virtv1.Running, NodeName: "n", Conditions: []condition{provisioning, ready("True"), own, paused},
 				Interfaces: []virtv1.VirtualMachineInstanceNetworkInterface{{Name: "default"}}, Reason: "r"},
+		},
+		{
+			name: "controller says that nobody hears of the guest", writer: writer.Controller,
+			was:  status{Phase: virtv1.Running, NodeName: "n", Conditions: []condition{paused, ready("True")}},
+			is:   status{Phase: virtv1.Running, NodeName: "n", Conditions: []condition{unreachable("False")}, Reason: "changed"},
+			want: status{Phase: virtv1.Running, NodeName: "n", Conditions: []condition{unreachable("False"), paused}},
+		},
+		{
+			name: "controller says that nobody hears of a guest of which nothing was said", writer: writer.Controller,
+			was:  status{Phase: virtv1.Scheduled},
+			is:   status{Phase: virtv1.Scheduled, Conditions: []condition{unreachable("False")}},
+			want: status{Phase: virtv1.Scheduled, Conditions: []condition{unreachable("False")}},
+		},
+		{
+			name: "controller may not take back what it said", writer: writer.Controller,
+			was:  status{Phase: virtv1.Running, Conditions: []condition{unreachable("False")}},
+			is:   status{Phase: virtv1.Running, Conditions: []condition{ready("True")}},
+			want: status{Phase: virtv1.Running, Conditions: []condition{unreachable("False")}},
+		},
+		{
+			name: "controller may not forget what it said", writer: writer.Controller,
+			was:  status{Phase: virtv1.Running, Conditions: []condition{unreachable("False")}},
+			is:   status{Phase: virtv1.Running},
+			want: status{Phase: virtv1.Running, Conditions: []condition{unreachable("False")}},
+		},
+		{
+			name: "controller may not say that a guest is ready, whatever the reason", writer: writer.Controller,
+			was:  status{Phase: virtv1.Running, Conditions: []condition{ready("False")}},
+			is:   status{Phase: virtv1.Running, Conditions: []condition{unreachable("True")}},
+			want: status{Phase: virtv1.Running, Conditions: []condition{ready("False")}},
+		},
+		{
+			name: "controller may not give that reason to anything else", writer: writer.Controller,
+			was:  status{Phase: virtv1.Running, Conditions: []condition{paused}},
+			is:   status{Phase: virtv1.Running, Conditions: []condition{{Type: virtv1.VirtualMachineInstancePaused, Status: "False", Reason: "NodeUnreachable"}}},
+			want: status{Phase: virtv1.Running, Conditions: []condition{paused}},
+		},
+		{
+			name: "handler takes back what controller said", writer: writer.Handler,
+			was:  status{Phase: virtv1.Running, Conditions: []condition{unreachable("False")}},
+			is:   status{Phase: virtv1.Running, Conditions: []condition{ready("True")}},
+			want: status{Phase: virtv1.Running, Conditions: []condition{ready("True")}},
 		},
 		{
 			name: "controller ends a guest whose node is gone", writer: writer.Controller,
