@@ -602,6 +602,36 @@ func TestSpokenFor(t *testing.T) {
 	})
 }
 
+// TestMachineBeforeTheCache answers by what the launcher says while the agent's cache is behind its own writes, which others
+// can see before it.
+func TestMachineBeforeTheCache(t *testing.T) {
+	l := newLab(t, nil)
+	l.client.PrependWatchReactor("virtualmachineinstances", func(clienttesting.Action) (bool, watch.Interface, error) {
+		return true, watch.NewRaceFreeFake(), nil // nothing comes
+	})
+	l.serve()
+	a := l.start()
+	told := func() *virtv1.VirtualMachineInstance {
+		vmi, _, _, err := a.Machine("default", "testvm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return vmi
+	}
+	l.awaitPhase(virtv1.Running)
+	if phase := told().Status.Phase; phase != virtv1.Running {
+		t.Errorf("others see that the guest runs, and its agent says that it is %s", phase)
+	}
+	l.launcher.become(launcher.DomainState_DOMAIN_STATE_PAUSED, func(e *launcher.Event) { e.Reason = "PausedByUser" })
+	l.await("the agent knows of the pause", 0, func(*virtv1.VirtualMachineInstance) bool { return condition(&told().Status, "Paused") != nil })
+	l.launcher.become(launcher.DomainState_DOMAIN_STATE_CRASHED, func(e *launcher.Event) { e.Reason = "GuestPanicked" })
+	l.await("the agent knows of the end", 0, func(*virtv1.VirtualMachineInstance) bool { return told().Status.Phase == virtv1.Failed })
+	cached, err := a.instances.VirtualMachineInstances("default").Get("testvm")
+	if err != nil || cached.Status.Phase != virtv1.Scheduling {
+		t.Errorf("the cache has %v, %v: this test shows nothing", cached, err)
+	}
+}
+
 // TestLauncherRestart is a launcher that was killed beside its guest and started again.
 func TestLauncherRestart(t *testing.T) {
 	l := newLab(t, nil)

@@ -345,7 +345,9 @@ func (a *Agent) writeStatus(ctx context.Context, key types.NamespacedName, vmi *
 	return nil
 }
 
-// Machine gives an instance of this node, the pod that it runs in, and its launcher; nil while there is no connection.
+// Machine gives an instance of this node, the pod that it runs in, and its launcher; nil while there is no connection. The
+// status is what the launcher says: a client can have seen what this agent wrote of it, by a watch of its own, before the
+// write is in the agent's cache.
 func (a *Agent) Machine(namespace, name string) (*virtv1.VirtualMachineInstance, types.UID, launcher.LauncherClient, error) {
 	vmi, err := a.instances.VirtualMachineInstances(namespace).Get(name)
 	if err != nil {
@@ -353,12 +355,17 @@ func (a *Agent) Machine(namespace, name string) (*virtv1.VirtualMachineInstance,
 	}
 	uid := launcherPod(vmi, a.options.Node)
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	s := a.sessions[types.NamespacedName{Namespace: namespace, Name: name}]
-	if s == nil || s.pod != uid || s.vmi != vmi.UID || s.view().over != nil {
+	a.mu.Unlock()
+	if s == nil || s.pod != uid || s.vmi != vmi.UID {
 		return vmi, uid, nil, nil
 	}
-	return vmi, uid, s.client, nil
+	v, known := s.view(), *vmi // the cache's own stays as it is
+	known.Status = observe(vmi, v, metav1.NewTime(a.clock.Now()))
+	if v.over != nil {
+		return &known, uid, nil, nil
+	}
+	return &known, uid, s.client, nil
 }
 
 // launcherPod is the pod on this node in which the instance runs.

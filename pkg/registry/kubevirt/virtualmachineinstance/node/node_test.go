@@ -21,6 +21,35 @@ func (g getter) Get(context.Context, string, *metav1.GetOptions) (runtime.Object
 	return g.VirtualMachineInstance, nil
 }
 
+// asked notes what it was asked for.
+type asked struct {
+	getter
+	options []metav1.GetOptions
+}
+
+func (a *asked) Get(ctx context.Context, name string, options *metav1.GetOptions) (runtime.Object, error) {
+	a.options = append(a.options, *options)
+	return a.getter.Get(ctx, name, options)
+}
+
+// TestReadsTheStore reads without a version, which goes past the cache of this replica to the store: a client may come from a
+// watch of another replica that is ahead of it.
+func TestReadsTheStore(t *testing.T) {
+	instances := &asked{getter: runningInstance()}
+	a := New(instances, roundTripper(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+	}))
+	if _, _, err := a.Console(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Pause(t.Context(), "a", &virtv1.PauseOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if len(instances.options) != 2 || instances.options[0] != (metav1.GetOptions{}) || instances.options[1] != (metav1.GetOptions{}) {
+		t.Errorf("read with %+v, want no resourceVersion", instances.options)
+	}
+}
+
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
