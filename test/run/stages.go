@@ -62,7 +62,9 @@ func (r *runner) goTests(ctx context.Context, name string) (res results, err err
 		fmt.Fprintf(r.out, "no packages\n")
 		return results{}, nil
 	}
-	args := []string{"test", "-json", "-race", "-count=1"}
+	// Without the tables of debuggers: linking each package's tests is a good part of a warm run. Stack traces and reports
+	// of races need none.
+	args := []string{"test", "-json", "-race", "-count=1", "-ldflags=-s -w"}
 	each := true
 	switch name {
 	case "unit":
@@ -80,7 +82,8 @@ func (r *runner) goTests(ctx context.Context, name string) (res results, err err
 			return results{}, err
 		}
 	case "e2e":
-		args = append(args, "-timeout=60m", "-p=1")
+		// Guests wait more than they work: for back-offs, grace periods, leases.
+		args = append(args, "-timeout=60m", "-p=1", "-parallel=4")
 		down, upErr := r.cluster(ctx)
 		if down != nil {
 			defer func() { down(err != nil || len(res.Failures) > 0) }()

@@ -26,7 +26,7 @@ const (
 	memberDir = storeDir + "/member-data"
 	// refusedFor is how long the wrong store is watched being refused: Kubernetes' garbage collector, once its watch is
 	// broken, lists the owners of pods anew with a back-off of up to half a minute.
-	refusedFor = time.Minute
+	refusedFor = 45 * time.Second
 	serveLimit = 2 * time.Minute
 )
 
