@@ -105,3 +105,10 @@ func (l *ledger) verdict(ctx context.Context) (writes int, lost []string, err er
 	}
 	return l.writes, lost, nil
 }
+
+// confirmed is how many writes were confirmed so far.
+func (l *ledger) confirmed() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.writes
+}
