@@ -17,8 +17,8 @@ import (
 func Dial(endpoints []string, tls *tls.Config, connected func()) (*clientv3.Client, error) {
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
 	cfg := clientv3.Config{
-		Endpoints:            endpoints,
-		TLS:                  tls,
+		Endpoints: endpoints,
+		TLS:       tls,
 		// A member that hangs, or whose node is gone, is left for another one within 15 s. gRPC allows no pings more often.
 		DialKeepAliveTime:    10 * time.Second,
 		DialKeepAliveTimeout: 5 * time.Second,
