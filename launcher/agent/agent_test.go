@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -156,6 +157,121 @@ func TestClean(t *testing.T) {
 	}
 }
 
+// asked is an agent that keeps what it was asked.
+func asked(t *testing.T, answers map[string]string, do func(context.Context, *Client)) []string {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	var got []string
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		lines := bufio.NewReader(theirs)
+		for {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				return
+			}
+			got = append(got, strings.TrimSpace(line))
+			var cmd struct{ Execute string }
+			if json.Unmarshal([]byte(line), &cmd) != nil {
+				return
+			}
+			answer, ok := answers[cmd.Execute]
+			if !ok {
+				answer = "{}"
+			}
+			fmt.Fprintf(theirs, `{"return": %s}`+"\n", answer)
+		}
+	}()
+	c := New(ours)
+	do(t.Context(), c)
+	c.Close()
+	<-done
+	return got
+}
+
+// TestCommands compares what goes over the channel with the schema of the agent's commands.
+func TestCommands(t *testing.T) {
+	got := asked(t, map[string]string{
+		"guest-fsfreeze-status": `"frozen"`, "guest-fsfreeze-freeze": "2", "guest-fsfreeze-thaw": "2", "guest-exec": `{"pid": 12}`,
+		"guest-exec-status": `{"exited": true, "signal": 9, "out-data": "b3V0", "err-data": "ZXJy"}`, "guest-ssh-get-authorized-keys": `{"keys": ["ssh-rsa A"]}`,
+	}, func(ctx context.Context, c *Client) {
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		frozen, err := c.Frozen(ctx)
+		must(err)
+		if !frozen {
+			t.Error("frozen is read as thawed")
+		}
+		n, err := c.Freeze(ctx)
+		must(err)
+		if n != 2 {
+			t.Errorf("%d file systems are frozen", n)
+		}
+		_, err = c.Thaw(ctx)
+		must(err)
+		must(c.SetTime(ctx, time.Unix(1, 5)))
+		p, err := c.Start(ctx, []string{"cat", "-"}, []byte("in"))
+		must(err)
+		exit, over, err := c.Wait(ctx, p)
+		must(err)
+		if diff := cmp.Diff(Exit{Signal: 9, Output: []byte("outerr")}, exit); diff != "" || !over {
+			t.Error(diff, over)
+		}
+		must(c.SetAuthorizedKeys(ctx, "ann", []string{"ssh-rsa B"}))
+		must(c.SetAuthorizedKeys(ctx, "ann", nil))
+		must(c.SetPassword(ctx, "ann", "pass"))
+		if _, err := c.Start(ctx, nil, nil); err == nil {
+			t.Error("ran no command")
+		}
+	})
+	want := []string{
+		`{"execute":"guest-fsfreeze-status"}`,
+		`{"execute":"guest-fsfreeze-freeze"}`,
+		`{"execute":"guest-fsfreeze-thaw"}`,
+		`{"execute":"guest-set-time","arguments":{"time":1000000005}}`,
+		`{"execute":"guest-exec","arguments":{"arg":["-"],"capture-output":true,"input-data":"aW4=","path":"cat"}}`,
+		`{"execute":"guest-exec-status","arguments":{"pid":12}}`,
+		`{"execute":"guest-ssh-add-authorized-keys","arguments":{"keys":["ssh-rsa B"],"reset":true,"username":"ann"}}`,
+		`{"execute":"guest-ssh-get-authorized-keys","arguments":{"username":"ann"}}`,
+		`{"execute":"guest-ssh-remove-authorized-keys","arguments":{"keys":["ssh-rsa A"],"username":"ann"}}`,
+		`{"execute":"guest-set-user-password","arguments":{"crypted":false,"password":"cGFzcw==","username":"ann"}}`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("Commands (-want +got):\n%s", diff)
+	}
+}
+
+// TestHostileLists bounds what a guest may show of itself.
+func TestHostileLists(t *testing.T) {
+	list := func(one string) string { return "[" + strings.Repeat(one+",", 2000) + one + "]" }
+	asked(t, map[string]string{
+		"guest-get-users": list(`{"user": "\u001b[2Jroot", "login-time": 1e300}`),
+		"guest-exec":      `{"pid": -1}`,
+	}, func(ctx context.Context, c *Client) {
+		users, err := c.Users(ctx)
+		if err != nil || len(users) != maxUsers || users[0].Name != "[2Jroot" {
+			t.Errorf("%d users, %v", len(users), err)
+		}
+		if _, err := c.Start(ctx, []string{"a"}, nil); !errors.Is(err, ErrAnswer) {
+			t.Errorf("a process without a number: %v", err)
+		}
+	})
+	asked(t, map[string]string{"guest-get-fsinfo": list(`{"name": "a\nb", "used-bytes": -5, "disk": [` + strings.Repeat(`{"serial": "\u0000s"},`, 50) + `{}]}`)}, func(ctx context.Context, c *Client) {
+		filesystems, err := c.Filesystems(ctx)
+		if err != nil || len(filesystems) != maxFilesystems || len(filesystems[0].Disks) != maxDisks {
+			t.Fatalf("%d file systems, %v", len(filesystems), err)
+		}
+		if f := filesystems[0]; f.Name != "ab" || f.Used != 0 || f.Disks[0].Serial != "s" {
+			t.Errorf("file system %+v", f)
+		}
+	})
+}
+
 // FuzzAnswers feeds what a hostile guest may write into the channel.
 func FuzzAnswers(f *testing.F) {
 	f.Add([]byte(`{"return": {"version": "7", "supported_commands": null}}` + "\n"))
@@ -167,6 +283,20 @@ func FuzzAnswers(f *testing.F) {
 		c := New(ours)
 		defer c.Close()
 		info, _ := c.Query(t.Context())
+		users, _ := c.Users(t.Context())
+		filesystems, _ := c.Filesystems(t.Context())
+		_, _ = c.Frozen(t.Context())
+		exit, _, _ := c.Wait(t.Context(), 1)
+		_, _ = c.AuthorizedKeys(t.Context(), "ann")
+		if len(users) > maxUsers || len(filesystems) > maxFilesystems || len(exit.Output) > 2*maxOutput {
+			t.Errorf("%d users, %d file systems, %d bytes", len(users), len(filesystems), len(exit.Output))
+		}
+		for _, u := range users {
+			info.Commands = append(info.Commands, u.Name, u.Domain)
+		}
+		for _, f := range filesystems {
+			info.Commands = append(info.Commands, f.Name, f.Mountpoint, f.Type)
+		}
 		for _, s := range append([]string{info.Version, info.Hostname, info.OS.Name}, info.Commands...) {
 			if !utf8.ValidString(s) || len(s) > maxText || strings.ContainsAny(s, "\n\x1b\x00") {
 				t.Errorf("unclean: %q", s)

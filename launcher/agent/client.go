@@ -74,7 +74,7 @@ const sentinel = 0xff
 // sync throws away what the agent still had to say to somebody before. The sentinel in front has the agent drop half
 // a command that it may have read.
 func (c *Client) sync(ctx context.Context) error {
-	stop, err := c.begin(ctx)
+	stop, err := c.begin(ctx, DefaultTimeout)
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,12 @@ func (c *Client) sync(ctx context.Context) error {
 
 // Execute sends a command and decodes its answer into result unless that is nil.
 func (c *Client) Execute(ctx context.Context, command string, arguments, result any) error {
-	stop, err := c.begin(ctx)
+	return c.execute(ctx, DefaultTimeout, command, arguments, result)
+}
+
+// execute is Execute for a command that may take as long as limit.
+func (c *Client) execute(ctx context.Context, limit time.Duration, command string, arguments, result any) error {
+	stop, err := c.begin(ctx, limit)
 	if err != nil {
 		return err
 	}
@@ -118,7 +123,7 @@ func (c *Client) Execute(ctx context.Context, command string, arguments, result 
 
 // Notify sends a command that has no answer when it succeeds, such as guest-shutdown.
 func (c *Client) Notify(ctx context.Context, command string, arguments any) error {
-	stop, err := c.begin(ctx)
+	stop, err := c.begin(ctx, DefaultTimeout)
 	if err != nil {
 		return err
 	}
@@ -126,9 +131,9 @@ func (c *Client) Notify(ctx context.Context, command string, arguments any) erro
 	return c.write(command, arguments)
 }
 
-// begin puts the context's end on the connection.
-func (c *Client) begin(ctx context.Context) (func(), error) {
-	deadline := time.Now().Add(DefaultTimeout)
+// begin puts the context's end, or that of limit, on the connection.
+func (c *Client) begin(ctx context.Context, limit time.Duration) (func(), error) {
+	deadline := time.Now().Add(limit)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
@@ -201,4 +206,10 @@ func (c *Client) explain(ctx context.Context, err error) error {
 		return ErrClosed
 	}
 	return fmt.Errorf("%w: %w", ErrClosed, err)
+}
+
+// IsUnknown says whether the agent does not know the command, or may not do it.
+func IsUnknown(err error) bool {
+	var no *Error
+	return errors.As(err, &no) && (no.Class == "CommandNotFound" || no.Class == "CommandDisabled")
 }

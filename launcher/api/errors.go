@@ -41,6 +41,8 @@ const (
 	ReasonNotRunning           = "NotRunning"
 	ReasonEnded                = "Ended"
 	ReasonAgentUnavailable     = "AgentUnavailable"
+	ReasonAgentRefused         = "AgentRefused"
+	ReasonCredentialsRefused   = "CredentialsRefused"
 	ReasonUnavailable          = "Unavailable"
 
 	ReasonPausedByUser        = "PausedByUser"

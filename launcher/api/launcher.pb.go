@@ -22,6 +22,7 @@ package api
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -1216,7 +1217,9 @@ type Event struct {
 	// wanted the guest to end.
 	PodTerminated bool `protobuf:"varint,18,opt,name=pod_terminated,json=podTerminated,proto3" json:"pod_terminated,omitempty"`
 	// incidents are what happened to the guest unasked, whether it ran on or not: the last one of each reason.
-	Incidents     []*Incident `protobuf:"bytes,19,rep,name=incidents,proto3" json:"incidents,omitempty"`
+	Incidents []*Incident `protobuf:"bytes,19,rep,name=incidents,proto3" json:"incidents,omitempty"`
+	// credentials is set for a guest into which the agent puts keys or passwords.
+	Credentials   *CredentialsState `protobuf:"bytes,30,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1384,6 +1387,75 @@ func (x *Event) GetIncidents() []*Incident {
 	return nil
 }
 
+func (x *Event) GetCredentials() *CredentialsState {
+	if x != nil {
+		return x.Credentials
+	}
+	return nil
+}
+
+// CredentialsState says whether the guest has the keys and passwords that its Secrets hold.
+type CredentialsState struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Synced bool                   `protobuf:"varint,1,opt,name=synced,proto3" json:"synced,omitempty"`
+	// reason is AgentUnavailable, SecretMissing or CredentialsRefused while they are not; message says which failed.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CredentialsState) Reset() {
+	*x = CredentialsState{}
+	mi := &file_launcher_api_launcher_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CredentialsState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CredentialsState) ProtoMessage() {}
+
+func (x *CredentialsState) ProtoReflect() protoreflect.Message {
+	mi := &file_launcher_api_launcher_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CredentialsState.ProtoReflect.Descriptor instead.
+func (*CredentialsState) Descriptor() ([]byte, []int) {
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *CredentialsState) GetSynced() bool {
+	if x != nil {
+		return x.Synced
+	}
+	return false
+}
+
+func (x *CredentialsState) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *CredentialsState) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 type Incident struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// reason is WatchdogExpired, GuestPanicked or GuestReset.
@@ -1396,7 +1468,7 @@ type Incident struct {
 
 func (x *Incident) Reset() {
 	*x = Incident{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[22]
+	mi := &file_launcher_api_launcher_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1408,7 +1480,7 @@ func (x *Incident) String() string {
 func (*Incident) ProtoMessage() {}
 
 func (x *Incident) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[22]
+	mi := &file_launcher_api_launcher_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1421,7 +1493,7 @@ func (x *Incident) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Incident.ProtoReflect.Descriptor instead.
 func (*Incident) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{22}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Incident) GetReason() string {
@@ -1458,7 +1530,7 @@ type QEMUExit struct {
 
 func (x *QEMUExit) Reset() {
 	*x = QEMUExit{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[23]
+	mi := &file_launcher_api_launcher_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1470,7 +1542,7 @@ func (x *QEMUExit) String() string {
 func (*QEMUExit) ProtoMessage() {}
 
 func (x *QEMUExit) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[23]
+	mi := &file_launcher_api_launcher_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1483,7 +1555,7 @@ func (x *QEMUExit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QEMUExit.ProtoReflect.Descriptor instead.
 func (*QEMUExit) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{23}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *QEMUExit) GetCode() int32 {
@@ -1516,13 +1588,15 @@ type GuestAgent struct {
 	Hostname          string                 `protobuf:"bytes,5,opt,name=hostname,proto3" json:"hostname,omitempty"`
 	Os                *OSInfo                `protobuf:"bytes,6,opt,name=os,proto3" json:"os,omitempty"`
 	Timezone          *Timezone              `protobuf:"bytes,7,opt,name=timezone,proto3" json:"timezone,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// fs_frozen says that the guest's file systems are frozen.
+	FsFrozen      bool `protobuf:"varint,8,opt,name=fs_frozen,json=fsFrozen,proto3" json:"fs_frozen,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GuestAgent) Reset() {
 	*x = GuestAgent{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[24]
+	mi := &file_launcher_api_launcher_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1534,7 +1608,7 @@ func (x *GuestAgent) String() string {
 func (*GuestAgent) ProtoMessage() {}
 
 func (x *GuestAgent) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[24]
+	mi := &file_launcher_api_launcher_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1547,7 +1621,7 @@ func (x *GuestAgent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestAgent.ProtoReflect.Descriptor instead.
 func (*GuestAgent) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{24}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GuestAgent) GetConnected() bool {
@@ -1599,6 +1673,13 @@ func (x *GuestAgent) GetTimezone() *Timezone {
 	return nil
 }
 
+func (x *GuestAgent) GetFsFrozen() bool {
+	if x != nil {
+		return x.FsFrozen
+	}
+	return false
+}
+
 type OSInfo struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1615,7 +1696,7 @@ type OSInfo struct {
 
 func (x *OSInfo) Reset() {
 	*x = OSInfo{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[25]
+	mi := &file_launcher_api_launcher_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1627,7 +1708,7 @@ func (x *OSInfo) String() string {
 func (*OSInfo) ProtoMessage() {}
 
 func (x *OSInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[25]
+	mi := &file_launcher_api_launcher_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1640,7 +1721,7 @@ func (x *OSInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OSInfo.ProtoReflect.Descriptor instead.
 func (*OSInfo) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{25}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *OSInfo) GetId() string {
@@ -1709,7 +1790,7 @@ type Timezone struct {
 
 func (x *Timezone) Reset() {
 	*x = Timezone{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[26]
+	mi := &file_launcher_api_launcher_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1721,7 +1802,7 @@ func (x *Timezone) String() string {
 func (*Timezone) ProtoMessage() {}
 
 func (x *Timezone) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[26]
+	mi := &file_launcher_api_launcher_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1734,7 +1815,7 @@ func (x *Timezone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timezone.ProtoReflect.Descriptor instead.
 func (*Timezone) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{26}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Timezone) GetZone() string {
@@ -1772,7 +1853,7 @@ type GuestInterface struct {
 
 func (x *GuestInterface) Reset() {
 	*x = GuestInterface{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[27]
+	mi := &file_launcher_api_launcher_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1784,7 +1865,7 @@ func (x *GuestInterface) String() string {
 func (*GuestInterface) ProtoMessage() {}
 
 func (x *GuestInterface) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[27]
+	mi := &file_launcher_api_launcher_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1797,7 +1878,7 @@ func (x *GuestInterface) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestInterface.ProtoReflect.Descriptor instead.
 func (*GuestInterface) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{27}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GuestInterface) GetName() string {
@@ -1864,7 +1945,7 @@ type GuestInfoRequest struct {
 
 func (x *GuestInfoRequest) Reset() {
 	*x = GuestInfoRequest{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[28]
+	mi := &file_launcher_api_launcher_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1876,7 +1957,7 @@ func (x *GuestInfoRequest) String() string {
 func (*GuestInfoRequest) ProtoMessage() {}
 
 func (x *GuestInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[28]
+	mi := &file_launcher_api_launcher_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1889,20 +1970,23 @@ func (x *GuestInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestInfoRequest.ProtoReflect.Descriptor instead.
 func (*GuestInfoRequest) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{28}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{29}
 }
 
 type GuestInfoResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Agent         *GuestAgent            `protobuf:"bytes,1,opt,name=agent,proto3" json:"agent,omitempty"`
-	Interfaces    []*GuestInterface      `protobuf:"bytes,2,rep,name=interfaces,proto3" json:"interfaces,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Agent      *GuestAgent            `protobuf:"bytes,1,opt,name=agent,proto3" json:"agent,omitempty"`
+	Interfaces []*GuestInterface      `protobuf:"bytes,2,rep,name=interfaces,proto3" json:"interfaces,omitempty"`
+	// users and filesystems are the first ten of each; the calls of their own give all.
+	Users         []*GuestUser       `protobuf:"bytes,3,rep,name=users,proto3" json:"users,omitempty"`
+	Filesystems   []*GuestFilesystem `protobuf:"bytes,4,rep,name=filesystems,proto3" json:"filesystems,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GuestInfoResponse) Reset() {
 	*x = GuestInfoResponse{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[29]
+	mi := &file_launcher_api_launcher_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1914,7 +1998,7 @@ func (x *GuestInfoResponse) String() string {
 func (*GuestInfoResponse) ProtoMessage() {}
 
 func (x *GuestInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[29]
+	mi := &file_launcher_api_launcher_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1927,7 +2011,7 @@ func (x *GuestInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestInfoResponse.ProtoReflect.Descriptor instead.
 func (*GuestInfoResponse) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{29}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GuestInfoResponse) GetAgent() *GuestAgent {
@@ -1944,11 +2028,646 @@ func (x *GuestInfoResponse) GetInterfaces() []*GuestInterface {
 	return nil
 }
 
+func (x *GuestInfoResponse) GetUsers() []*GuestUser {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+func (x *GuestInfoResponse) GetFilesystems() []*GuestFilesystem {
+	if x != nil {
+		return x.Filesystems
+	}
+	return nil
+}
+
+type GuestUsersRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GuestUsersRequest) Reset() {
+	*x = GuestUsersRequest{}
+	mi := &file_launcher_api_launcher_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GuestUsersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GuestUsersRequest) ProtoMessage() {}
+
+func (x *GuestUsersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_launcher_api_launcher_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GuestUsersRequest.ProtoReflect.Descriptor instead.
+func (*GuestUsersRequest) Descriptor() ([]byte, []int) {
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{31}
+}
+
+type GuestUsersResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Users         []*GuestUser           `protobuf:"bytes,1,rep,name=users,proto3" json:"users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GuestUsersResponse) Reset() {
+	*x = GuestUsersResponse{}
+	mi := &file_launcher_api_launcher_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GuestUsersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GuestUsersResponse) ProtoMessage() {}
+
+func (x *GuestUsersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_launcher_api_launcher_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GuestUsersResponse.ProtoReflect.Descriptor instead.
+func (*GuestUsersResponse) Descriptor() ([]byte, []int) {
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *GuestUsersResponse) GetUsers() []*GuestUser {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+type GuestUser struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// domain is that of a Windows user.
+	Domain string `protobuf:"bytes,2,opt,name=domain,proto3" json:"domain,omitempty"`
+	// login_time is in seconds since 1970.
+	LoginTime     float64 `protobuf:"fixed64,3,opt,name=login_time,json=loginTime,proto3" json:"login_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GuestUser) Reset() {
+	*x = GuestUser{}
+	mi := &file_launcher_api_launcher_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GuestUser) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GuestUser) ProtoMessage() {}
+
+func (x *GuestUser) ProtoReflect() protoreflect.Message {
+	mi := &file_launcher_api_launcher_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GuestUser.ProtoReflect.Descriptor instead.
+func (*GuestUser) Descriptor() ([]byte, []int) {
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *GuestUser) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GuestUser) GetDomain() string {
+	if x != nil {
+		return x.Domain
+	}
+	return ""
+}
+
+func (x *GuestUser) GetLoginTime() float64 {
+	if x != nil {
+		return x.LoginTime
+	}
+	return 0
+}
+
+type GuestFilesystemsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GuestFilesystemsRequest) Reset() {
+	*x = GuestFilesystemsRequest{}
+	mi := &file_launcher_api_launcher_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GuestFilesystemsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GuestFilesystemsRequest) ProtoMessage() {}
+
+func (x *GuestFilesystemsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_launcher_api_launcher_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GuestFilesystemsRequest.ProtoReflect.Descriptor instead.
+func (*GuestFilesystemsRequest) Descriptor() ([]byte, []int) {
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{34}
+}
+
+type GuestFilesystemsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Filesystems   []*GuestFilesystem     `protobuf:"bytes,1,rep,name=filesystems,proto3" json:"filesystems,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GuestFilesystemsResponse) Reset() {
+	*x = GuestFilesystemsResponse{}
+	mi := &file_launcher_api_launcher_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GuestFilesystemsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GuestFilesystemsResponse) ProtoMessage() {}
+
+func (x *GuestFilesystemsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_launcher_api_launcher_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GuestFilesystemsResponse.ProtoReflect.Descriptor instead.
+func (*GuestFilesystemsResponse) Descriptor() ([]byte, []int) {
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *GuestFilesystemsResponse) GetFilesystems() []*GuestFilesystem {
+	if x != nil {
+		return x.Filesystems
+	}
+	return nil
+}
+
+type GuestFilesystem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// name is that of the device in the guest, "vda1".
+	Name          string       `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Mountpoint    string       `protobuf:"bytes,2,opt,name=mountpoint,proto3" json:"mountpoint,omitempty"`
+	Type          string       `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
+	UsedBytes     int64        `protobuf:"varint,4,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
+	TotalBytes    int64        `protobuf:"varint,5,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	Disks         []*GuestDisk `protobuf:"bytes,6,rep,name=disks,proto3" json:"disks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GuestFilesystem) Reset() {
+	*x = GuestFilesystem{}
+	mi := &file_launcher_api_launcher_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GuestFilesystem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GuestFilesystem) ProtoMessage() {}
+
+func (x *GuestFilesystem) ProtoReflect() protoreflect.Message {
+	mi := &file_launcher_api_launcher_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GuestFilesystem.ProtoReflect.Descriptor instead.
+func (*GuestFilesystem) Descriptor() ([]byte, []int) {
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *GuestFilesystem) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GuestFilesystem) GetMountpoint() string {
+	if x != nil {
+		return x.Mountpoint
+	}
+	return ""
+}
+
+func (x *GuestFilesystem) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *GuestFilesystem) GetUsedBytes() int64 {
+	if x != nil {
+		return x.UsedBytes
+	}
+	return 0
+}
+
+func (x *GuestFilesystem) GetTotalBytes() int64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
+}
+
+func (x *GuestFilesystem) GetDisks() []*GuestDisk {
+	if x != nil {
+		return x.Disks
+	}
+	return nil
+}
+
+type GuestDisk struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// bus is how the guest sees the disk, "virtio".
+	Bus           string `protobuf:"bytes,1,opt,name=bus,proto3" json:"bus,omitempty"`
+	Serial        string `protobuf:"bytes,2,opt,name=serial,proto3" json:"serial,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GuestDisk) Reset() {
+	*x = GuestDisk{}
+	mi := &file_launcher_api_launcher_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GuestDisk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GuestDisk) ProtoMessage() {}
+
+func (x *GuestDisk) ProtoReflect() protoreflect.Message {
+	mi := &file_launcher_api_launcher_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GuestDisk.ProtoReflect.Descriptor instead.
+func (*GuestDisk) Descriptor() ([]byte, []int) {
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *GuestDisk) GetBus() string {
+	if x != nil {
+		return x.Bus
+	}
+	return ""
+}
+
+func (x *GuestDisk) GetSerial() string {
+	if x != nil {
+		return x.Serial
+	}
+	return ""
+}
+
+type FreezeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// unfreeze_after ends the freeze if nobody else does; unset or 0: nothing does.
+	UnfreezeAfter *durationpb.Duration `protobuf:"bytes,1,opt,name=unfreeze_after,json=unfreezeAfter,proto3" json:"unfreeze_after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FreezeRequest) Reset() {
+	*x = FreezeRequest{}
+	mi := &file_launcher_api_launcher_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FreezeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FreezeRequest) ProtoMessage() {}
+
+func (x *FreezeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_launcher_api_launcher_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FreezeRequest.ProtoReflect.Descriptor instead.
+func (*FreezeRequest) Descriptor() ([]byte, []int) {
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *FreezeRequest) GetUnfreezeAfter() *durationpb.Duration {
+	if x != nil {
+		return x.UnfreezeAfter
+	}
+	return nil
+}
+
+type FreezeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FreezeResponse) Reset() {
+	*x = FreezeResponse{}
+	mi := &file_launcher_api_launcher_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FreezeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FreezeResponse) ProtoMessage() {}
+
+func (x *FreezeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_launcher_api_launcher_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FreezeResponse.ProtoReflect.Descriptor instead.
+func (*FreezeResponse) Descriptor() ([]byte, []int) {
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{39}
+}
+
+type UnfreezeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnfreezeRequest) Reset() {
+	*x = UnfreezeRequest{}
+	mi := &file_launcher_api_launcher_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnfreezeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnfreezeRequest) ProtoMessage() {}
+
+func (x *UnfreezeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_launcher_api_launcher_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnfreezeRequest.ProtoReflect.Descriptor instead.
+func (*UnfreezeRequest) Descriptor() ([]byte, []int) {
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{40}
+}
+
+type UnfreezeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnfreezeResponse) Reset() {
+	*x = UnfreezeResponse{}
+	mi := &file_launcher_api_launcher_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnfreezeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnfreezeResponse) ProtoMessage() {}
+
+func (x *UnfreezeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_launcher_api_launcher_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnfreezeResponse.ProtoReflect.Descriptor instead.
+func (*UnfreezeResponse) Descriptor() ([]byte, []int) {
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{41}
+}
+
+type ProbeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// command is run in the guest; none asks for a sign of life.
+	Command       []string `protobuf:"bytes,1,rep,name=command,proto3" json:"command,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeRequest) Reset() {
+	*x = ProbeRequest{}
+	mi := &file_launcher_api_launcher_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeRequest) ProtoMessage() {}
+
+func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_launcher_api_launcher_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeRequest.ProtoReflect.Descriptor instead.
+func (*ProbeRequest) Descriptor() ([]byte, []int) {
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *ProbeRequest) GetCommand() []string {
+	if x != nil {
+		return x.Command
+	}
+	return nil
+}
+
+type ProbeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// exit_code is that of the command, 128 and the signal's number if one has ended it.
+	ExitCode int32 `protobuf:"varint,1,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
+	// output is the beginning of what the command wrote.
+	Output []byte `protobuf:"bytes,2,opt,name=output,proto3" json:"output,omitempty"`
+	// excused says why a sign of life was not asked for: the guest is halted because somebody wants it so.
+	Excused       string `protobuf:"bytes,3,opt,name=excused,proto3" json:"excused,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeResponse) Reset() {
+	*x = ProbeResponse{}
+	mi := &file_launcher_api_launcher_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeResponse) ProtoMessage() {}
+
+func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_launcher_api_launcher_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeResponse.ProtoReflect.Descriptor instead.
+func (*ProbeResponse) Descriptor() ([]byte, []int) {
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *ProbeResponse) GetExitCode() int32 {
+	if x != nil {
+		return x.ExitCode
+	}
+	return 0
+}
+
+func (x *ProbeResponse) GetOutput() []byte {
+	if x != nil {
+		return x.Output
+	}
+	return nil
+}
+
+func (x *ProbeResponse) GetExcused() string {
+	if x != nil {
+		return x.Excused
+	}
+	return ""
+}
+
 var File_launcher_api_launcher_proto protoreflect.FileDescriptor
 
 const file_launcher_api_launcher_proto_rawDesc = "" +
 	"\n" +
-	"\x1blauncher/api/launcher.proto\x12\x15virtplane.launcher.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\r\n" +
+	"\x1blauncher/api/launcher.proto\x12\x15virtplane.launcher.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\r\n" +
 	"\vInfoRequest\"\xe7\x01\n" +
 	"\fInfoResponse\x12)\n" +
 	"\x10protocol_version\x18\x01 \x01(\rR\x0fprotocolVersion\x12\x1a\n" +
@@ -2016,7 +2735,7 @@ const file_launcher_api_launcher_proto_rawDesc = "" +
 	"\rResetResponse\"\x13\n" +
 	"\x11SoftRebootRequest\"\x14\n" +
 	"\x12SoftRebootResponse\"\x0f\n" +
-	"\rEventsRequest\"\xea\x06\n" +
+	"\rEventsRequest\"\xb5\a\n" +
 	"\x05Event\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x129\n" +
 	"\n" +
@@ -2041,7 +2760,12 @@ const file_launcher_api_launcher_proto_rawDesc = "" +
 	"\rstop_deadline\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\fstopDeadline\x12+\n" +
 	"\x11launcher_restarts\x18\x11 \x01(\rR\x10launcherRestarts\x12%\n" +
 	"\x0epod_terminated\x18\x12 \x01(\bR\rpodTerminated\x12=\n" +
-	"\tincidents\x18\x13 \x03(\v2\x1f.virtplane.launcher.v1.IncidentR\tincidents\"h\n" +
+	"\tincidents\x18\x13 \x03(\v2\x1f.virtplane.launcher.v1.IncidentR\tincidents\x12I\n" +
+	"\vcredentials\x18\x1e \x01(\v2'.virtplane.launcher.v1.CredentialsStateR\vcredentials\"\\\n" +
+	"\x10CredentialsState\x12\x16\n" +
+	"\x06synced\x18\x01 \x01(\bR\x06synced\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"h\n" +
 	"\bIncident\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12*\n" +
@@ -2049,7 +2773,7 @@ const file_launcher_api_launcher_proto_rawDesc = "" +
 	"\bQEMUExit\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x16\n" +
 	"\x06signal\x18\x02 \x01(\x05R\x06signal\x12\x16\n" +
-	"\x06stderr\x18\x03 \x01(\tR\x06stderr\"\xb6\x02\n" +
+	"\x06stderr\x18\x03 \x01(\tR\x06stderr\"\xd3\x02\n" +
 	"\n" +
 	"GuestAgent\x12\x1c\n" +
 	"\tconnected\x18\x01 \x01(\bR\tconnected\x129\n" +
@@ -2059,7 +2783,8 @@ const file_launcher_api_launcher_proto_rawDesc = "" +
 	"\x12supported_commands\x18\x04 \x03(\tR\x11supportedCommands\x12\x1a\n" +
 	"\bhostname\x18\x05 \x01(\tR\bhostname\x12-\n" +
 	"\x02os\x18\x06 \x01(\v2\x1d.virtplane.launcher.v1.OSInfoR\x02os\x12;\n" +
-	"\btimezone\x18\a \x01(\v2\x1f.virtplane.launcher.v1.TimezoneR\btimezone\"\xee\x01\n" +
+	"\btimezone\x18\a \x01(\v2\x1f.virtplane.launcher.v1.TimezoneR\btimezone\x12\x1b\n" +
+	"\tfs_frozen\x18\b \x01(\bR\bfsFrozen\"\xee\x01\n" +
 	"\x06OSInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1f\n" +
@@ -2086,12 +2811,50 @@ const file_launcher_api_launcher_proto_rawDesc = "" +
 	"link_state\x18\a \x01(\tR\tlinkState\x12\x1f\n" +
 	"\vqueue_count\x18\b \x01(\rR\n" +
 	"queueCount\"\x12\n" +
-	"\x10GuestInfoRequest\"\x93\x01\n" +
+	"\x10GuestInfoRequest\"\x95\x02\n" +
 	"\x11GuestInfoResponse\x127\n" +
 	"\x05agent\x18\x01 \x01(\v2!.virtplane.launcher.v1.GuestAgentR\x05agent\x12E\n" +
 	"\n" +
 	"interfaces\x18\x02 \x03(\v2%.virtplane.launcher.v1.GuestInterfaceR\n" +
-	"interfaces*\xe0\x01\n" +
+	"interfaces\x126\n" +
+	"\x05users\x18\x03 \x03(\v2 .virtplane.launcher.v1.GuestUserR\x05users\x12H\n" +
+	"\vfilesystems\x18\x04 \x03(\v2&.virtplane.launcher.v1.GuestFilesystemR\vfilesystems\"\x13\n" +
+	"\x11GuestUsersRequest\"L\n" +
+	"\x12GuestUsersResponse\x126\n" +
+	"\x05users\x18\x01 \x03(\v2 .virtplane.launcher.v1.GuestUserR\x05users\"V\n" +
+	"\tGuestUser\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06domain\x18\x02 \x01(\tR\x06domain\x12\x1d\n" +
+	"\n" +
+	"login_time\x18\x03 \x01(\x01R\tloginTime\"\x19\n" +
+	"\x17GuestFilesystemsRequest\"d\n" +
+	"\x18GuestFilesystemsResponse\x12H\n" +
+	"\vfilesystems\x18\x01 \x03(\v2&.virtplane.launcher.v1.GuestFilesystemR\vfilesystems\"\xd1\x01\n" +
+	"\x0fGuestFilesystem\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
+	"\n" +
+	"mountpoint\x18\x02 \x01(\tR\n" +
+	"mountpoint\x12\x12\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\x12\x1d\n" +
+	"\n" +
+	"used_bytes\x18\x04 \x01(\x03R\tusedBytes\x12\x1f\n" +
+	"\vtotal_bytes\x18\x05 \x01(\x03R\n" +
+	"totalBytes\x126\n" +
+	"\x05disks\x18\x06 \x03(\v2 .virtplane.launcher.v1.GuestDiskR\x05disks\"5\n" +
+	"\tGuestDisk\x12\x10\n" +
+	"\x03bus\x18\x01 \x01(\tR\x03bus\x12\x16\n" +
+	"\x06serial\x18\x02 \x01(\tR\x06serial\"Q\n" +
+	"\rFreezeRequest\x12@\n" +
+	"\x0eunfreeze_after\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\runfreezeAfter\"\x10\n" +
+	"\x0eFreezeResponse\"\x11\n" +
+	"\x0fUnfreezeRequest\"\x12\n" +
+	"\x10UnfreezeResponse\"(\n" +
+	"\fProbeRequest\x12\x18\n" +
+	"\acommand\x18\x01 \x03(\tR\acommand\"^\n" +
+	"\rProbeResponse\x12\x1b\n" +
+	"\texit_code\x18\x01 \x01(\x05R\bexitCode\x12\x16\n" +
+	"\x06output\x18\x02 \x01(\fR\x06output\x12\x18\n" +
+	"\aexcused\x18\x03 \x01(\tR\aexcused*\xe0\x01\n" +
 	"\vDomainState\x12\x1c\n" +
 	"\x18DOMAIN_STATE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11DOMAIN_STATE_NONE\x10\x01\x12\x19\n" +
@@ -2100,7 +2863,8 @@ const file_launcher_api_launcher_proto_rawDesc = "" +
 	"\x13DOMAIN_STATE_PAUSED\x10\x04\x12\x19\n" +
 	"\x15DOMAIN_STATE_STOPPING\x10\x05\x12\x19\n" +
 	"\x15DOMAIN_STATE_SHUTDOWN\x10\x06\x12\x18\n" +
-	"\x14DOMAIN_STATE_CRASHED\x10\a2\xef\x06\n" +
+	"\x14DOMAIN_STATE_CRASHED\x10\a2\xcf\n" +
+	"\n" +
 	"\bLauncher\x12O\n" +
 	"\x04Info\x12\".virtplane.launcher.v1.InfoRequest\x1a#.virtplane.launcher.v1.InfoResponse\x12O\n" +
 	"\x04Sync\x12\".virtplane.launcher.v1.SyncRequest\x1a#.virtplane.launcher.v1.SyncResponse\x12R\n" +
@@ -2112,7 +2876,13 @@ const file_launcher_api_launcher_proto_rawDesc = "" +
 	"\n" +
 	"SoftReboot\x12(.virtplane.launcher.v1.SoftRebootRequest\x1a).virtplane.launcher.v1.SoftRebootResponse\x12N\n" +
 	"\x06Events\x12$.virtplane.launcher.v1.EventsRequest\x1a\x1c.virtplane.launcher.v1.Event0\x01\x12^\n" +
-	"\tGuestInfo\x12'.virtplane.launcher.v1.GuestInfoRequest\x1a(.virtplane.launcher.v1.GuestInfoResponseB-Z+github.com/virtplane/virtplane/launcher/apib\x06proto3"
+	"\tGuestInfo\x12'.virtplane.launcher.v1.GuestInfoRequest\x1a(.virtplane.launcher.v1.GuestInfoResponse\x12a\n" +
+	"\n" +
+	"GuestUsers\x12(.virtplane.launcher.v1.GuestUsersRequest\x1a).virtplane.launcher.v1.GuestUsersResponse\x12s\n" +
+	"\x10GuestFilesystems\x12..virtplane.launcher.v1.GuestFilesystemsRequest\x1a/.virtplane.launcher.v1.GuestFilesystemsResponse\x12U\n" +
+	"\x06Freeze\x12$.virtplane.launcher.v1.FreezeRequest\x1a%.virtplane.launcher.v1.FreezeResponse\x12[\n" +
+	"\bUnfreeze\x12&.virtplane.launcher.v1.UnfreezeRequest\x1a'.virtplane.launcher.v1.UnfreezeResponse\x12R\n" +
+	"\x05Probe\x12#.virtplane.launcher.v1.ProbeRequest\x1a$.virtplane.launcher.v1.ProbeResponseB-Z+github.com/virtplane/virtplane/launcher/apib\x06proto3"
 
 var (
 	file_launcher_api_launcher_proto_rawDescOnce sync.Once
@@ -2127,40 +2897,55 @@ func file_launcher_api_launcher_proto_rawDescGZIP() []byte {
 }
 
 var file_launcher_api_launcher_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_launcher_api_launcher_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_launcher_api_launcher_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_launcher_api_launcher_proto_goTypes = []any{
-	(DomainState)(0),              // 0: virtplane.launcher.v1.DomainState
-	(*InfoRequest)(nil),           // 1: virtplane.launcher.v1.InfoRequest
-	(*InfoResponse)(nil),          // 2: virtplane.launcher.v1.InfoResponse
-	(*SyncRequest)(nil),           // 3: virtplane.launcher.v1.SyncRequest
-	(*SyncOptions)(nil),           // 4: virtplane.launcher.v1.SyncOptions
-	(*InterfaceOptions)(nil),      // 5: virtplane.launcher.v1.InterfaceOptions
-	(*CloudInitData)(nil),         // 6: virtplane.launcher.v1.CloudInitData
-	(*ClaimOptions)(nil),          // 7: virtplane.launcher.v1.ClaimOptions
-	(*SyncResponse)(nil),          // 8: virtplane.launcher.v1.SyncResponse
-	(*PauseRequest)(nil),          // 9: virtplane.launcher.v1.PauseRequest
-	(*PauseResponse)(nil),         // 10: virtplane.launcher.v1.PauseResponse
-	(*UnpauseRequest)(nil),        // 11: virtplane.launcher.v1.UnpauseRequest
-	(*UnpauseResponse)(nil),       // 12: virtplane.launcher.v1.UnpauseResponse
-	(*ShutdownRequest)(nil),       // 13: virtplane.launcher.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),      // 14: virtplane.launcher.v1.ShutdownResponse
-	(*KillRequest)(nil),           // 15: virtplane.launcher.v1.KillRequest
-	(*KillResponse)(nil),          // 16: virtplane.launcher.v1.KillResponse
-	(*ResetRequest)(nil),          // 17: virtplane.launcher.v1.ResetRequest
-	(*ResetResponse)(nil),         // 18: virtplane.launcher.v1.ResetResponse
-	(*SoftRebootRequest)(nil),     // 19: virtplane.launcher.v1.SoftRebootRequest
-	(*SoftRebootResponse)(nil),    // 20: virtplane.launcher.v1.SoftRebootResponse
-	(*EventsRequest)(nil),         // 21: virtplane.launcher.v1.EventsRequest
-	(*Event)(nil),                 // 22: virtplane.launcher.v1.Event
-	(*Incident)(nil),              // 23: virtplane.launcher.v1.Incident
-	(*QEMUExit)(nil),              // 24: virtplane.launcher.v1.QEMUExit
-	(*GuestAgent)(nil),            // 25: virtplane.launcher.v1.GuestAgent
-	(*OSInfo)(nil),                // 26: virtplane.launcher.v1.OSInfo
-	(*Timezone)(nil),              // 27: virtplane.launcher.v1.Timezone
-	(*GuestInterface)(nil),        // 28: virtplane.launcher.v1.GuestInterface
-	(*GuestInfoRequest)(nil),      // 29: virtplane.launcher.v1.GuestInfoRequest
-	(*GuestInfoResponse)(nil),     // 30: virtplane.launcher.v1.GuestInfoResponse
-	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
+	(DomainState)(0),                 // 0: virtplane.launcher.v1.DomainState
+	(*InfoRequest)(nil),              // 1: virtplane.launcher.v1.InfoRequest
+	(*InfoResponse)(nil),             // 2: virtplane.launcher.v1.InfoResponse
+	(*SyncRequest)(nil),              // 3: virtplane.launcher.v1.SyncRequest
+	(*SyncOptions)(nil),              // 4: virtplane.launcher.v1.SyncOptions
+	(*InterfaceOptions)(nil),         // 5: virtplane.launcher.v1.InterfaceOptions
+	(*CloudInitData)(nil),            // 6: virtplane.launcher.v1.CloudInitData
+	(*ClaimOptions)(nil),             // 7: virtplane.launcher.v1.ClaimOptions
+	(*SyncResponse)(nil),             // 8: virtplane.launcher.v1.SyncResponse
+	(*PauseRequest)(nil),             // 9: virtplane.launcher.v1.PauseRequest
+	(*PauseResponse)(nil),            // 10: virtplane.launcher.v1.PauseResponse
+	(*UnpauseRequest)(nil),           // 11: virtplane.launcher.v1.UnpauseRequest
+	(*UnpauseResponse)(nil),          // 12: virtplane.launcher.v1.UnpauseResponse
+	(*ShutdownRequest)(nil),          // 13: virtplane.launcher.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),         // 14: virtplane.launcher.v1.ShutdownResponse
+	(*KillRequest)(nil),              // 15: virtplane.launcher.v1.KillRequest
+	(*KillResponse)(nil),             // 16: virtplane.launcher.v1.KillResponse
+	(*ResetRequest)(nil),             // 17: virtplane.launcher.v1.ResetRequest
+	(*ResetResponse)(nil),            // 18: virtplane.launcher.v1.ResetResponse
+	(*SoftRebootRequest)(nil),        // 19: virtplane.launcher.v1.SoftRebootRequest
+	(*SoftRebootResponse)(nil),       // 20: virtplane.launcher.v1.SoftRebootResponse
+	(*EventsRequest)(nil),            // 21: virtplane.launcher.v1.EventsRequest
+	(*Event)(nil),                    // 22: virtplane.launcher.v1.Event
+	(*CredentialsState)(nil),         // 23: virtplane.launcher.v1.CredentialsState
+	(*Incident)(nil),                 // 24: virtplane.launcher.v1.Incident
+	(*QEMUExit)(nil),                 // 25: virtplane.launcher.v1.QEMUExit
+	(*GuestAgent)(nil),               // 26: virtplane.launcher.v1.GuestAgent
+	(*OSInfo)(nil),                   // 27: virtplane.launcher.v1.OSInfo
+	(*Timezone)(nil),                 // 28: virtplane.launcher.v1.Timezone
+	(*GuestInterface)(nil),           // 29: virtplane.launcher.v1.GuestInterface
+	(*GuestInfoRequest)(nil),         // 30: virtplane.launcher.v1.GuestInfoRequest
+	(*GuestInfoResponse)(nil),        // 31: virtplane.launcher.v1.GuestInfoResponse
+	(*GuestUsersRequest)(nil),        // 32: virtplane.launcher.v1.GuestUsersRequest
+	(*GuestUsersResponse)(nil),       // 33: virtplane.launcher.v1.GuestUsersResponse
+	(*GuestUser)(nil),                // 34: virtplane.launcher.v1.GuestUser
+	(*GuestFilesystemsRequest)(nil),  // 35: virtplane.launcher.v1.GuestFilesystemsRequest
+	(*GuestFilesystemsResponse)(nil), // 36: virtplane.launcher.v1.GuestFilesystemsResponse
+	(*GuestFilesystem)(nil),          // 37: virtplane.launcher.v1.GuestFilesystem
+	(*GuestDisk)(nil),                // 38: virtplane.launcher.v1.GuestDisk
+	(*FreezeRequest)(nil),            // 39: virtplane.launcher.v1.FreezeRequest
+	(*FreezeResponse)(nil),           // 40: virtplane.launcher.v1.FreezeResponse
+	(*UnfreezeRequest)(nil),          // 41: virtplane.launcher.v1.UnfreezeRequest
+	(*UnfreezeResponse)(nil),         // 42: virtplane.launcher.v1.UnfreezeResponse
+	(*ProbeRequest)(nil),             // 43: virtplane.launcher.v1.ProbeRequest
+	(*ProbeResponse)(nil),            // 44: virtplane.launcher.v1.ProbeResponse
+	(*timestamppb.Timestamp)(nil),    // 45: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),      // 46: google.protobuf.Duration
 }
 var file_launcher_api_launcher_proto_depIdxs = []int32{
 	4,  // 0: virtplane.launcher.v1.SyncRequest.options:type_name -> virtplane.launcher.v1.SyncOptions
@@ -2168,47 +2953,64 @@ var file_launcher_api_launcher_proto_depIdxs = []int32{
 	6,  // 2: virtplane.launcher.v1.SyncOptions.cloud_init:type_name -> virtplane.launcher.v1.CloudInitData
 	7,  // 3: virtplane.launcher.v1.SyncOptions.claims:type_name -> virtplane.launcher.v1.ClaimOptions
 	22, // 4: virtplane.launcher.v1.SyncResponse.state:type_name -> virtplane.launcher.v1.Event
-	31, // 5: virtplane.launcher.v1.Event.changed_at:type_name -> google.protobuf.Timestamp
+	45, // 5: virtplane.launcher.v1.Event.changed_at:type_name -> google.protobuf.Timestamp
 	0,  // 6: virtplane.launcher.v1.Event.state:type_name -> virtplane.launcher.v1.DomainState
-	31, // 7: virtplane.launcher.v1.Event.started_at:type_name -> google.protobuf.Timestamp
-	31, // 8: virtplane.launcher.v1.Event.last_reset_at:type_name -> google.protobuf.Timestamp
-	24, // 9: virtplane.launcher.v1.Event.exit:type_name -> virtplane.launcher.v1.QEMUExit
-	25, // 10: virtplane.launcher.v1.Event.agent:type_name -> virtplane.launcher.v1.GuestAgent
-	28, // 11: virtplane.launcher.v1.Event.interfaces:type_name -> virtplane.launcher.v1.GuestInterface
-	31, // 12: virtplane.launcher.v1.Event.stop_deadline:type_name -> google.protobuf.Timestamp
-	23, // 13: virtplane.launcher.v1.Event.incidents:type_name -> virtplane.launcher.v1.Incident
-	31, // 14: virtplane.launcher.v1.Incident.at:type_name -> google.protobuf.Timestamp
-	31, // 15: virtplane.launcher.v1.GuestAgent.changed_at:type_name -> google.protobuf.Timestamp
-	26, // 16: virtplane.launcher.v1.GuestAgent.os:type_name -> virtplane.launcher.v1.OSInfo
-	27, // 17: virtplane.launcher.v1.GuestAgent.timezone:type_name -> virtplane.launcher.v1.Timezone
-	31, // 18: virtplane.launcher.v1.GuestInterface.leased_at:type_name -> google.protobuf.Timestamp
-	25, // 19: virtplane.launcher.v1.GuestInfoResponse.agent:type_name -> virtplane.launcher.v1.GuestAgent
-	28, // 20: virtplane.launcher.v1.GuestInfoResponse.interfaces:type_name -> virtplane.launcher.v1.GuestInterface
-	1,  // 21: virtplane.launcher.v1.Launcher.Info:input_type -> virtplane.launcher.v1.InfoRequest
-	3,  // 22: virtplane.launcher.v1.Launcher.Sync:input_type -> virtplane.launcher.v1.SyncRequest
-	9,  // 23: virtplane.launcher.v1.Launcher.Pause:input_type -> virtplane.launcher.v1.PauseRequest
-	11, // 24: virtplane.launcher.v1.Launcher.Unpause:input_type -> virtplane.launcher.v1.UnpauseRequest
-	13, // 25: virtplane.launcher.v1.Launcher.Shutdown:input_type -> virtplane.launcher.v1.ShutdownRequest
-	15, // 26: virtplane.launcher.v1.Launcher.Kill:input_type -> virtplane.launcher.v1.KillRequest
-	17, // 27: virtplane.launcher.v1.Launcher.Reset:input_type -> virtplane.launcher.v1.ResetRequest
-	19, // 28: virtplane.launcher.v1.Launcher.SoftReboot:input_type -> virtplane.launcher.v1.SoftRebootRequest
-	21, // 29: virtplane.launcher.v1.Launcher.Events:input_type -> virtplane.launcher.v1.EventsRequest
-	29, // 30: virtplane.launcher.v1.Launcher.GuestInfo:input_type -> virtplane.launcher.v1.GuestInfoRequest
-	2,  // 31: virtplane.launcher.v1.Launcher.Info:output_type -> virtplane.launcher.v1.InfoResponse
-	8,  // 32: virtplane.launcher.v1.Launcher.Sync:output_type -> virtplane.launcher.v1.SyncResponse
-	10, // 33: virtplane.launcher.v1.Launcher.Pause:output_type -> virtplane.launcher.v1.PauseResponse
-	12, // 34: virtplane.launcher.v1.Launcher.Unpause:output_type -> virtplane.launcher.v1.UnpauseResponse
-	14, // 35: virtplane.launcher.v1.Launcher.Shutdown:output_type -> virtplane.launcher.v1.ShutdownResponse
-	16, // 36: virtplane.launcher.v1.Launcher.Kill:output_type -> virtplane.launcher.v1.KillResponse
-	18, // 37: virtplane.launcher.v1.Launcher.Reset:output_type -> virtplane.launcher.v1.ResetResponse
-	20, // 38: virtplane.launcher.v1.Launcher.SoftReboot:output_type -> virtplane.launcher.v1.SoftRebootResponse
-	22, // 39: virtplane.launcher.v1.Launcher.Events:output_type -> virtplane.launcher.v1.Event
-	30, // 40: virtplane.launcher.v1.Launcher.GuestInfo:output_type -> virtplane.launcher.v1.GuestInfoResponse
-	31, // [31:41] is the sub-list for method output_type
-	21, // [21:31] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	45, // 7: virtplane.launcher.v1.Event.started_at:type_name -> google.protobuf.Timestamp
+	45, // 8: virtplane.launcher.v1.Event.last_reset_at:type_name -> google.protobuf.Timestamp
+	25, // 9: virtplane.launcher.v1.Event.exit:type_name -> virtplane.launcher.v1.QEMUExit
+	26, // 10: virtplane.launcher.v1.Event.agent:type_name -> virtplane.launcher.v1.GuestAgent
+	29, // 11: virtplane.launcher.v1.Event.interfaces:type_name -> virtplane.launcher.v1.GuestInterface
+	45, // 12: virtplane.launcher.v1.Event.stop_deadline:type_name -> google.protobuf.Timestamp
+	24, // 13: virtplane.launcher.v1.Event.incidents:type_name -> virtplane.launcher.v1.Incident
+	23, // 14: virtplane.launcher.v1.Event.credentials:type_name -> virtplane.launcher.v1.CredentialsState
+	45, // 15: virtplane.launcher.v1.Incident.at:type_name -> google.protobuf.Timestamp
+	45, // 16: virtplane.launcher.v1.GuestAgent.changed_at:type_name -> google.protobuf.Timestamp
+	27, // 17: virtplane.launcher.v1.GuestAgent.os:type_name -> virtplane.launcher.v1.OSInfo
+	28, // 18: virtplane.launcher.v1.GuestAgent.timezone:type_name -> virtplane.launcher.v1.Timezone
+	45, // 19: virtplane.launcher.v1.GuestInterface.leased_at:type_name -> google.protobuf.Timestamp
+	26, // 20: virtplane.launcher.v1.GuestInfoResponse.agent:type_name -> virtplane.launcher.v1.GuestAgent
+	29, // 21: virtplane.launcher.v1.GuestInfoResponse.interfaces:type_name -> virtplane.launcher.v1.GuestInterface
+	34, // 22: virtplane.launcher.v1.GuestInfoResponse.users:type_name -> virtplane.launcher.v1.GuestUser
+	37, // 23: virtplane.launcher.v1.GuestInfoResponse.filesystems:type_name -> virtplane.launcher.v1.GuestFilesystem
+	34, // 24: virtplane.launcher.v1.GuestUsersResponse.users:type_name -> virtplane.launcher.v1.GuestUser
+	37, // 25: virtplane.launcher.v1.GuestFilesystemsResponse.filesystems:type_name -> virtplane.launcher.v1.GuestFilesystem
+	38, // 26: virtplane.launcher.v1.GuestFilesystem.disks:type_name -> virtplane.launcher.v1.GuestDisk
+	46, // 27: virtplane.launcher.v1.FreezeRequest.unfreeze_after:type_name -> google.protobuf.Duration
+	1,  // 28: virtplane.launcher.v1.Launcher.Info:input_type -> virtplane.launcher.v1.InfoRequest
+	3,  // 29: virtplane.launcher.v1.Launcher.Sync:input_type -> virtplane.launcher.v1.SyncRequest
+	9,  // 30: virtplane.launcher.v1.Launcher.Pause:input_type -> virtplane.launcher.v1.PauseRequest
+	11, // 31: virtplane.launcher.v1.Launcher.Unpause:input_type -> virtplane.launcher.v1.UnpauseRequest
+	13, // 32: virtplane.launcher.v1.Launcher.Shutdown:input_type -> virtplane.launcher.v1.ShutdownRequest
+	15, // 33: virtplane.launcher.v1.Launcher.Kill:input_type -> virtplane.launcher.v1.KillRequest
+	17, // 34: virtplane.launcher.v1.Launcher.Reset:input_type -> virtplane.launcher.v1.ResetRequest
+	19, // 35: virtplane.launcher.v1.Launcher.SoftReboot:input_type -> virtplane.launcher.v1.SoftRebootRequest
+	21, // 36: virtplane.launcher.v1.Launcher.Events:input_type -> virtplane.launcher.v1.EventsRequest
+	30, // 37: virtplane.launcher.v1.Launcher.GuestInfo:input_type -> virtplane.launcher.v1.GuestInfoRequest
+	32, // 38: virtplane.launcher.v1.Launcher.GuestUsers:input_type -> virtplane.launcher.v1.GuestUsersRequest
+	35, // 39: virtplane.launcher.v1.Launcher.GuestFilesystems:input_type -> virtplane.launcher.v1.GuestFilesystemsRequest
+	39, // 40: virtplane.launcher.v1.Launcher.Freeze:input_type -> virtplane.launcher.v1.FreezeRequest
+	41, // 41: virtplane.launcher.v1.Launcher.Unfreeze:input_type -> virtplane.launcher.v1.UnfreezeRequest
+	43, // 42: virtplane.launcher.v1.Launcher.Probe:input_type -> virtplane.launcher.v1.ProbeRequest
+	2,  // 43: virtplane.launcher.v1.Launcher.Info:output_type -> virtplane.launcher.v1.InfoResponse
+	8,  // 44: virtplane.launcher.v1.Launcher.Sync:output_type -> virtplane.launcher.v1.SyncResponse
+	10, // 45: virtplane.launcher.v1.Launcher.Pause:output_type -> virtplane.launcher.v1.PauseResponse
+	12, // 46: virtplane.launcher.v1.Launcher.Unpause:output_type -> virtplane.launcher.v1.UnpauseResponse
+	14, // 47: virtplane.launcher.v1.Launcher.Shutdown:output_type -> virtplane.launcher.v1.ShutdownResponse
+	16, // 48: virtplane.launcher.v1.Launcher.Kill:output_type -> virtplane.launcher.v1.KillResponse
+	18, // 49: virtplane.launcher.v1.Launcher.Reset:output_type -> virtplane.launcher.v1.ResetResponse
+	20, // 50: virtplane.launcher.v1.Launcher.SoftReboot:output_type -> virtplane.launcher.v1.SoftRebootResponse
+	22, // 51: virtplane.launcher.v1.Launcher.Events:output_type -> virtplane.launcher.v1.Event
+	31, // 52: virtplane.launcher.v1.Launcher.GuestInfo:output_type -> virtplane.launcher.v1.GuestInfoResponse
+	33, // 53: virtplane.launcher.v1.Launcher.GuestUsers:output_type -> virtplane.launcher.v1.GuestUsersResponse
+	36, // 54: virtplane.launcher.v1.Launcher.GuestFilesystems:output_type -> virtplane.launcher.v1.GuestFilesystemsResponse
+	40, // 55: virtplane.launcher.v1.Launcher.Freeze:output_type -> virtplane.launcher.v1.FreezeResponse
+	42, // 56: virtplane.launcher.v1.Launcher.Unfreeze:output_type -> virtplane.launcher.v1.UnfreezeResponse
+	44, // 57: virtplane.launcher.v1.Launcher.Probe:output_type -> virtplane.launcher.v1.ProbeResponse
+	43, // [43:58] is the sub-list for method output_type
+	28, // [28:43] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_launcher_api_launcher_proto_init() }
@@ -2224,7 +3026,7 @@ func file_launcher_api_launcher_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_launcher_api_launcher_proto_rawDesc), len(file_launcher_api_launcher_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   30,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -32,16 +32,21 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Launcher_Info_FullMethodName       = "/virtplane.launcher.v1.Launcher/Info"
-	Launcher_Sync_FullMethodName       = "/virtplane.launcher.v1.Launcher/Sync"
-	Launcher_Pause_FullMethodName      = "/virtplane.launcher.v1.Launcher/Pause"
-	Launcher_Unpause_FullMethodName    = "/virtplane.launcher.v1.Launcher/Unpause"
-	Launcher_Shutdown_FullMethodName   = "/virtplane.launcher.v1.Launcher/Shutdown"
-	Launcher_Kill_FullMethodName       = "/virtplane.launcher.v1.Launcher/Kill"
-	Launcher_Reset_FullMethodName      = "/virtplane.launcher.v1.Launcher/Reset"
-	Launcher_SoftReboot_FullMethodName = "/virtplane.launcher.v1.Launcher/SoftReboot"
-	Launcher_Events_FullMethodName     = "/virtplane.launcher.v1.Launcher/Events"
-	Launcher_GuestInfo_FullMethodName  = "/virtplane.launcher.v1.Launcher/GuestInfo"
+	Launcher_Info_FullMethodName             = "/virtplane.launcher.v1.Launcher/Info"
+	Launcher_Sync_FullMethodName             = "/virtplane.launcher.v1.Launcher/Sync"
+	Launcher_Pause_FullMethodName            = "/virtplane.launcher.v1.Launcher/Pause"
+	Launcher_Unpause_FullMethodName          = "/virtplane.launcher.v1.Launcher/Unpause"
+	Launcher_Shutdown_FullMethodName         = "/virtplane.launcher.v1.Launcher/Shutdown"
+	Launcher_Kill_FullMethodName             = "/virtplane.launcher.v1.Launcher/Kill"
+	Launcher_Reset_FullMethodName            = "/virtplane.launcher.v1.Launcher/Reset"
+	Launcher_SoftReboot_FullMethodName       = "/virtplane.launcher.v1.Launcher/SoftReboot"
+	Launcher_Events_FullMethodName           = "/virtplane.launcher.v1.Launcher/Events"
+	Launcher_GuestInfo_FullMethodName        = "/virtplane.launcher.v1.Launcher/GuestInfo"
+	Launcher_GuestUsers_FullMethodName       = "/virtplane.launcher.v1.Launcher/GuestUsers"
+	Launcher_GuestFilesystems_FullMethodName = "/virtplane.launcher.v1.Launcher/GuestFilesystems"
+	Launcher_Freeze_FullMethodName           = "/virtplane.launcher.v1.Launcher/Freeze"
+	Launcher_Unfreeze_FullMethodName         = "/virtplane.launcher.v1.Launcher/Unfreeze"
+	Launcher_Probe_FullMethodName            = "/virtplane.launcher.v1.Launcher/Probe"
 )
 
 // LauncherClient is the client API for Launcher service.
@@ -70,8 +75,18 @@ type LauncherClient interface {
 	// Events sends the present state at once and then each state that follows. Each message is whole: a slow reader
 	// misses states in between, never the last one. The stream ends when the launcher ends.
 	Events(ctx context.Context, in *EventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Event], error)
-	// GuestInfo asks the guest agent now, rather than answer with what the last poll saw.
+	// GuestInfo asks the guest agent now, rather than answer with what the last poll saw. A guest whose agent cannot answer,
+	// because its file systems are frozen or its CPUs halted, is described as it was seen last.
 	GuestInfo(ctx context.Context, in *GuestInfoRequest, opts ...grpc.CallOption) (*GuestInfoResponse, error)
+	// GuestUsers and GuestFilesystems ask the guest agent who is logged in and what is mounted.
+	GuestUsers(ctx context.Context, in *GuestUsersRequest, opts ...grpc.CallOption) (*GuestUsersResponse, error)
+	GuestFilesystems(ctx context.Context, in *GuestFilesystemsRequest, opts ...grpc.CallOption) (*GuestFilesystemsResponse, error)
+	// Freeze has the guest write out its file systems and hold back further writes, until Unfreeze or for as long as the
+	// call says. Freezing what is frozen already changes nothing, not even when it ends.
+	Freeze(ctx context.Context, in *FreezeRequest, opts ...grpc.CallOption) (*FreezeResponse, error)
+	Unfreeze(ctx context.Context, in *UnfreezeRequest, opts ...grpc.CallOption) (*UnfreezeResponse, error)
+	// Probe asks the guest agent for a sign of life, or has it run a command. It answers when the command has ended.
+	Probe(ctx context.Context, in *ProbeRequest, opts ...grpc.CallOption) (*ProbeResponse, error)
 }
 
 type launcherClient struct {
@@ -191,6 +206,56 @@ func (c *launcherClient) GuestInfo(ctx context.Context, in *GuestInfoRequest, op
 	return out, nil
 }
 
+func (c *launcherClient) GuestUsers(ctx context.Context, in *GuestUsersRequest, opts ...grpc.CallOption) (*GuestUsersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GuestUsersResponse)
+	err := c.cc.Invoke(ctx, Launcher_GuestUsers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *launcherClient) GuestFilesystems(ctx context.Context, in *GuestFilesystemsRequest, opts ...grpc.CallOption) (*GuestFilesystemsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GuestFilesystemsResponse)
+	err := c.cc.Invoke(ctx, Launcher_GuestFilesystems_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *launcherClient) Freeze(ctx context.Context, in *FreezeRequest, opts ...grpc.CallOption) (*FreezeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FreezeResponse)
+	err := c.cc.Invoke(ctx, Launcher_Freeze_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *launcherClient) Unfreeze(ctx context.Context, in *UnfreezeRequest, opts ...grpc.CallOption) (*UnfreezeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UnfreezeResponse)
+	err := c.cc.Invoke(ctx, Launcher_Unfreeze_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *launcherClient) Probe(ctx context.Context, in *ProbeRequest, opts ...grpc.CallOption) (*ProbeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ProbeResponse)
+	err := c.cc.Invoke(ctx, Launcher_Probe_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LauncherServer is the server API for Launcher service.
 // All implementations must embed UnimplementedLauncherServer
 // for forward compatibility.
@@ -217,8 +282,18 @@ type LauncherServer interface {
 	// Events sends the present state at once and then each state that follows. Each message is whole: a slow reader
 	// misses states in between, never the last one. The stream ends when the launcher ends.
 	Events(*EventsRequest, grpc.ServerStreamingServer[Event]) error
-	// GuestInfo asks the guest agent now, rather than answer with what the last poll saw.
+	// GuestInfo asks the guest agent now, rather than answer with what the last poll saw. A guest whose agent cannot answer,
+	// because its file systems are frozen or its CPUs halted, is described as it was seen last.
 	GuestInfo(context.Context, *GuestInfoRequest) (*GuestInfoResponse, error)
+	// GuestUsers and GuestFilesystems ask the guest agent who is logged in and what is mounted.
+	GuestUsers(context.Context, *GuestUsersRequest) (*GuestUsersResponse, error)
+	GuestFilesystems(context.Context, *GuestFilesystemsRequest) (*GuestFilesystemsResponse, error)
+	// Freeze has the guest write out its file systems and hold back further writes, until Unfreeze or for as long as the
+	// call says. Freezing what is frozen already changes nothing, not even when it ends.
+	Freeze(context.Context, *FreezeRequest) (*FreezeResponse, error)
+	Unfreeze(context.Context, *UnfreezeRequest) (*UnfreezeResponse, error)
+	// Probe asks the guest agent for a sign of life, or has it run a command. It answers when the command has ended.
+	Probe(context.Context, *ProbeRequest) (*ProbeResponse, error)
 	mustEmbedUnimplementedLauncherServer()
 }
 
@@ -258,6 +333,21 @@ func (UnimplementedLauncherServer) Events(*EventsRequest, grpc.ServerStreamingSe
 }
 func (UnimplementedLauncherServer) GuestInfo(context.Context, *GuestInfoRequest) (*GuestInfoResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GuestInfo not implemented")
+}
+func (UnimplementedLauncherServer) GuestUsers(context.Context, *GuestUsersRequest) (*GuestUsersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GuestUsers not implemented")
+}
+func (UnimplementedLauncherServer) GuestFilesystems(context.Context, *GuestFilesystemsRequest) (*GuestFilesystemsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GuestFilesystems not implemented")
+}
+func (UnimplementedLauncherServer) Freeze(context.Context, *FreezeRequest) (*FreezeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Freeze not implemented")
+}
+func (UnimplementedLauncherServer) Unfreeze(context.Context, *UnfreezeRequest) (*UnfreezeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Unfreeze not implemented")
+}
+func (UnimplementedLauncherServer) Probe(context.Context, *ProbeRequest) (*ProbeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Probe not implemented")
 }
 func (UnimplementedLauncherServer) mustEmbedUnimplementedLauncherServer() {}
 func (UnimplementedLauncherServer) testEmbeddedByValue()                  {}
@@ -453,6 +543,96 @@ func _Launcher_GuestInfo_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Launcher_GuestUsers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GuestUsersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LauncherServer).GuestUsers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Launcher_GuestUsers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LauncherServer).GuestUsers(ctx, req.(*GuestUsersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Launcher_GuestFilesystems_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GuestFilesystemsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LauncherServer).GuestFilesystems(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Launcher_GuestFilesystems_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LauncherServer).GuestFilesystems(ctx, req.(*GuestFilesystemsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Launcher_Freeze_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FreezeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LauncherServer).Freeze(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Launcher_Freeze_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LauncherServer).Freeze(ctx, req.(*FreezeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Launcher_Unfreeze_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UnfreezeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LauncherServer).Unfreeze(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Launcher_Unfreeze_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LauncherServer).Unfreeze(ctx, req.(*UnfreezeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Launcher_Probe_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProbeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LauncherServer).Probe(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Launcher_Probe_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LauncherServer).Probe(ctx, req.(*ProbeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Launcher_ServiceDesc is the grpc.ServiceDesc for Launcher service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -495,6 +675,26 @@ var Launcher_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GuestInfo",
 			Handler:    _Launcher_GuestInfo_Handler,
+		},
+		{
+			MethodName: "GuestUsers",
+			Handler:    _Launcher_GuestUsers_Handler,
+		},
+		{
+			MethodName: "GuestFilesystems",
+			Handler:    _Launcher_GuestFilesystems_Handler,
+		},
+		{
+			MethodName: "Freeze",
+			Handler:    _Launcher_Freeze_Handler,
+		},
+		{
+			MethodName: "Unfreeze",
+			Handler:    _Launcher_Unfreeze_Handler,
+		},
+		{
+			MethodName: "Probe",
+			Handler:    _Launcher_Probe_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

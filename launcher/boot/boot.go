@@ -87,7 +87,7 @@ func (p *Preparer) Prepare(ctx context.Context, req *api.SyncRequest) (*domain.G
 	}
 	guest := &domain.Guest{
 		UID: string(r.vmi.UID), Args: args, Emulation: in.Emulation, Grace: convert.GracePeriod(r.vmi),
-		Paused: result.Paused, LinksDown: result.LinksDown,
+		Paused: result.Paused, LinksDown: result.LinksDown, ClockOffset: clockOffset(r.vmi), Credentials: r.agentCredentials(),
 	}
 	guest.Interfaces, err = r.guestInterfaces(result)
 	return guest, err

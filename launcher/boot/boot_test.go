@@ -44,7 +44,7 @@ func newNode(t *testing.T) *node {
 	n := &node{t: t, dir: dir, Preparer: &Preparer{
 		Paths: convert.Paths{
 			Private: in("private"), Sockets: "/run/sockets", Ephemeral: in("ephemeral"), ContainerDisks: in("container-disks"), KernelBoot: in("kernel-boot"),
-			Claims: in("claims"), Secrets: in("secrets"), Devices: in("dev"), Firmware: in("firmware"),
+			Claims: in("claims"), Secrets: in("secrets"), Credentials: in("credentials"), Devices: in("dev"), Firmware: in("firmware"),
 		},
 		ResolvConf: in("resolv.conf"), TempDir: dir, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: time.Now,
 	}}

@@ -79,6 +79,9 @@ func (r *request) seed(volume string, c *convert.CloudInit) (convert.Image, erro
 	if err := errors.Join(checkUserData(place(c.UserField, "user data", c.UserSecret), s.UserData), checkNetworkData(place(c.NetworkField, "network data", c.NetworkSecret), s.NetworkData)); err != nil {
 		return convert.Image{}, err
 	}
+	if s.PublicKeys, err = r.publicKeys(c.ConfigDrive); err != nil {
+		return convert.Image{}, err
+	}
 	if err := os.MkdirAll(filepath.Dir(c.File), 0o750); err != nil {
 		return convert.Image{}, api.Wrap(fmt.Errorf("making a place for media: %w", err), codes.Unavailable, api.ReasonStartFailed)
 	}

@@ -142,7 +142,6 @@ func TestRefusals(t *testing.T) {
 		{"huge pages", `{"spec":{"domain":{"memory":{"hugepages":{"pageSize":"2Mi"}}}}}`, "spec.domain.memory.hugepages.pageSize: is not supported", true},
 		{"dedicated CPUs", `{"spec":{"domain":{"cpu":{"dedicatedCpuPlacement":true}}}}`, "spec.domain.cpu.dedicatedCpuPlacement: is not supported", true},
 		{"sriov", `{"spec":{"domain":{"devices":{"interfaces":[{"name":"default","sriov":{}}]}}}}`, "spec.domain.devices.interfaces[0].sriov: is not supported", true},
-		{"credentials", `{"spec":{"accessCredentials":[{"sshPublicKey":{"source":{"secret":{"secretName":"s"}}}}]}}`, "spec.accessCredentials[0].sshPublicKey.source.secret.secretName: is not supported", true},
 		{"volume kind", `{"spec":{"volumes":[{"name":"containerdisk","hostDisk":{"path":"/x","type":"Disk"}}]}}`, "spec.volumes[0].hostDisk.path: is not supported; spec.volumes[0].hostDisk.type: is not supported", true},
 		{"disk without volume", `{"spec":{"domain":{"devices":{"disks":[{"name":"nobody","disk":{}}]}}}}`, `spec.domain.devices.disks[0].name: there is no volume "nobody"`, false},
 		{"no memory", `{"spec":{"domain":{"memory":null}}}`, "spec.domain.memory.guest: must be at least 1Mi where resources.requests.memory is not set", false},

@@ -12,6 +12,7 @@ import (
 var converted = words(`
 	architecture hostname startStrategy subdomain terminationGracePeriodSeconds
 	networks[].name
+	accessCredentials[].*
 
 	domain.chassis.asset domain.chassis.manufacturer domain.chassis.serial domain.chassis.sku domain.chassis.version
 	domain.clock.timezone domain.clock.utc.offsetSeconds

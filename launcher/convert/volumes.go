@@ -13,7 +13,7 @@ import (
 
 // Paths are the folders of the launcher's pod.
 type Paths struct {
-	Private, Sockets, Ephemeral, ContainerDisks, KernelBoot, Claims, Secrets, Devices, Firmware string
+	Private, Sockets, Ephemeral, ContainerDisks, KernelBoot, Claims, Secrets, Credentials, Devices, Firmware string
 }
 
 // DefaultPaths are those of a pod.
@@ -21,7 +21,7 @@ func DefaultPaths() Paths {
 	return Paths{
 		Private: machine.PrivateDir, Sockets: machine.SocketsDir, Ephemeral: machine.EphemeralDir,
 		ContainerDisks: machine.ContainerDiskDir, KernelBoot: machine.KernelBootDir, Claims: machine.ClaimDir,
-		Secrets: machine.SecretDir, Devices: "/dev", Firmware: "/usr/share/OVMF",
+		Secrets: machine.SecretDir, Credentials: machine.CredentialDir, Devices: "/dev", Firmware: "/usr/share/OVMF",
 	}
 }
 

@@ -2,6 +2,8 @@ package domain
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -34,8 +36,14 @@ func (d *Domain) agentChanged(open bool) {
 		d.publish()
 	}
 	d.mu.Unlock()
+	kick(d.agent.kick)
+	kick(d.creds.kick)
+}
+
+// kick wakes whoever waits for c; a second kick before that is the same one.
+func kick(c chan struct{}) {
 	select {
-	case d.agent.kick <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -65,18 +73,32 @@ func (d *Domain) pollAgent() {
 	}
 }
 
+// lookAtGuest asks for all that the agent tells. While file systems are frozen it answers nothing else, so that what was
+// seen before stays.
 func (d *Domain) lookAtGuest() {
 	ctx, cancel := context.WithTimeout(context.Background(), askTime)
 	defer cancel()
-	var info agent.Info
-	err := d.withAgent(ctx, func(a *agent.Client) (err error) {
-		info, err = a.Query(ctx)
+	err := d.withAgent(ctx, func(a *agent.Client) error {
+		frozen, err := a.Frozen(ctx)
+		if err != nil && !refused(err) {
+			return err
+		}
+		d.noteFrozen(frozen)
+		if frozen {
+			return nil
+		}
+		info, err := a.Query(ctx)
+		if err == nil {
+			d.noteInfo(info)
+		}
 		return err
 	})
 	if err != nil {
 		d.Log.Debug("Guest agent did not answer", "err", err)
-		return
 	}
+}
+
+func (d *Domain) noteInfo(info agent.Info) {
 	d.set(func() {
 		if d.agent.connected {
 			d.agent.info = &info
@@ -84,10 +106,14 @@ func (d *Domain) lookAtGuest() {
 	})
 }
 
-// withAgent lends a connection to the agent.
+// withAgent lends a connection to the agent, to one at a time.
 func (d *Domain) withAgent(ctx context.Context, ask func(*agent.Client) error) error {
-	d.asking.Lock()
-	defer d.asking.Unlock()
+	select {
+	case d.asking <- struct{}{}:
+		defer func() { <-d.asking }()
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", agent.ErrTimeout, context.Cause(ctx))
+	}
 	a, err := d.Agent(ctx)
 	if err != nil {
 		return err
@@ -96,30 +122,41 @@ func (d *Domain) withAgent(ctx context.Context, ask func(*agent.Client) error) e
 	return ask(a)
 }
 
-// GuestInfo asks the agent now.
-func (d *Domain) GuestInfo(ctx context.Context) (*api.GuestInfoResponse, error) {
-	d.mu.Lock()
-	connected := d.agent.connected
-	d.mu.Unlock()
-	if !connected {
-		return nil, api.Errorf(codes.FailedPrecondition, api.ReasonAgentUnavailable, "the guest agent is not connected")
-	}
-	var info agent.Info
-	err := d.withAgent(ctx, func(a *agent.Client) (err error) {
-		info, err = a.Query(ctx)
-		return err
-	})
-	if err != nil {
-		return nil, api.Wrap(err, codes.Unavailable, api.ReasonAgentUnavailable)
-	}
+// agentReady says why the agent cannot answer now.
+func (d *Domain) agentReady() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.agent.connected {
-		d.agent.info = &info
-		d.publish()
+	switch {
+	case d.isEnded():
+		return api.Errorf(codes.FailedPrecondition, api.ReasonEnded, "the guest has ended")
+	case d.rec.Guest == nil || d.starting:
+		return api.Errorf(codes.FailedPrecondition, api.ReasonNotRunning, "the guest does not run yet")
+	case !d.agent.connected:
+		return api.Errorf(codes.FailedPrecondition, api.ReasonAgentUnavailable, "the guest agent is not connected")
+	case d.run != qmp.StateRunning:
+		return api.Errorf(codes.FailedPrecondition, api.ReasonAgentUnavailable, "the guest's CPUs are halted, its agent cannot answer")
 	}
-	if d.rec.Guest == nil {
-		return nil, api.Errorf(codes.FailedPrecondition, api.ReasonNotRunning, "the guest does not run")
+	return nil
+}
+
+// refused says whether the agent has answered that it will not, or cannot, do what was asked.
+func refused(err error) bool {
+	var no *agent.Error
+	return errors.As(err, &no)
+}
+
+// agentError gives an error of the agent its place in the protocol.
+func agentError(err error) error {
+	if refused(err) {
+		return api.Wrap(err, codes.FailedPrecondition, api.ReasonAgentRefused)
 	}
-	return &api.GuestInfoResponse{Agent: d.describeAgent(), Interfaces: d.describeInterfaces()}, nil
+	return api.Wrap(err, codes.Unavailable, api.ReasonAgentUnavailable)
+}
+
+// askAgent asks the agent on behalf of a caller.
+func (d *Domain) askAgent(ctx context.Context, ask func(*agent.Client) error) error {
+	if err := d.agentReady(); err != nil {
+		return err
+	}
+	return agentError(d.withAgent(ctx, ask))
 }

@@ -25,6 +25,19 @@ type Guest struct {
 	Paused     bool        `json:"paused,omitempty"`
 	LinksDown  []string    `json:"linksDown,omitempty"`
 	Interfaces []Interface `json:"interfaces,omitempty"`
+	// ClockOffset is what the guest's clock is ahead of the world's.
+	ClockOffset time.Duration `json:"clockOffset,omitempty"`
+	// Credentials are what the guest agent puts into the guest.
+	Credentials []Credential `json:"credentials,omitempty"`
+}
+
+// Credential is a Secret that the guest agent keeps in the guest.
+type Credential struct {
+	// Secret is its name, Dir where it is mounted.
+	Secret string `json:"secret"`
+	Dir    string `json:"dir"`
+	// Users may log in with the SSH keys that the Secret holds. Without any, the Secret holds passwords by user.
+	Users []string `json:"users,omitempty"`
 }
 
 // Interface is a network interface of the guest.
@@ -47,6 +60,12 @@ type Supervisor interface {
 	Changes() <-chan supervise.Status
 }
 
+// SecretWatcher tells that Secrets may have changed.
+type SecretWatcher interface {
+	Changes() <-chan struct{}
+	Close() error
+}
+
 // Config is what a Domain needs of the world.
 type Config struct {
 	// UID is that of the one VMI this launcher was made for; empty takes any.
@@ -63,8 +82,10 @@ type Config struct {
 	ServeDHCP func(ctx context.Context, bridge string, l dhcp.Lease, given func(time.Time)) (io.Closer, error)
 	// Agent connects to the guest agent.
 	Agent func(context.Context) (*agent.Client, error)
-	Log   *slog.Logger
-	Times Times
+	// WatchSecrets tells of changes in the folders at which Secrets are mounted.
+	WatchSecrets func(dirs []string) (SecretWatcher, error)
+	Log          *slog.Logger
+	Times        Times
 }
 
 // Times are the intervals of a guest's life.
@@ -79,6 +100,10 @@ type Times struct {
 	PollSoon, PollLater time.Duration
 	// Retry is the time between two tries to reach a monitor that was lost.
 	Retry time.Duration
+	// AskAgain is the time between two tries to have the agent do what it did not do.
+	AskAgain time.Duration
+	// Recheck is the time between two looks at whether the guest still has the keys that it was given.
+	Recheck time.Duration
 }
 
 // DefaultTimes suit a pod.
@@ -86,5 +111,6 @@ func DefaultTimes() Times {
 	return Times{
 		Press: 5 * time.Second, Quit: 3 * time.Second, Spawn: time.Minute,
 		PollSoon: 5 * time.Second, PollLater: 30 * time.Second, Retry: time.Second,
+		AskAgain: 5 * time.Second, Recheck: 5 * time.Minute,
 	}
 }

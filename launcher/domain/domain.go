@@ -23,7 +23,8 @@ type Domain struct {
 	// op holds a token of whoever changes what the guest does: starting, pausing, resetting.
 	op chan struct{}
 	// connecting and asking serialize the connections to the monitor and to the agent: QEMU serves one at a time.
-	connecting, asking sync.Mutex
+	connecting sync.Mutex
+	asking     chan struct{}
 	// spawning is held from the decision to start QEMU until it is known whether there is one.
 	spawning sync.Mutex
 
@@ -45,8 +46,11 @@ type Domain struct {
 	machine  string
 	version  string // of QEMU
 	agent    agentView
+	creds    credentialsView
+	thawing  bool // the thawer runs
 	leases   map[string]time.Time
 	wake     chan struct{} // tells the stopper of a new deadline
+	thaw     chan struct{} // tells the thawer of a new deadline
 	stopping bool          // the stopper runs
 	// givenUp is set once there will never be a QEMU.
 	givenUp *supervise.Outcome
@@ -69,7 +73,8 @@ type agentView struct {
 func New(c Config) *Domain {
 	d := &Domain{
 		Config: c, op: make(chan struct{}, 1), monReady: make(chan struct{}), changed: make(chan struct{}), ended: make(chan struct{}),
-		wake: make(chan struct{}, 1), leases: map[string]time.Time{}, agent: agentView{kick: make(chan struct{}, 1)},
+		wake: make(chan struct{}, 1), thaw: make(chan struct{}, 1), leases: map[string]time.Time{}, asking: make(chan struct{}, 1),
+		agent: agentView{kick: make(chan struct{}, 1)}, creds: credentialsView{kick: make(chan struct{}, 1)},
 	}
 	d.mu.Lock()
 	d.publish()
@@ -149,7 +154,9 @@ func (d *Domain) Unpause(ctx context.Context) error {
 		d.mu.Lock()
 		d.markStarted()
 		d.mu.Unlock()
-		return d.refreshResumed(ctx, mon)
+		err := d.refreshResumed(ctx, mon)
+		go d.setGuestTime()
+		return err
 	})
 }
 

@@ -380,7 +380,12 @@ func TestAgent(t *testing.T) {
 					"guest-get-osinfo":             `{"id": "debian", "kernel-release": "6.1"}`,
 					"guest-get-timezone":           `{"zone": "UTC", "offset": 0}`,
 					"guest-network-get-interfaces": `[{"name": "enp1s0", "hardware-address": "02:00:00:00:00:0a", "ip-addresses": [{"ip-address": "10.0.2.2"}]}, {"name": "docker0", "hardware-address": "02:42:00:00:00:01"}]`,
+					"guest-fsfreeze-status":        `"thawed"`,
 				}[r.Execute]
+				if answer == "" {
+					theirs.Write([]byte(`{"error": {"class": "CommandNotFound", "desc": "no"}}` + "\n"))
+					continue
+				}
 				theirs.Write([]byte(`{"return": ` + answer + "}\n"))
 			}
 		}()

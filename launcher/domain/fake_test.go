@@ -241,6 +241,32 @@ func (w *world) sent() []string {
 	return out
 }
 
+// output is the log of a test. What a domain still does when the test is over has nowhere to write to.
+type output struct {
+	mu   sync.Mutex
+	to   io.Writer
+	over bool
+}
+
+func outputOf(t *testing.T) *output {
+	o := &output{to: t.Output()}
+	t.Cleanup(func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.over = true
+	})
+	return o
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.over {
+		return len(p), nil
+	}
+	return o.to.Write(p)
+}
+
 // closer counts the DHCP servers that are closed.
 type closer func()
 
@@ -272,10 +298,10 @@ func (w *world) config(change ...func(*Config)) Config {
 			return closer(func() {}), nil
 		},
 		Agent: func(ctx context.Context) (*agent.Client, error) { return w.agent(ctx) },
-		Log:   slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log:   slog.New(slog.NewTextHandler(outputOf(w.t), &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Times: Times{
 			Press: 20 * time.Millisecond, Quit: 50 * time.Millisecond, Spawn: patience,
-			PollSoon: time.Millisecond, PollLater: time.Millisecond, Retry: 5 * time.Millisecond,
+			PollSoon: time.Millisecond, PollLater: time.Millisecond, Retry: 5 * time.Millisecond, AskAgain: 5 * time.Millisecond, Recheck: 20 * time.Millisecond,
 		},
 	}
 	for _, f := range change {

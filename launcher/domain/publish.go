@@ -44,6 +44,7 @@ func (d *Domain) describe() *api.Event {
 		e.Uid, e.Emulation = g.UID, g.Emulation
 		e.Interfaces = d.describeInterfaces()
 		e.Agent = d.describeAgent()
+		e.Credentials = d.describeCredentials()
 	}
 	for _, i := range d.rec.Heard.Incidents {
 		e.Incidents = append(e.Incidents, &api.Incident{Reason: i.Reason, Message: i.Message, At: stamp(i.At)})
@@ -156,7 +157,7 @@ func withStderr(s string, x *supervise.Exit) string {
 }
 
 func (d *Domain) describeAgent() *api.GuestAgent {
-	a := &api.GuestAgent{Connected: d.agent.connected, ChangedAt: stamp(d.agent.since)}
+	a := &api.GuestAgent{Connected: d.agent.connected, ChangedAt: stamp(d.agent.since), FsFrozen: d.rec.Frozen}
 	if i := d.agent.info; i != nil && d.agent.connected {
 		a.Version, a.SupportedCommands, a.Hostname = i.Version, i.Commands, i.Hostname
 		a.Os = &api.OSInfo{

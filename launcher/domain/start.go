@@ -126,6 +126,7 @@ func (d *Domain) resume(ctx context.Context, mon *qmp.Client, guest *Guest) erro
 	if stop {
 		d.startStopper(ctx)
 	}
+	d.startThawer()
 	return d.refresh(ctx, mon)
 }
 
@@ -347,6 +348,7 @@ func (d *Domain) connect(ctx context.Context) (*qmp.Client, error) {
 	go d.watch(mon, sub)
 	if first {
 		go d.pollAgent()
+		go d.keepCredentials()
 	}
 	return mon, nil
 }

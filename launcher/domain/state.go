@@ -32,6 +32,11 @@ type record struct {
 	SoftReboot bool `json:"softReboot,omitempty"`
 	// PodTerminated says that the guest was told to stop because the pod was.
 	PodTerminated bool `json:"podTerminated,omitempty"`
+	// Frozen says that the guest's file systems are frozen, or may be; ThawBy is when that ends by itself, zero if never.
+	Frozen bool      `json:"frozen,omitempty"`
+	ThawBy time.Time `json:"thawBy,omitzero"`
+	// CredentialsSynced says that the guest has had the keys and passwords of its Secrets.
+	CredentialsSynced bool `json:"credentialsSynced,omitempty"`
 	// Heard is what QEMU's events have told.
 	Heard heard `json:"heard,omitzero"`
 }

@@ -141,6 +141,7 @@ func (d *Domain) press(ctx context.Context, mon *qmp.Client, presses int) bool {
 			d.Log.Warn("Could not continue halted guest to let it power down", "err", err)
 		}
 	}
+	d.thawToStop(ctx)
 	if err := mon.SystemPowerdown(ctx); err != nil {
 		d.Log.Warn("Could not press power button", "err", err)
 	}

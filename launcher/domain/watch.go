@@ -129,6 +129,7 @@ func (d *Domain) onReset(e qmp.Event) {
 	if err := e.Decode(&r); err != nil {
 		d.Log.Warn("Could not read event", "event", e.Name, "err", err)
 	}
+	d.noteFrozen(false) // what boots has nothing frozen
 	d.hear(func(h *heard) {
 		at := orNow(e.Time)
 		if r.Guest && !d.barked && at.Sub(h.Reset) > sameReset {

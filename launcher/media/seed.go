@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/diskfs/go-diskfs/backend/file"
 	"github.com/diskfs/go-diskfs/filesystem/iso9660"
@@ -30,6 +31,8 @@ type Seed struct {
 	UUID        string
 	UserData    []byte
 	NetworkData []byte
+	// PublicKeys may log in by SSH as the guest's default user.
+	PublicKeys []string
 }
 
 // volumeLabel is how cloud-init finds a seed.
@@ -45,7 +48,9 @@ func (s Seed) files() (map[string][]byte, error) {
 		meta = struct {
 			InstanceID string `json:"instance-id"`
 			Hostname   string `json:"local-hostname,omitempty"`
-		}{s.InstanceID, s.Hostname}
+			// Keys are named by their place, as cloud-init wants a name for each.
+			Keys map[string]string `json:"public-keys,omitempty"`
+		}{s.InstanceID, s.Hostname, s.keys()}
 	case ConfigDrive:
 		metaPath, userPath, networkPath = "openstack/latest/meta_data.json", "openstack/latest/user_data", "openstack/latest/network_data.json"
 		meta = struct {
@@ -53,7 +58,9 @@ func (s Seed) files() (map[string][]byte, error) {
 			LocalHost  string `json:"local-hostname,omitempty"`
 			Hostname   string `json:"hostname,omitempty"`
 			UUID       string `json:"uuid,omitempty"`
-		}{s.InstanceID, s.Hostname, s.Hostname, s.UUID}
+			// Keys are named by their place, as cloud-init wants a name for each.
+			Keys map[string]string `json:"public_keys,omitempty"`
+		}{s.InstanceID, s.Hostname, s.Hostname, s.UUID, s.keys()}
 	default:
 		return nil, fmt.Errorf("seed of unknown kind %q", s.Kind)
 	}
@@ -69,6 +76,14 @@ func (s Seed) files() (map[string][]byte, error) {
 		out[networkPath] = s.NetworkData
 	}
 	return out, nil
+}
+
+func (s Seed) keys() map[string]string {
+	out := map[string]string{}
+	for i, key := range s.PublicKeys {
+		out[strconv.Itoa(i)] = key
+	}
+	return out
 }
 
 // WriteSeed writes the seed's disk to path, whole or not at all. It uses workDir for files on the way, which it

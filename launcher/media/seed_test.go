@@ -29,6 +29,16 @@ var seeds = map[string]struct {
 		"cidata",
 		map[string]string{"meta-data": `{"instance-id":"vm.default"}`, "user-data": "#!/bin/sh\n", "network-config": "version: 2\n"},
 	},
+	"NoCloud with keys": {
+		Seed{Kind: NoCloud, InstanceID: "vm.default", PublicKeys: []string{"ssh-rsa A", "ssh-rsa B"}},
+		"cidata",
+		map[string]string{"meta-data": `{"instance-id":"vm.default","public-keys":{"0":"ssh-rsa A","1":"ssh-rsa B"}}`, "user-data": ""},
+	},
+	"ConfigDrive with keys": {
+		Seed{Kind: ConfigDrive, InstanceID: "vm.default", PublicKeys: []string{"ssh-rsa A"}},
+		"config-2",
+		map[string]string{"openstack/latest/meta_data.json": `{"instance_id":"vm.default","public_keys":{"0":"ssh-rsa A"}}`, "openstack/latest/user_data": ""},
+	},
 	"ConfigDrive": {
 		Seed{Kind: ConfigDrive, InstanceID: "vm.default", Hostname: "vm", UUID: "6a1a24a1", UserData: []byte("x"), NetworkData: []byte("{}")},
 		"config-2",

@@ -24,6 +24,11 @@ type Domain interface {
 	Reset(context.Context) error
 	SoftReboot(context.Context) error
 	GuestInfo(context.Context) (*api.GuestInfoResponse, error)
+	GuestUsers(context.Context) (*api.GuestUsersResponse, error)
+	GuestFilesystems(context.Context) (*api.GuestFilesystemsResponse, error)
+	Freeze(ctx context.Context, after time.Duration) error
+	Unfreeze(context.Context) error
+	Probe(ctx context.Context, command []string) (*api.ProbeResponse, error)
 	Current() (*api.Event, <-chan struct{})
 	Ended() <-chan struct{}
 }

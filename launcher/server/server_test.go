@@ -7,12 +7,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/virtplane/virtplane/launcher/api"
 )
@@ -48,6 +50,19 @@ func (f *fake) SoftReboot(context.Context) error             { return f.call("so
 func (f *fake) Shutdown(grace *time.Duration)                { f.call("shutdown"); f.grace = grace }
 func (f *fake) GuestInfo(context.Context) (*api.GuestInfoResponse, error) {
 	return &api.GuestInfoResponse{}, f.call("guestInfo")
+}
+func (f *fake) GuestUsers(context.Context) (*api.GuestUsersResponse, error) {
+	return &api.GuestUsersResponse{}, f.call("guestUsers")
+}
+func (f *fake) GuestFilesystems(context.Context) (*api.GuestFilesystemsResponse, error) {
+	return &api.GuestFilesystemsResponse{}, f.call("guestFilesystems")
+}
+func (f *fake) Freeze(_ context.Context, after time.Duration) error {
+	return f.call("freeze " + after.String())
+}
+func (f *fake) Unfreeze(context.Context) error { return f.call("unfreeze") }
+func (f *fake) Probe(_ context.Context, command []string) (*api.ProbeResponse, error) {
+	return &api.ProbeResponse{}, f.call(strings.Join(append([]string{"probe"}, command...), " "))
 }
 func (f *fake) Ended() <-chan struct{} { return f.ended }
 func (f *fake) Current() (*api.Event, <-chan struct{}) {
@@ -102,6 +117,22 @@ func TestCalls(t *testing.T) {
 		"reset":      func() error { _, err := c.Reset(ctx, &api.ResetRequest{}); return err },
 		"softReboot": func() error { _, err := c.SoftReboot(ctx, &api.SoftRebootRequest{}); return err },
 		"guestInfo":  func() error { _, err := c.GuestInfo(ctx, &api.GuestInfoRequest{}); return err },
+		"guestUsers": func() error { _, err := c.GuestUsers(ctx, &api.GuestUsersRequest{}); return err },
+		"guestFilesystems": func() error {
+			_, err := c.GuestFilesystems(ctx, &api.GuestFilesystemsRequest{})
+			return err
+		},
+		"freeze 0s": func() error { _, err := c.Freeze(ctx, &api.FreezeRequest{}); return err },
+		"freeze 1m30s": func() error {
+			_, err := c.Freeze(ctx, &api.FreezeRequest{UnfreezeAfter: durationpb.New(90 * time.Second)})
+			return err
+		},
+		"unfreeze": func() error { _, err := c.Unfreeze(ctx, &api.UnfreezeRequest{}); return err },
+		"probe":    func() error { _, err := c.Probe(ctx, &api.ProbeRequest{}); return err },
+		"probe cat a": func() error {
+			_, err := c.Probe(ctx, &api.ProbeRequest{Command: []string{"cat", "a"}})
+			return err
+		},
 	}
 	for name, call := range calls {
 		f.calls, f.err = nil, nil
@@ -111,6 +142,12 @@ func TestCalls(t *testing.T) {
 		f.err = api.Errorf(codes.FailedPrecondition, api.ReasonNotRunning, "no guest")
 		if err := call(); status.Code(err) != codes.FailedPrecondition || api.ReasonOf(err) != api.ReasonNotRunning {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, after := range []time.Duration{-time.Second, 1000 * 24 * time.Hour} {
+		f.calls, f.err = nil, nil
+		if _, err := c.Freeze(ctx, &api.FreezeRequest{UnfreezeAfter: durationpb.New(after)}); status.Code(err) != codes.InvalidArgument || len(f.calls) > 0 {
+			t.Errorf("freeze for %s: %v, %v", after, f.calls, err)
 		}
 	}
 	if i, err := c.Info(ctx, &api.InfoRequest{}); err != nil || i.Name != "vm" {

@@ -32,6 +32,8 @@ const (
 	passedThroughBytes = 1024 * mebibyte
 	// tpmBytes covers the process that is the guest's trusted platform module.
 	tpmBytes = 16 * mebibyte
+	// probeBytes covers the process that asks the guest agent for a probe, while it runs.
+	probeBytes = 8 * mebibyte
 	// pageTableShare: page tables cost one five hundred and twelfth of the guest's memory.
 	pageTableShare = 512
 )
@@ -58,6 +60,11 @@ func MemoryOverhead(spec *virtv1.VirtualMachineInstanceSpec, o Options) resource
 	sum += int64(passedThrough(spec)) * passedThroughBytes
 	if tpm := spec.Domain.Devices.TPM; tpm != nil && !isFalse(tpm.Enabled) {
 		sum += tpmBytes
+	}
+	for _, p := range []*virtv1.Probe{spec.ReadinessProbe, spec.LivenessProbe} {
+		if p != nil && (p.Exec != nil || p.GuestAgentPing != nil) {
+			sum += probeBytes
+		}
 	}
 	if o.Emulation {
 		sum += tcgBytes + tcgSlackBytes

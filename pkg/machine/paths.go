@@ -17,6 +17,7 @@ const (
 	KernelBootDir     = "/var/run/kubevirt-kernel-boot"
 	ClaimDir          = "/var/run/kubevirt-vmi-disks"
 	SecretDir         = "/var/run/kubevirt-secrets"
+	CredentialDir     = "/var/run/kubevirt-access-credentials"
 	KernelBootVolume  = "kernel-boot"
 	networkDataSuffix = "-networkdata"
 )
@@ -42,3 +43,6 @@ func UserDataPath(volume string) string { return path.Join(SecretDir, volume) }
 
 // NetworkDataPath is where the Secret with network data is mounted.
 func NetworkDataPath(volume string) string { return path.Join(SecretDir, volume+networkDataSuffix) }
+
+// CredentialPath is where a Secret with keys or passwords for the guest is mounted, by the Secret's name.
+func CredentialPath(secret string) string { return path.Join(CredentialDir, secret) }

@@ -21,6 +21,10 @@ const (
 	EventShuttingDown = "ShuttingDown"
 	EventStopped      = "Stopped"
 	EventSyncFailed   = "SyncFailed"
+	// EventSoftRebooted tells that a guest was asked to reboot.
+	EventSoftRebooted             = "SoftRebooted"
+	EventAccessCredentialsSynced  = "AccessCredentialsSyncSuccess"
+	EventAccessCredentialsFailing = "AccessCredentialsSyncFailed"
 )
 
 // wanted are the reasons for which somebody has paused a guest; all others are failures of it, or of what it runs on.
@@ -38,6 +42,7 @@ func (a *Agent) announce(was, is *virtv1.VirtualMachineInstance) {
 	if told {
 		a.event(is, corev1.EventTypeWarning, EventSyncFailed, fmt.Sprintf("%s: %s", now.Reason, now.Message))
 	}
+	a.announceCredentials(was, is)
 	if was.Status.Phase != is.Status.Phase {
 		a.announcePhase(is, told)
 		return
@@ -53,6 +58,24 @@ func (a *Agent) announce(was, is *virtv1.VirtualMachineInstance) {
 	case paused == nil && before != nil:
 		a.event(is, corev1.EventTypeNormal, EventResumed, "The guest runs again")
 	}
+}
+
+// announceCredentials tells when the guest has got its keys and passwords, and why it has not. That its agent has yet to
+// connect is no failure.
+func (a *Agent) announceCredentials(was, is *virtv1.VirtualMachineInstance) {
+	before, now := condition(&was.Status, virtv1.VirtualMachineInstanceAccessCredentialsSynchronized), condition(&is.Status, virtv1.VirtualMachineInstanceAccessCredentialsSynchronized)
+	switch {
+	case now == nil || before != nil && before.Status == now.Status && before.Message == now.Message:
+	case now.Status == corev1.ConditionTrue:
+		a.event(is, corev1.EventTypeNormal, EventAccessCredentialsSynced, "Access credentials sync successful.")
+	case before != nil || now.Reason != launcher.ReasonAgentUnavailable:
+		a.event(is, corev1.EventTypeWarning, EventAccessCredentialsFailing, "Access credentials sync failed: "+now.Message)
+	}
+}
+
+// SoftRebooted tells that a guest was asked to reboot.
+func (a *Agent) SoftRebooted(vmi *virtv1.VirtualMachineInstance) {
+	a.event(vmi, corev1.EventTypeNormal, EventSoftRebooted, "VirtualMachineInstance soft rebooted")
 }
 
 func (a *Agent) announcePhase(is *virtv1.VirtualMachineInstance, told bool) {

@@ -87,7 +87,7 @@ func observeEnd(status *virtv1.VirtualMachineInstanceStatus, vmi *virtv1.Virtual
 	remove(status, virtv1.VirtualMachineInstanceAgentConnected)
 	message := "the guest has ended"
 	if reason == ReasonPodTerminated {
-		message += " because its pod was told to, by a drain, an eviction or a deletion"
+		message += " because its pod was told to, by a drain, an eviction, a deletion or its liveness probe"
 	}
 	if m := e.GetMessage(); m != "" {
 		message += ": " + m
@@ -102,7 +102,7 @@ func observeGuest(status *virtv1.VirtualMachineInstanceStatus, vmi *virtv1.Virtu
 	switch e.GetState() {
 	case launcher.DomainState_DOMAIN_STATE_RUNNING:
 		remove(status, virtv1.VirtualMachineInstancePaused)
-		set(status, virtv1.VirtualMachineInstanceReady, corev1.ConditionTrue, "", "", now)
+		observeReady(status, vmi, now)
 	case launcher.DomainState_DOMAIN_STATE_PAUSED:
 		message := e.GetMessage()
 		if message == "" {
@@ -116,7 +116,8 @@ func observeGuest(status *virtv1.VirtualMachineInstanceStatus, vmi *virtv1.Virtu
 	} else {
 		remove(status, virtv1.VirtualMachineInstanceSoftwareEmulation)
 	}
-	observeAgent(status, e, now)
+	observeAgent(status, vmi, e, now)
+	observeCredentials(status, e.GetCredentials(), now)
 	reason, message := notMigratable(vmi)
 	set(status, virtv1.VirtualMachineInstanceIsMigratable, corev1.ConditionFalse, reason, message, now)
 	status.MigrationMethod = migrationMethod(vmi)
@@ -127,21 +128,6 @@ func observeGuest(status *virtv1.VirtualMachineInstanceStatus, vmi *virtv1.Virtu
 	status.CurrentCPUTopology = topology(vmi.Spec.Domain.CPU)
 	observeMemory(status, vmi)
 	status.Interfaces = interfaces(vmi, status.Interfaces, v)
-}
-
-func observeAgent(status *virtv1.VirtualMachineInstanceStatus, e *launcher.Event, now metav1.Time) {
-	agent := e.GetAgent()
-	if !agent.GetConnected() {
-		remove(status, virtv1.VirtualMachineInstanceAgentConnected)
-		return
-	}
-	set(status, virtv1.VirtualMachineInstanceAgentConnected, corev1.ConditionTrue, "", "", now)
-	if os := agent.GetOs(); os != nil {
-		status.GuestOSInfo = virtv1.VirtualMachineInstanceGuestOSInfo{
-			ID: os.GetId(), Name: os.GetName(), PrettyName: os.GetPrettyName(), Version: os.GetVersion(), VersionID: os.GetVersionId(),
-			KernelRelease: os.GetKernelRelease(), KernelVersion: os.GetKernelVersion(), Machine: os.GetMachine(),
-		}
-	}
 }
 
 // observeMemory tells what the guest has; what was asked for is virt-controller's to write.

@@ -21,6 +21,7 @@ import (
 	"github.com/virtplane/virtplane/launcher/api"
 	"github.com/virtplane/virtplane/launcher/boot"
 	"github.com/virtplane/virtplane/launcher/convert"
+	"github.com/virtplane/virtplane/launcher/credentials"
 	"github.com/virtplane/virtplane/launcher/dhcp"
 	"github.com/virtplane/virtplane/launcher/domain"
 	"github.com/virtplane/virtplane/launcher/footprint"
@@ -67,6 +68,7 @@ func (o *options) addFlags(set *flag.FlagSet) {
 	set.StringVar(&o.paths.KernelBoot, "kernel-boot-dir", paths.KernelBoot, "folder in which the image of kernelBoot is mounted")
 	set.StringVar(&o.paths.Claims, "claim-dir", paths.Claims, "folder in which claims are mounted by volume name")
 	set.StringVar(&o.paths.Secrets, "secret-dir", paths.Secrets, "folder in which Secrets of cloud-init volumes are mounted by volume name")
+	set.StringVar(&o.paths.Credentials, "credential-dir", paths.Credentials, "folder in which Secrets of access credentials are mounted by their names")
 	set.StringVar(&o.paths.Devices, "device-dir", paths.Devices, "folder of the devices of block claims, by volume name")
 	set.StringVar(&o.paths.Firmware, "firmware-dir", paths.Firmware, "folder of the UEFI firmware")
 	set.StringVar(&o.tempDir, "temp-dir", os.TempDir(), "folder for files on the way")
@@ -188,6 +190,7 @@ func (o *options) domain(super *supervise.Client, log *slog.Logger) domain.Confi
 		Agent: func(ctx context.Context) (*agent.Client, error) {
 			return agent.Dial(ctx, filepath.Join(o.paths.Private, convert.AgentSocket))
 		},
-		Log: log, Times: domain.DefaultTimes(),
+		WatchSecrets: func(dirs []string) (domain.SecretWatcher, error) { return credentials.Watch(dirs) },
+		Log:          log, Times: domain.DefaultTimes(),
 	}
 }

@@ -112,6 +112,8 @@ func Pod(vmi *virtv1.VirtualMachineInstance, attempt int, o RenderOptions) *core
 				Resources:                resources(spec, overhead, o),
 				VolumeMounts:             volumes.mounts,
 				VolumeDevices:            volumes.devices,
+				ReadinessProbe:           probe(spec.ReadinessProbe),
+				LivenessProbe:            probe(spec.LivenessProbe),
 				TerminationMessagePolicy: corev1.TerminationMessageReadFile,
 			}},
 		},

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
 
@@ -56,6 +57,13 @@ func TestPodGolden(t *testing.T) {
 		{Name: "dv", DataVolume: &virtv1.DataVolumeSource{Name: "imported"}},
 		{Name: "scratch", EmptyDisk: &virtv1.EmptyDiskSource{Capacity: resource.MustParse("1Gi")}},
 		{Name: "init", CloudInitNoCloud: &virtv1.CloudInitNoCloudSource{SecretRef: &corev1.LocalObjectReference{Name: "user"}, NetworkDataSecretRef: &corev1.LocalObjectReference{Name: "net"}}},
+	}
+	full.Spec.ReadinessProbe = &virtv1.Probe{HTTPGet: &corev1.HTTPGetAction{Path: "/healthz", Port: intstr.FromInt32(1500)}, InitialDelaySeconds: ptr.To(int32(120)), PeriodSeconds: ptr.To(int32(20))}
+	full.Spec.LivenessProbe = &virtv1.Probe{GuestAgentPing: &virtv1.GuestAgentPing{}, TimeoutSeconds: ptr.To(int32(10)), FailureThreshold: ptr.To(int32(3))}
+	full.Spec.AccessCredentials = []virtv1.AccessCredential{
+		{SSHPublicKey: &virtv1.SSHPublicKeyAccessCredential{Source: virtv1.SSHPublicKeyAccessCredentialSource{Secret: &virtv1.AccessCredentialSecretSource{SecretName: "keys.of.ann"}}}},
+		{SSHPublicKey: &virtv1.SSHPublicKeyAccessCredential{Source: virtv1.SSHPublicKeyAccessCredentialSource{Secret: &virtv1.AccessCredentialSecretSource{SecretName: "keys.of.ann"}}}},
+		{UserPassword: &virtv1.UserPasswordAccessCredential{Source: virtv1.UserPasswordAccessCredentialSource{Secret: &virtv1.AccessCredentialSecretSource{SecretName: "passwords"}}}},
 	}
 	kvm := emulation(false)
 	kvm.Claims = map[string]*corev1.PersistentVolumeClaim{"raw": {Spec: corev1.PersistentVolumeClaimSpec{VolumeMode: ptr.To(corev1.PersistentVolumeBlock)}}}

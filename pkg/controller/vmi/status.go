@@ -111,6 +111,7 @@ func observe(vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, waiting wait, 
 		status.Conditions = slices.DeleteFunc(status.Conditions, func(c virtv1.VirtualMachineInstanceCondition) bool { return c.Type == podScheduled })
 	}
 	setWait(&status, virtv1.VirtualMachineInstanceProvisioning, waiting, now)
+	observeProbe(&status, vmi, pod, now)
 	return status
 }
 

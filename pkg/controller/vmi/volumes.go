@@ -29,6 +29,7 @@ func newVolumes(vmi *virtv1.VirtualMachineInstance, o RenderOptions) podVolumes 
 		c := fw.KernelBoot.Container
 		v.image(machine.KernelBootVolume, machine.KernelBootDir, c.Image, c.ImagePullPolicy, c.ImagePullSecret)
 	}
+	v.accessCredentials(vmi.Spec.AccessCredentials)
 	for i, volume := range vmi.Spec.Volumes {
 		// A disk's name may hold dots and 253 characters, a pod volume's may not.
 		name := fmt.Sprintf("volume-%d", i)

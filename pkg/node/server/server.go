@@ -32,6 +32,8 @@ const (
 type Machines interface {
 	// Machine gives an instance, the pod that it runs in, and its launcher; nil while there is no connection to it.
 	Machine(namespace, name string) (*virtv1.VirtualMachineInstance, types.UID, launcher.LauncherClient, error)
+	// SoftRebooted tells users that a guest was asked to reboot.
+	SoftRebooted(*virtv1.VirtualMachineInstance)
 }
 
 // Dialer connects to a socket of a launcher pod.
@@ -59,6 +61,7 @@ func (s *Server) Handler() http.Handler {
 	for name, act := range actions {
 		mux.HandleFunc("PUT "+base+name, func(w http.ResponseWriter, r *http.Request) { s.act(w, r, act) })
 	}
+	s.handleGuest(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, &apierrors.StatusError{ErrStatus: apierrors.NewGenericServerResponse(http.StatusNotFound, r.Method, virtv1.Resource(""), r.URL.Path, "the node agent serves no such path", 0, true).Status()})
 	})
@@ -102,30 +105,33 @@ var actions = map[string]func(context.Context, launcher.LauncherClient) error{
 		_, err := c.Reset(ctx, &launcher.ResetRequest{})
 		return err
 	},
-	"softreboot": func(ctx context.Context, c launcher.LauncherClient) error {
-		_, err := c.SoftReboot(ctx, &launcher.SoftRebootRequest{})
-		return err
-	},
 }
 
 func (s *Server) act(w http.ResponseWriter, r *http.Request, act func(context.Context, launcher.LauncherClient) error) {
-	vmi, _, client, err := s.machines.Machine(r.PathValue("namespace"), r.PathValue("name"))
-	switch {
-	case err != nil:
-	case vmi.Status.Phase != virtv1.Running:
-		err = conflict(vmi, errors.New("VMI is not running"))
-	case client == nil:
-		err = apierrors.NewServiceUnavailable(fmt.Sprintf("the launcher of %s/%s does not answer: try again", vmi.Namespace, vmi.Name))
-	default:
-		ctx, cancel := context.WithTimeout(r.Context(), actionTimeout)
-		defer cancel()
-		err = answer(vmi, act(ctx, client))
-	}
+	err := s.call(r, func(ctx context.Context, _ *virtv1.VirtualMachineInstance, client launcher.LauncherClient) error {
+		return act(ctx, client)
+	})
 	if err != nil {
 		fail(w, r, err)
 		return
 	}
 	w.WriteHeader(http.StatusOK)
+}
+
+// call finds the launcher that a request is for and has do ask it.
+func (s *Server) call(r *http.Request, do func(context.Context, *virtv1.VirtualMachineInstance, launcher.LauncherClient) error) error {
+	vmi, _, client, err := s.machines.Machine(r.PathValue("namespace"), r.PathValue("name"))
+	switch {
+	case err != nil:
+		return err
+	case vmi.Status.Phase != virtv1.Running:
+		return conflict(vmi, errors.New("VMI is not running"))
+	case client == nil:
+		return apierrors.NewServiceUnavailable(fmt.Sprintf("the launcher of %s/%s does not answer: try again", vmi.Namespace, vmi.Name))
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), actionTimeout)
+	defer cancel()
+	return answer(vmi, do(ctx, vmi, client))
 }
 
 // answer turns what a launcher says into what clients of the API know.

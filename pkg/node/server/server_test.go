@@ -28,8 +28,9 @@ const waitFor = 20 * time.Second
 
 // fakeMachines is a node with one instance.
 type fakeMachines struct {
-	vmi    *virtv1.VirtualMachineInstance
-	client launcher.LauncherClient
+	rebooted int
+	vmi      *virtv1.VirtualMachineInstance
+	client   launcher.LauncherClient
 }
 
 func (m *fakeMachines) Machine(_, name string) (*virtv1.VirtualMachineInstance, types.UID, launcher.LauncherClient, error) {
@@ -38,6 +39,8 @@ func (m *fakeMachines) Machine(_, name string) (*virtv1.VirtualMachineInstance, 
 	}
 	return m.vmi, "pod", m.client, nil
 }
+
+func (m *fakeMachines) SoftRebooted(*virtv1.VirtualMachineInstance) { m.rebooted++ }
 
 type fakeClient struct {
 	launcher.LauncherClient

@@ -77,6 +77,7 @@ var conditions = map[virtv1.VirtualMachineInstanceConditionType]owner{
 	virtv1.VirtualMachineInstanceEvictionRequested:             byController,
 	"DecentralizedLiveMigrationFailure":                        byController,
 	virtv1.VirtualMachineInstanceBlocked:                       byController,
+	virtv1.VirtualMachineInstanceReadinessProbe:                byController,
 	virtv1.VirtualMachineInstanceReady:                         handedOver,
 	virtv1.VirtualMachineInstanceSynchronized:                  byBoth,
 	virtv1.VirtualMachineInstancePaused:                        byHandler,

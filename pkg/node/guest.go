@@ -1,0 +1,109 @@
+package node
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	launcher "github.com/virtplane/virtplane/launcher/api"
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+)
+
+// ReasonAgentTooOld is the reason of an agent that lacks commands which the instance needs.
+const ReasonAgentTooOld = "CommandsMissing"
+
+// frozen is what the status says of a guest whose file systems are frozen; it says nothing of others.
+const frozen = "frozen"
+
+// observeAgent tells what the guest agent has told. What is known of the operating system outlives the connection.
+func observeAgent(status *virtv1.VirtualMachineInstanceStatus, vmi *virtv1.VirtualMachineInstance, e *launcher.Event, now metav1.Time) {
+	agent := e.GetAgent()
+	status.FSFreezeStatus = ""
+	if agent.GetFsFrozen() {
+		status.FSFreezeStatus = frozen
+	}
+	if !agent.GetConnected() {
+		remove(status, virtv1.VirtualMachineInstanceAgentConnected)
+		remove(status, virtv1.VirtualMachineInstanceUnsupportedAgent)
+		return
+	}
+	set(status, virtv1.VirtualMachineInstanceAgentConnected, corev1.ConditionTrue, "", "", now)
+	// Before it has told its version it has told nothing.
+	if missing := missingCommands(&vmi.Spec, agent.GetSupportedCommands()); missing != "" && agent.GetVersion() != "" {
+		set(status, virtv1.VirtualMachineInstanceUnsupportedAgent, corev1.ConditionTrue, ReasonAgentTooOld, missing, now)
+	} else {
+		remove(status, virtv1.VirtualMachineInstanceUnsupportedAgent)
+	}
+	if os := agent.GetOs(); os != nil {
+		status.GuestOSInfo = virtv1.VirtualMachineInstanceGuestOSInfo{
+			ID: os.GetId(), Name: os.GetName(), PrettyName: os.GetPrettyName(), Version: os.GetVersion(), VersionID: os.GetVersionId(),
+			KernelRelease: os.GetKernelRelease(), KernelVersion: os.GetKernelVersion(), Machine: os.GetMachine(),
+		}
+	}
+}
+
+// Commands of the guest agent by what they are for, as the reference names them.
+var (
+	basicCommands = []string{"guest-ping", "guest-get-time", "guest-info", "guest-shutdown", "guest-network-get-interfaces", "guest-get-fsinfo",
+		"guest-get-host-name", "guest-get-users", "guest-get-timezone", "guest-get-osinfo"}
+	keyCommands      = []string{"guest-ssh-get-authorized-keys", "guest-ssh-add-authorized-keys", "guest-ssh-remove-authorized-keys"}
+	execCommands     = []string{"guest-exec-status", "guest-exec"}
+	passwordCommands = []string{"guest-set-user-password"}
+)
+
+// missingCommands says what the agent lacks of what the instance needs, empty if nothing.
+func missingCommands(spec *virtv1.VirtualMachineInstanceSpec, supported []string) string {
+	has := func(commands []string) bool {
+		return !slices.ContainsFunc(commands, func(c string) bool { return !slices.Contains(supported, c) })
+	}
+	if !has(basicCommands) {
+		return "This guest agent doesn't support required basic commands"
+	}
+	for i := range spec.AccessCredentials {
+		c := &spec.AccessCredentials[i]
+		// Agents from before 5.2 have no commands for keys, but run programs that write them.
+		if k := c.SSHPublicKey; k != nil && k.PropagationMethod.QemuGuestAgent != nil && !has(keyCommands) && !has(execCommands) {
+			return "This guest agent doesn't support required public key commands"
+		}
+		if p := c.UserPassword; p != nil && p.PropagationMethod.QemuGuestAgent != nil && !has(passwordCommands) {
+			return "This guest agent doesn't support required password commands"
+		}
+	}
+	for _, p := range []*virtv1.Probe{spec.ReadinessProbe, spec.LivenessProbe} {
+		if p != nil && p.Exec != nil && !has(execCommands) {
+			return "This guest agent doesn't support the commands that exec probes need"
+		}
+	}
+	return ""
+}
+
+// observeCredentials tells whether the guest has the keys and passwords of its Secrets; of a guest that gets none it tells
+// nothing.
+func observeCredentials(status *virtv1.VirtualMachineInstanceStatus, c *launcher.CredentialsState, now metav1.Time) {
+	switch {
+	case c == nil:
+		remove(status, virtv1.VirtualMachineInstanceAccessCredentialsSynchronized)
+	case c.GetSynced():
+		set(status, virtv1.VirtualMachineInstanceAccessCredentialsSynchronized, corev1.ConditionTrue, "", "", now)
+	default:
+		set(status, virtv1.VirtualMachineInstanceAccessCredentialsSynchronized, corev1.ConditionFalse, c.GetReason(), c.GetMessage(), now)
+	}
+}
+
+// ReasonNotReady is the reason of a guest whose readiness probe has not passed; it is the kubelet's own word for it.
+const ReasonNotReady = "ContainersNotReady"
+
+// observeReady says whether a guest that runs may be sent work: always, unless there is a readiness probe, of whose outcome
+// virt-controller tells.
+func observeReady(status *virtv1.VirtualMachineInstanceStatus, vmi *virtv1.VirtualMachineInstance, now metav1.Time) {
+	probe := condition(status, virtv1.VirtualMachineInstanceReadinessProbe)
+	switch {
+	case vmi.Spec.ReadinessProbe == nil, probe != nil && probe.Status == corev1.ConditionTrue:
+		set(status, virtv1.VirtualMachineInstanceReady, corev1.ConditionTrue, "", "", now)
+	case probe == nil:
+		set(status, virtv1.VirtualMachineInstanceReady, corev1.ConditionFalse, ReasonNotReady, "the readiness probe has not passed yet", now)
+	default:
+		set(status, virtv1.VirtualMachineInstanceReady, corev1.ConditionFalse, ReasonNotReady, "the readiness probe fails", now)
+	}
+}
