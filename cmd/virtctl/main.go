@@ -2,18 +2,16 @@
 package main
 
 import (
-	"fmt"
+	"context"
 	"os"
-
-	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"os/signal"
 
 	"github.com/virtplane/virtplane/pkg/virtctl"
 )
 
 func main() {
-	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
-	if err := virtctl.NewCommand(streams).Execute(); err != nil {
-		fmt.Fprintln(os.Stderr, "error:", err)
-		os.Exit(virtctl.ExitFailed)
-	}
+	// The first Ctrl+C ends the command in order, the second at once.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	context.AfterFunc(ctx, stop)
+	os.Exit(virtctl.Main(ctx))
 }

@@ -2,203 +2,212 @@ package virtctl
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
-	"github.com/coder/websocket"
-	"github.com/google/go-cmp/cmp"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
-	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/virtctl/command"
+	"github.com/virtplane/virtplane/pkg/virtctl/virtctltest"
 	"github.com/virtplane/virtplane/test/spec"
 )
 
-// request is what the fake API server saw.
-type request struct{ Method, Path, Body string }
-
-type fakeServer struct {
-	mu       sync.Mutex
-	requests []request
-	// answer decides the answer to a request; nil answers 202.
-	answer func(w http.ResponseWriter, r *http.Request) bool
-}
-
-func (f *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body := ""
-	if r.Header.Get("Upgrade") == "" {
-		raw, _ := io.ReadAll(r.Body)
-		body = string(raw)
-	}
-	f.mu.Lock()
-	f.requests = append(f.requests, request{r.Method, r.URL.Path, body})
-	f.mu.Unlock()
-	if f.answer != nil && f.answer(w, r) {
-		return
-	}
-	w.WriteHeader(http.StatusAccepted)
-}
-
-func status(w http.ResponseWriter, code int, message string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: "Failure", Code: int32(code), Message: message})
-}
-
-// run runs virtctl against the fake server.
-func run(t *testing.T, f *fakeServer, stdin io.Reader, args ...string) (stdout, stderr string, err error) {
+// virtctl runs the whole program against a server, nil for none.
+func virtctl(t *testing.T, s *virtctltest.Server, arg0 string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	server := httptest.NewServer(f)
-	t.Cleanup(server.Close)
 	t.Setenv("KUBECONFIG", "/dev/null")
+	if s != nil {
+		listening := httptest.NewServer(s)
+		t.Cleanup(listening.Close)
+		args = append(args, "--server", listening.URL, "-n", "ns")
+	}
 	var out, errOut bytes.Buffer
-	cmd := NewCommand(genericiooptions.IOStreams{In: stdin, Out: &out, ErrOut: &errOut})
-	cmd.SetArgs(append(args, "--server", server.URL, "-n", "ns"))
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	err = cmd.ExecuteContext(ctx)
-	return out.String(), errOut.String(), err
+	code = Run(t.Context(), genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut}, arg0, args)
+	return out.String(), errOut.String(), code
 }
 
-func TestActionsOnTheWire(t *testing.T) {
-	const base = "/apis/subresources.kubevirt.io/v1/namespaces/ns/"
+// each calls f for every command and help topic.
+func each(cmd *cobra.Command, f func(*cobra.Command)) {
+	f(cmd)
+	for _, sub := range cmd.Commands() {
+		each(sub, f)
+	}
+}
+
+func root() *cobra.Command {
+	return newRoot(command.New(genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: io.Discard}, "virtctl"))
+}
+
+// wanted are the commands of the manual and of the reference that this release has.
+var wanted = []string{
+	"start", "stop", "restart", "pause", "unpause", "soft-reboot", "reset", "migrate", "migrate-cancel", "evacuate-cancel",
+	"console", "vnc", "vnc screenshot", "ssh", "scp", "port-forward", "vsock", "usbredir", "expose",
+	"guestosinfo", "fslist", "userlist", "guestfs", "credentials add-ssh-key", "credentials remove-ssh-key", "credentials set-password",
+	"create vm", "create instancetype", "create preference", "create clone",
+	"addvolume", "removevolume", "memory-dump get", "memory-dump remove",
+	"expand", "objectgraph", "permitted-devices", "adm log-verbosity", "version", "options", "help", "completion",
+}
+
+// TestHelp wants every command listed, and its own help with examples before flags.
+func TestHelp(t *testing.T) {
+	out, _, code := virtctl(t, nil, "virtctl", "help")
+	if code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	for _, name := range wanted {
+		first, _, _ := strings.Cut(name, " ")
+		if !strings.Contains(out, "\n  "+first+" ") {
+			t.Errorf("help does not list %s:\n%s", first, out)
+		}
+	}
+	for _, flag := range []string{"--help", "-h"} {
+		for _, name := range wanted {
+			out, errOut, code := virtctl(t, nil, "virtctl", append(strings.Fields(name), flag)...)
+			if code != 0 || errOut != "" {
+				t.Errorf("%s %s: exit code %d, says %q", name, flag, code, errOut)
+			}
+			examples, flags := strings.Index(out, "\nExamples:\n"), strings.Index(out, "\nFlags:\n")
+			if own := !strings.HasPrefix(name, "help") && !strings.HasPrefix(name, "completion"); own && (examples < 0 || flags >= 0 && flags < examples) {
+				t.Errorf("%s %s: examples stand at %d, flags at %d:\n%s", name, flag, examples, flags, out)
+			}
+		}
+	}
+	spec.Covers(t, "P1-VCTL-02", "P1-VCTL-03", "P1-VCTL-40")
+}
+
+// TestHouseRules holds each command to the habits of the house.
+func TestHouseRules(t *testing.T) {
+	r := root()
+	r.InitDefaultHelpCmd()
+	each(r, func(c *cobra.Command) {
+		if strings.HasPrefix(c.CommandPath(), "virtctl completion") || c.Name() == "help" || c == r {
+			return
+		}
+		path := c.CommandPath()
+		switch {
+		case c.Short == "" || strings.HasSuffix(c.Short, "."):
+			t.Errorf("%s: the short text %q must be there, without a full stop", path, c.Short)
+		case c.Runnable() && c.Args == nil:
+			t.Errorf("%s: says nothing about its arguments", path)
+		case c.Runnable() && !strings.Contains(c.Example, "  # "):
+			t.Errorf("%s: has no examples with a comment", path)
+		case strings.Contains(c.Example, "{{"):
+			t.Errorf("%s: the program's name is not filled in", path)
+		}
+		if takesMachine := strings.Contains(c.Use, "VM") || strings.Contains(c.Use, "NAME"); c.Runnable() && takesMachine && c.ValidArgsFunction == nil && c.Name() != "scp" && c.Name() != "expand" {
+			t.Errorf("%s: does not complete names", path)
+		}
+	})
+}
+
+func TestOptions(t *testing.T) {
+	out, _, code := virtctl(t, nil, "virtctl", "options")
+	for _, want := range []string{"--kubeconfig", "--namespace", "-n,", "--context", "-v,"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("options lacks %s:\n%s", want, out)
+		}
+	}
+	if code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	spec.Covers(t, "P1-VCTL-04")
+}
+
+func TestExitCodes(t *testing.T) {
+	refuse := &virtctltest.Server{Answer: func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/version") {
+			virtctltest.JSON(w, versionInfo{GitVersion: "v1.3.0"})
+		} else {
+			virtctltest.Refuse(w, 409, "VM is already running")
+		}
+		return true
+	}}
 	for _, tc := range []struct {
 		args []string
-		want request
-		out  string
+		code int
+		says string
 	}{
-		{[]string{"start", "web"}, request{"PUT", base + "virtualmachines/web/start", `{}`}, "VM web was scheduled to start\n"},
-		{[]string{"start", "web", "--paused"}, request{"PUT", base + "virtualmachines/web/start", `{"paused":true}`}, "VM web was scheduled to start\n"},
-		{[]string{"stop", "web"}, request{"PUT", base + "virtualmachines/web/stop", `{}`}, "VM web was scheduled to stop\n"},
-		{[]string{"stop", "web", "--force", "--grace-period", "0"}, request{"PUT", base + "virtualmachines/web/stop", `{"gracePeriod":0}`}, "VM web was scheduled to stop\n"},
-		{[]string{"restart", "web"}, request{"PUT", base + "virtualmachines/web/restart", `{}`}, "VM web was scheduled to restart\n"},
-		{[]string{"restart", "web", "--force", "--grace-period=0"}, request{"PUT", base + "virtualmachines/web/restart", `{"gracePeriodSeconds":0}`}, "VM web was scheduled to restart\n"},
-		{[]string{"pause", "vm", "web"}, request{"PUT", base + "virtualmachineinstances/web/pause", `{}`}, "VMI web was scheduled to pause\n"},
-		{[]string{"unpause", "vmi", "web", "--dry-run"}, request{"PUT", base + "virtualmachineinstances/web/unpause", `{"dryRun":["All"]}`}, "VMI web was scheduled to unpause (dry run)\n"},
+		{[]string{"stop", "web", "--force"}, 2, "error: --force needs --grace-period=SECONDS (0 cuts the guest off at once)\nSee 'virtctl stop --help'.\n"},
+		{[]string{"stop"}, 2, "error: accepts 1 arg(s), received 0\nSee 'virtctl stop --help'.\n"},
+		{[]string{"stop", "web", "--nonsense"}, 2, "error: unknown flag: --nonsense\nSee 'virtctl stop --help'.\n"},
+		{[]string{"create", "instancetype", "--cpu", "1"}, 2, "error: required flag(s) \"memory\" not set\nSee 'virtctl create instancetype --help'.\n"},
+		{[]string{"create", "vm", "--memory", "1Gi", "--instancetype", "small"}, 2, "error: if any flags in the group [memory instancetype infer-instancetype infer-instancetype-from] are set none of the others can be; [instancetype memory] were all set\nSee 'virtctl create vm --help'.\n"},
+		{[]string{"nonsense"}, 2, "error: unknown command \"nonsense\" for \"virtctl\"\nSee 'virtctl --help'.\n"},
+		{[]string{"start", "web"}, 1, "error: start web: VM is already running\nWarning: this client speaks the API of 1.9, the server that of 1.3: that may be the cause\n"},
+		{[]string{"guestfs"}, 2, "error: the name of the claim is missing: guestfs PVC\nSee 'virtctl guestfs --help'.\n"},
+		{[]string{"guestfs", "a", "b"}, 2, "error: guestfs takes one claim, not 2\nSee 'virtctl guestfs --help'.\n"},
 	} {
 		t.Run(strings.Join(tc.args, " "), func(t *testing.T) {
-			f := &fakeServer{}
-			out, _, err := run(t, f, nil, tc.args...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff([]request{tc.want}, f.requests); diff != "" {
-				t.Errorf("requests (-want +got):\n%s", diff)
-			}
-			if out != tc.out {
-				t.Errorf("printed %q, want %q", out, tc.out)
+			out, says, code := virtctl(t, refuse, "virtctl", tc.args...)
+			if code != tc.code || says != tc.says || out != "" {
+				t.Errorf("exit code %d, says %q, prints %q; want %d and %q", code, says, out, tc.code, tc.says)
 			}
 		})
 	}
+	spec.Covers(t, "P1-VCTL-46")
 }
 
-func TestRefusalsAreTold(t *testing.T) {
-	for _, tc := range []struct {
-		name string
-		args []string
-		want string
-	}{
-		{"the server's reason", []string{"start", "web"}, "start web: VM is already running"},
-		{"force without a period", []string{"stop", "web", "--force"}, "--force needs --grace-period=SECONDS (0 cuts the guest off at once)"},
-		{"period without force", []string{"stop", "web", "--grace-period=3"}, "--grace-period needs --force"},
-		{"neither vm nor vmi", []string{"pause", "pod", "web"}, `"pod" is neither vm nor vmi: say pause vm NAME or pause vmi NAME`},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			f := &fakeServer{answer: func(w http.ResponseWriter, _ *http.Request) bool {
-				status(w, 409, "VM is already running")
-				return true
-			}}
-			_, _, err := run(t, f, nil, tc.args...)
-			if err == nil || err.Error() != tc.want {
-				t.Errorf("error %v, want %s", err, tc.want)
-			}
-		})
-	}
-}
-
-func TestConsoleWaitsRelaysAndLeaves(t *testing.T) {
-	var got bytes.Buffer
-	refusals := 2
-	phase := virtv1.Scheduling
-	f := &fakeServer{}
-	f.answer = func(w http.ResponseWriter, r *http.Request) bool {
-		switch {
-		case strings.HasSuffix(r.URL.Path, "/console"):
-			if refusals > 0 {
-				refusals--
-				status(w, 400, "VMI is not running")
-				return true
-			}
-			conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{plainProtocol}})
-			if err != nil {
-				t.Error(err)
-				return true
-			}
-			defer conn.CloseNow()
-			if conn.Subprotocol() != plainProtocol {
-				t.Errorf("subprotocol %q", conn.Subprotocol())
-			}
-			_ = conn.Write(r.Context(), websocket.MessageText, []byte("ignored"))
-			_ = conn.Write(r.Context(), websocket.MessageBinary, []byte("login: "))
-			for {
-				_, data, err := conn.Read(r.Context())
-				if err != nil {
-					return true
-				}
-				got.Write(data)
-			}
-		case r.URL.Query().Get("watch") != "":
-			w.Header().Set("Content-Type", "application/json")
-			return true // ends at once: as good as a change
-		case strings.HasSuffix(r.URL.Path, "/virtualmachineinstances/web"):
-			vmi := virtv1.VirtualMachineInstance{TypeMeta: metav1.TypeMeta{APIVersion: "kubevirt.io/v1", Kind: "VirtualMachineInstance"},
-				ObjectMeta: metav1.ObjectMeta{Name: "web", ResourceVersion: "5"}, Status: virtv1.VirtualMachineInstanceStatus{Phase: phase}}
-			w.Header().Set("Content-Type", "application/json")
-			_ = json.NewEncoder(w).Encode(vmi)
-			return true
+func TestSkew(t *testing.T) {
+	for server, want := range map[string]string{"v1.9.0": "", "v1.9.4+vendor": "", "nonsense": "", "v1.10.0": "this client speaks the API of 1.9, the server that of 1.10: that may be the cause"} {
+		if got := skew(apiRelease, server); got != want {
+			t.Errorf("%s: %q, want %q", server, got, want)
 		}
-		return false
 	}
-	in, typed := io.Pipe()
-	go func() {
-		_, _ = typed.Write([]byte("root\r"))
-		time.Sleep(100 * time.Millisecond) // let the server's greeting arrive before we leave
-		_, _ = typed.Write([]byte("ls\x1dnever sent"))
-	}()
-	out, errOut, err := run(t, f, in, "console", "web", "--timeout", "1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if out != "login: " {
-		t.Errorf("printed %q", out)
-	}
-	if got.String() != "root\rls" {
-		t.Errorf("the guest got %q", got.String())
-	}
-	if want := "Waiting for web: it is Scheduling\n"; strings.Count(errOut, want) != 1 {
-		t.Errorf("standard error %q does not hold %q once", errOut, want)
-	}
-	spec.Covers(t, "P2-VMI-04")
 }
 
 func TestVersion(t *testing.T) {
-	f := &fakeServer{answer: func(w http.ResponseWriter, _ *http.Request) bool {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write([]byte(`{"gitVersion":"v1.9.0"}`))
+	s := &virtctltest.Server{Answer: func(w http.ResponseWriter, _ *http.Request) bool {
+		virtctltest.JSON(w, versionInfo{GitVersion: "v1.9.0"})
 		return true
 	}}
-	out, _, err := run(t, f, nil, "version")
-	if err != nil {
+	out, _, code := virtctl(t, s, "virtctl", "version")
+	if code != 0 || !strings.Contains(out, "Client Version: version.Info{") || !strings.Contains(out, `Server Version: version.Info{GitVersion:"v1.9.0"`) {
+		t.Errorf("exit code %d, printed %q", code, out)
+	}
+	out, _, code = virtctl(t, s, "virtctl", "version", "-o", "json")
+	if code != 0 || !strings.Contains(out, `"serverVersion": {`) {
+		t.Errorf("exit code %d, printed %q", code, out)
+	}
+	out, says, code := virtctl(t, nil, "virtctl", "version", "--server", "http://127.0.0.1:1")
+	if code != 1 || !strings.HasPrefix(out, "Client Version") || !strings.HasPrefix(says, "error: asking the server for its version: ") {
+		t.Errorf("without a server: exit code %d, printed %q, said %q", code, out, says)
+	}
+}
+
+// TestKubeconfig takes the cluster and the namespace from a file, named by flag or by environment.
+func TestKubeconfig(t *testing.T) {
+	s := &virtctltest.Server{}
+	listening := httptest.NewServer(s)
+	defer listening.Close()
+	file := filepath.Join(t.TempDir(), "config")
+	text := "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: c, cluster: {server: " + listening.URL + "}}]\ncontexts: [{name: c, context: {cluster: c, user: u, namespace: prod}}]\nusers: [{name: u, user: {token: t}}]\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(out, "Client Version: version.Info{") || !strings.Contains(out, `Server Version: version.Info{GitVersion:"v1.9.0"`) {
-		t.Errorf("printed %q", out)
+	streams := genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: io.Discard}
+	t.Setenv("KUBECONFIG", "/dev/null")
+	if code := Run(t.Context(), streams, "virtctl", []string{"start", "web", "--kubeconfig=" + file}); code != 0 {
+		t.Errorf("by flag: exit code %d", code)
+	}
+	t.Setenv("KUBECONFIG", file)
+	if code := Run(t.Context(), streams, "kubectl-virt", []string{"start", "web"}); code != 0 {
+		t.Errorf("by environment: exit code %d", code)
+	}
+	if got := len(s.Saw("PUT", "/apis/subresources.kubevirt.io/v1/namespaces/prod/virtualmachines/web/start")); got != 2 {
+		t.Errorf("the server saw %v", s.Requests())
+	}
+	spec.Covers(t, "P1-VCTL-18")
+}
+
+func TestPluginName(t *testing.T) {
+	out, _, _ := virtctl(t, nil, "/usr/local/bin/kubectl-virt", "start", "--help")
+	if !strings.Contains(out, "  kubectl virt start web") {
+		t.Errorf("as a plugin, help shows:\n%s", out)
 	}
 }

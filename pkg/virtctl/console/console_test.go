@@ -1,7 +1,9 @@
-package virtctl
+package console
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,6 +18,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/virtctl/command"
+	"github.com/virtplane/virtplane/pkg/virtctl/virtctltest"
+	"github.com/virtplane/virtplane/test/spec"
 )
 
 // TestConsoleOfWhatDoesNotRun wants a reason at once where waiting is in vain, and a wait where it is not.
@@ -45,19 +50,19 @@ func TestConsoleOfWhatDoesNotRun(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			refused := false
-			f := &fakeServer{}
-			f.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			f := &virtctltest.Server{}
+			f.Answer = func(w http.ResponseWriter, r *http.Request) bool {
 				switch {
 				case strings.HasSuffix(r.URL.Path, "/console"):
 					if tc.waits != "" && refused {
-						conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{plainProtocol}})
+						conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{command.Protocol}})
 						if err == nil {
 							conn.Close(websocket.StatusNormalClosure, "")
 						}
 						return true
 					}
 					refused = true
-					status(w, tc.code, tc.refusal)
+					virtctltest.Refuse(w, tc.code, tc.refusal)
 				case r.URL.Query().Get("watch") != "":
 					w.Header().Set("Content-Type", "application/json") // ends at once: as good as a change
 				case strings.HasSuffix(r.URL.Path, "/virtualmachines/web") && tc.vm != nil:
@@ -66,11 +71,11 @@ func TestConsoleOfWhatDoesNotRun(t *testing.T) {
 					w.Header().Set("Content-Type", "application/json")
 					_ = json.NewEncoder(w).Encode(vm)
 				default:
-					status(w, 404, "not found")
+					virtctltest.Refuse(w, 404, "not found")
 				}
 				return true
 			}
-			_, errOut, err := run(t, f, strings.NewReader(""), "console", "web", "--timeout", "30s")
+			_, errOut, err := virtctltest.Run(t, f, strings.NewReader(""), virtctltest.One(New), "console", "web", "--timeout", "30s")
 			if tc.want == "" && (err != nil || !strings.HasPrefix(errOut, tc.waits)) {
 				t.Errorf("error %v, said %q, want %q first", err, errOut, tc.waits)
 			}
@@ -128,8 +133,8 @@ func TestTerminalIsSane(t *testing.T) {
 			keys, screen := terminal(t)
 			before := mode(t, screen)
 			var during unix.Termios
-			f := &fakeServer{answer: func(w http.ResponseWriter, r *http.Request) bool {
-				conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{plainProtocol}})
+			f := &virtctltest.Server{Answer: func(w http.ResponseWriter, r *http.Request) bool {
+				conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{command.Protocol}})
 				if err != nil {
 					t.Error(err)
 					return true
@@ -146,7 +151,7 @@ func TestTerminalIsSane(t *testing.T) {
 				tc.serve(conn)
 				return true
 			}}
-			_, _, err := run(t, f, screen, "console", "web")
+			_, _, err := virtctltest.Run(t, f, screen, virtctltest.One(New), "console", "web")
 			if tc.fails != (err != nil) {
 				t.Errorf("error %v", err)
 			}
@@ -192,10 +197,80 @@ func TestMain(m *testing.M) {
 	if os.Getenv(holdTerminal) == "" {
 		os.Exit(m.Run())
 	}
-	restore, err := makeRaw(os.Stdin)
+	restore, err := command.MakeRaw(os.Stdin)
 	if err != nil {
 		panic(err)
 	}
 	defer restore()
 	time.Sleep(time.Minute)
+}
+
+func TestConsoleWaitsRelaysAndLeaves(t *testing.T) {
+	var got bytes.Buffer
+	refusals := 2
+	f := &virtctltest.Server{}
+	f.Answer = func(w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/console"):
+			if refusals > 0 {
+				refusals--
+				virtctltest.Refuse(w, 400, "VMI is not running")
+				return true
+			}
+			conn := virtctltest.Stream(t, w, r)
+			if conn == nil {
+				return true
+			}
+			defer conn.CloseNow()
+			_ = conn.Write(r.Context(), websocket.MessageText, []byte("ignored"))
+			_ = conn.Write(r.Context(), websocket.MessageBinary, []byte("login: "))
+			for {
+				_, data, err := conn.Read(r.Context())
+				if err != nil {
+					return true
+				}
+				got.Write(data)
+			}
+		case r.URL.Query().Get("watch") != "":
+			w.Header().Set("Content-Type", "application/json")
+			return true // ends at once: as good as a change
+		case strings.HasSuffix(r.URL.Path, "/virtualmachineinstances/web"):
+			virtctltest.JSON(w, virtv1.VirtualMachineInstance{TypeMeta: metav1.TypeMeta{APIVersion: "kubevirt.io/v1", Kind: "VirtualMachineInstance"},
+				ObjectMeta: metav1.ObjectMeta{Name: "web", ResourceVersion: "5"}, Status: virtv1.VirtualMachineInstanceStatus{Phase: virtv1.Scheduling}})
+			return true
+		}
+		return false
+	}
+	in, typed := io.Pipe()
+	s := virtctltest.Start(t, f, in, virtctltest.One(New), "console", "web", "--timeout", "1")
+	_, _ = typed.Write([]byte("root\r"))
+	virtctltest.Eventually(t, "the greeting", func() bool { return s.Out.String() == "login: " })
+	_, _ = typed.Write([]byte("ls\x1dnever sent"))
+	if err := s.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if got.String() != "root\rls" {
+		t.Errorf("the guest got %q", got.String())
+	}
+	if want := "Waiting for web: it is Scheduling\n"; strings.Count(s.Err.String(), want) != 1 {
+		t.Errorf("standard error %q does not hold %q once", s.Err.String(), want)
+	}
+	spec.Covers(t, "P2-VMI-04")
+}
+
+// TestTimeout gives up on a machine that does not come to run, and says what it waited for.
+func TestTimeout(t *testing.T) {
+	f := &virtctltest.Server{Answer: func(w http.ResponseWriter, r *http.Request) bool {
+		virtctltest.Refuse(w, 400, "VMI is not running")
+		return true
+	}}
+	begin := time.Now()
+	_, _, err := virtctltest.Run(t, f, nil, virtctltest.One(New), "console", "web", "--timeout", "300ms")
+	if want := "web did not run within 300ms: VMI is not running"; err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("gave up after %s", took)
+	}
+	spec.Covers(t, "P2-VIRTCTL-02")
 }

@@ -1,4 +1,6 @@
-package virtctl
+// Package console connects a terminal to the serial console of a machine: it waits for one that is about to run, says what it
+// waits for, and leaves the terminal as it was.
+package console
 
 import (
 	"bytes"
@@ -11,87 +13,96 @@ import (
 	"strings"
 	"time"
 
-	"github.com/coder/websocket"
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/virtctl/command"
 )
 
 // escape is Ctrl+] (or Ctrl+5), the key that leaves the console.
 const escape = 0x1d
 
-func (e *environment) newConsole() *cobra.Command {
+// New returns the command console.
+func New(e *command.Environment) *cobra.Command {
 	timeout := 5 * time.Minute
 	cmd := &cobra.Command{
-		Use: "console VMI", Short: "Connect to the serial console of a machine", Args: cobra.ExactArgs(1), ValidArgsFunction: e.completeMachines,
+		Use: "console VMI", Short: "Connect to the serial console of a machine", Args: command.Args(cobra.ExactArgs(1)), ValidArgsFunction: e.CompleteMachines,
 		Long: "Connects to the serial console of a running machine and waits for one that is about to run, saying what it waits for. Ctrl+] leaves the console; the machine runs on.",
-		Example: e.example(`
+		Example: e.Example(`
   # Log in on the serial console
   {{program}} console web
 
   # Wait at most a minute for the machine to run
   {{program}} console web --timeout 1m`),
-		RunE: func(cmd *cobra.Command, args []string) error { return e.console(cmd.Context(), args[0], timeout) },
+		RunE: func(cmd *cobra.Command, args []string) error { return run(cmd.Context(), e, args[0], timeout) },
 	}
-	cmd.Flags().Var((*minutes)(&timeout), "timeout", "how long to wait for the machine to run: a duration, or a number of minutes")
+	cmd.Flags().Var((*command.Minutes)(&timeout), "timeout", "how long to wait for the machine to run: a duration, or a number of minutes")
 	return cmd
 }
 
-func (e *environment) console(ctx context.Context, name string, timeout time.Duration) error {
-	c, err := e.connect()
+// waiter opens the console of one machine.
+type waiter struct {
+	*command.Cluster
+	env  *command.Environment
+	name string
+}
+
+func run(ctx context.Context, e *command.Environment, name string, timeout time.Duration) error {
+	c, err := e.Connect()
 	if err != nil {
 		return err
 	}
-	conn, err := e.waitForConsole(ctx, c, name, timeout)
+	stream, err := (&waiter{c, e, name}).open(ctx, timeout)
 	if err != nil {
 		return err
 	}
-	defer conn.CloseNow()
-	restore, err := makeRaw(e.In)
+	defer stream.Abort()
+	restore, err := command.MakeRaw(e.In)
 	if err != nil {
-		return fmt.Errorf("switching the terminal to raw mode: %w", err)
+		return err
 	}
 	defer restore()
 	fmt.Fprintf(e.ErrOut, "Successfully connected to %s console. Press Ctrl+] or Ctrl+5 to exit console.\r\n", name)
-	return relay(ctx, conn, e.In, e.Out)
+	return relay(stream, e.In, e.Out)
 }
 
-// waitForConsole opens the console as soon as the machine runs. While it does not, it prints each new reason once and
-// waits for the instance to change instead of asking again and again.
-func (e *environment) waitForConsole(ctx context.Context, c *cluster, name string, timeout time.Duration) (*websocket.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+// open opens the console as soon as the machine runs. While it does not, it prints each new reason once and waits for the
+// instance to change instead of asking again and again.
+func (w *waiter) open(parent context.Context, timeout time.Duration) (*command.Stream, error) {
+	ctx, cancel := context.WithTimeout(parent, timeout)
 	defer cancel()
 	said := ""
 	for {
 		// The stream outlives the deadline for opening it.
-		conn, err := c.stream(context.WithoutCancel(ctx), name, "console")
+		stream, err := w.Stream(parent, command.Object(w.Namespace, command.Instances, w.name, "console"))
 		if err == nil {
-			return conn, nil
+			return stream, nil
 		}
 		var reason, version string
 		switch {
-		case code(err) == http.StatusNotFound:
-			reason, err = c.whyAbsent(ctx, e.program, name, err)
+		case command.Code(err) == http.StatusNotFound:
+			reason, err = w.whyAbsent(ctx, err)
 		case worthWaiting(err):
-			if reason, version = c.why(ctx, name); reason == "" {
+			if reason, version = w.why(ctx); reason == "" {
 				reason = err.Error()
 			}
 			err = nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("console of %s: %w", name, err)
+			return nil, fmt.Errorf("console of %s: %w", w.name, err)
 		}
 		if reason != said {
-			fmt.Fprintf(e.ErrOut, "Waiting for %s: %s\n", name, reason)
+			w.env.Say("Waiting for %s: %s", w.name, reason)
 			said = reason
 		}
-		if err := c.waitForChange(ctx, name, version); err != nil {
-			if ctx.Err() != nil {
-				return nil, fmt.Errorf("%s did not run within %s: %s", name, timeout, said)
-			}
-			return nil, err
+		w.waitForChange(ctx, version)
+		switch {
+		case parent.Err() != nil:
+			return nil, context.Cause(parent)
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("%s did not run within %s: %s", w.name, timeout, said)
 		}
 	}
 }
@@ -105,7 +116,7 @@ func worthWaiting(err error) bool {
 	if strings.Contains(err.Error(), noConsole) {
 		return false
 	}
-	switch code(err) {
+	switch command.Code(err) {
 	case http.StatusBadRequest, http.StatusServiceUnavailable, http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout, http.StatusTooManyRequests:
 		return true
 	}
@@ -113,13 +124,13 @@ func worthWaiting(err error) bool {
 }
 
 // whyAbsent says what a machine without an instance waits for, or fails if it does not wait for one.
-func (c *cluster) whyAbsent(ctx context.Context, program, name string, absent error) (string, error) {
-	vm, err := c.clients.KubevirtV1().VirtualMachines(c.namespace).Get(ctx, name, metav1.GetOptions{})
+func (w *waiter) whyAbsent(ctx context.Context, absent error) (string, error) {
+	vm, err := w.Virt.KubevirtV1().VirtualMachines(w.Namespace).Get(ctx, w.name, metav1.GetOptions{})
 	if err != nil {
 		return "", absent
 	}
 	if !starting(vm) {
-		return "", fmt.Errorf("the machine is not running; start it: %s start %s", program, name)
+		return "", fmt.Errorf("the machine is not running; start it: %s start %s", w.env.Program, w.name)
 	}
 	reason := "it is to start"
 	if vm.Status.PrintableStatus != "" {
@@ -147,8 +158,8 @@ func starting(vm *virtv1.VirtualMachine) bool {
 }
 
 // why says in a user's words what an instance waits for, and the resource version that this was read at.
-func (c *cluster) why(ctx context.Context, name string) (reason, version string) {
-	vmi, err := c.clients.KubevirtV1().VirtualMachineInstances(c.namespace).Get(ctx, name, metav1.GetOptions{})
+func (w *waiter) why(ctx context.Context) (reason, version string) {
+	vmi, err := w.Virt.KubevirtV1().VirtualMachineInstances(w.Namespace).Get(ctx, w.name, metav1.GetOptions{})
 	if err != nil {
 		return "", ""
 	}
@@ -164,44 +175,33 @@ func (c *cluster) why(ctx context.Context, name string) (reason, version string)
 // retryAfter bounds the wait for a change: what holds the console up may lie outside of the instance.
 const retryAfter = 2 * time.Second
 
-func (c *cluster) waitForChange(ctx context.Context, name, version string) error {
+func (w *waiter) waitForChange(ctx context.Context, version string) {
 	ctx, cancel := context.WithTimeout(ctx, retryAfter)
 	defer cancel()
 	// Without a version, the watch begins with the instance as it is, or waits until there is one.
-	w, err := c.clients.KubevirtV1().VirtualMachineInstances(c.namespace).Watch(ctx, metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", name).String(), ResourceVersion: version})
+	changes, err := w.Virt.KubevirtV1().VirtualMachineInstances(w.Namespace).Watch(ctx, metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", w.name).String(), ResourceVersion: version})
 	if err != nil {
 		<-ctx.Done() // may use the console but not watch, or the server is away: wait blindly
-		return parentDone(ctx)
+		return
 	}
-	defer w.Stop()
+	defer changes.Stop()
 	select {
-	case <-w.ResultChan():
+	case <-changes.ResultChan():
 	case <-ctx.Done():
 	}
-	return parentDone(ctx)
-}
-
-// parentDone tells a wait that ended from a command that was given up.
-func parentDone(ctx context.Context) error {
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return context.Cause(ctx)
-	}
-	return nil
 }
 
 // relay copies between a terminal and a console until the user leaves, the guest's console ends, or the connection
 // breaks.
-func relay(ctx context.Context, conn *websocket.Conn, in io.Reader, out io.Writer) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+func relay(stream *command.Stream, in io.Reader, out io.Writer) error {
 	left := make(chan error, 1)
-	go func() { left <- sendUntilEscape(ctx, conn, in) }()
+	go func() { left <- sendUntilEscape(stream, in) }()
 	received := make(chan error, 1)
-	go func() { received <- receive(ctx, conn, out) }()
+	go func() { received <- receive(stream, out) }()
 	select {
 	case err := <-left:
 		if err == nil {
-			conn.Close(websocket.StatusNormalClosure, "")
+			_ = stream.Close()
 			return nil
 		}
 		if errors.Is(err, io.EOF) { // the input ended: show what the guest still says
@@ -214,7 +214,7 @@ func relay(ctx context.Context, conn *websocket.Conn, in io.Reader, out io.Write
 }
 
 // sendUntilEscape sends what the user types. The escape key may stand anywhere in what one read returns.
-func sendUntilEscape(ctx context.Context, conn *websocket.Conn, in io.Reader) error {
+func sendUntilEscape(stream io.Writer, in io.Reader) error {
 	buf := make([]byte, 1024)
 	for {
 		n, err := in.Read(buf)
@@ -223,7 +223,7 @@ func sendUntilEscape(ctx context.Context, conn *websocket.Conn, in io.Reader) er
 			typed = typed[:rest]
 		}
 		if len(typed) > 0 {
-			if werr := conn.Write(ctx, websocket.MessageBinary, typed); werr != nil {
+			if _, werr := stream.Write(typed); werr != nil {
 				return fmt.Errorf("sending to the console: %w", werr)
 			}
 		}
@@ -236,22 +236,16 @@ func sendUntilEscape(ctx context.Context, conn *websocket.Conn, in io.Reader) er
 	}
 }
 
-func receive(ctx context.Context, conn *websocket.Conn, out io.Writer) error {
+func receive(stream *command.Stream, out io.Writer) error {
 	for {
-		kind, data, err := conn.Read(ctx)
-		if err != nil {
-			switch {
-			case websocket.CloseStatus(err) == websocket.StatusNormalClosure, errors.Is(err, context.Canceled):
-				return nil
-			case websocket.CloseStatus(err) != -1:
-				var closed websocket.CloseError
-				errors.As(err, &closed)
-				return fmt.Errorf("you were disconnected from the console: %s", closed.Reason)
-			}
+		data, err := stream.Datagram()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.Is(err, command.ErrDisconnected):
 			return fmt.Errorf("you were disconnected from the console; the machine may have stopped, or another client has taken it over: %w", err)
-		}
-		if kind != websocket.MessageBinary {
-			continue
+		case err != nil:
+			return err
 		}
 		if _, err := out.Write(data); err != nil {
 			return fmt.Errorf("writing what the console says: %w", err)

@@ -1,0 +1,300 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/test/e2e/harness"
+	"github.com/virtplane/virtplane/test/spec"
+)
+
+// virtctl runs kubectl virt to its end and returns what it prints.
+func virtctl(t *testing.T, ns, stdin string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "kubectl", append([]string{"virt", "-n", ns}, args...)...)
+	var out, errOut bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errOut
+	err = cmd.Run()
+	return out.String(), errOut.String(), err
+}
+
+// background runs kubectl virt until the test ends, and waits for a line of what it says that fits.
+func background(t *testing.T, ns, pattern string, args ...string) []string {
+	t.Helper()
+	cmd := exec.Command("kubectl", append([]string{"virt", "-n", ns}, args...)...)
+	r, w := io.Pipe()
+	cmd.Stdout, cmd.Stderr = w, w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait(); w.Close() }()
+	t.Cleanup(func() {
+		// kubectl has replaced itself by the plugin: the process is virtctl.
+		_ = cmd.Process.Signal(os.Interrupt)
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("virtctl %s ends with %v on Ctrl+C", args[0], err)
+			}
+		case <-time.After(10 * time.Second):
+			_ = cmd.Process.Kill()
+			t.Errorf("virtctl %s did not end on Ctrl+C", args[0])
+		}
+	})
+	found := make(chan []string, 1)
+	go func() {
+		lines := bufio.NewScanner(r)
+		for lines.Scan() {
+			if groups := regexp.MustCompile(pattern).FindStringSubmatch(lines.Text()); groups != nil {
+				select {
+				case found <- groups:
+				default:
+				}
+			}
+			t.Logf("virtctl %s: %s", args[0], lines.Text())
+		}
+	}()
+	select {
+	case groups := <-found:
+		return groups
+	case <-time.After(30 * time.Second):
+		t.Fatalf("virtctl %s did not say %q", strings.Join(args, " "), pattern)
+	}
+	return nil
+}
+
+// get fetches a path of an HTTP server as a bare client.
+func get(addr, path string) (string, error) {
+	conn, err := net.DialTimeout("tcp", addr, 10*time.Second)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.0\r\n\r\n", path); err != nil {
+		return "", err
+	}
+	raw, err := io.ReadAll(conn)
+	return string(raw), err
+}
+
+// TestVirtctlPorts exposes a tiny guest's web server by a Service and carries its port to this computer.
+func TestVirtctlPorts(t *testing.T) {
+	t.Parallel()
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	nodes := c.Nodes(t)
+	c.Apply(t, ns, harness.Instance{Network: true, Ports: []int{80}}.VM("web", "Always"))
+	peer := c.Peer(t, ns, "peer", nodes[0])
+	c.WaitVMI(t, ns, "web", "running", harness.BootLimit, harness.Running)
+	harness.Shell(t, c.Console(t, ns, "web"))
+
+	t.Run("expose", func(t *testing.T) {
+		out, says, err := virtctl(t, ns, "", "expose", "vm", "web", "--name=web", "--port=8080", "--target-port=80", "--type=NodePort")
+		if err != nil || out != "Service web successfully exposed for vm web\n" {
+			t.Fatalf("printed %q, said %q, %v", out, says, err)
+		}
+		if out, err := c.Fetch(t, peer, "web", 8080, "/boot-id"); err != nil || !strings.Contains(out, "200 OK") {
+			t.Errorf("by the Service: %v\n%s", err, out)
+		}
+		service, err := c.Kube.CoreV1().Services(ns).Get(t.Context(), "web", metav1.GetOptions{})
+		if err != nil || service.Spec.Type != corev1.ServiceTypeNodePort || service.Spec.Ports[0].NodePort == 0 {
+			t.Fatalf("Service %+v, %v", service, err)
+		}
+		spec.Covers(t, "P1-VCTL-14", "P2-VMI-05", "P2-STATE-02")
+	})
+	t.Run("port-forward", func(t *testing.T) {
+		at := background(t, ns, `Forwarding tcp (\S+) to port 80`, "port-forward", "vm/web", ":80")[1]
+		for range 3 {
+			if out, err := get(at, "/boot-id"); err != nil || !strings.Contains(out, "200 OK") {
+				t.Errorf("through the API server: %v\n%s", err, out)
+			}
+		}
+	})
+	t.Run("on standard input and output", func(t *testing.T) {
+		out, says, err := virtctl(t, ns, "GET /boot-id HTTP/1.0\r\n\r\n", "port-forward", "--stdio=true", "vmi/web/"+ns, "80")
+		if err != nil || !strings.Contains(out, "200 OK") {
+			t.Errorf("printed %q, said %q, %v", out, says, err)
+		}
+	})
+	t.Run("a machine that is stopped", func(t *testing.T) {
+		c.Apply(t, ns, harness.Instance{}.VM("off", "Halted"))
+		_, says, err := virtctl(t, ns, "", "port-forward", "--stdio", "vm/off", "80")
+		if err == nil || !strings.Contains(says, "the machine is not running; start it: kubectl virt start off") {
+			t.Errorf("said %q, %v", says, err)
+		}
+	})
+}
+
+// TestVirtctlVNC shows the screen by a proxy, and takes a picture of it.
+func TestVirtctlVNC(t *testing.T) {
+	t.Parallel()
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	manifest := strings.ReplaceAll(harness.Instance{}.VMI("screen"), "autoattachGraphicsDevice: false", "autoattachGraphicsDevice: true")
+	c.Apply(t, ns, manifest)
+	c.Apply(t, ns, harness.Instance{}.VMI("blind"))
+	c.WaitVMI(t, ns, "screen", "running", harness.BootLimit, harness.Running)
+	c.WaitVMI(t, ns, "blind", "running", harness.BootLimit, harness.Running)
+
+	t.Run("proxy", func(t *testing.T) {
+		line := background(t, ns, `^\{"port":\d+\}$`, "vnc", "screen", "--proxy-only")[0]
+		var printed struct{ Port int }
+		if err := json.Unmarshal([]byte(line), &printed); err != nil {
+			t.Fatal(err)
+		}
+		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", printed.Port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+		greeting := make([]byte, 12)
+		if _, err := io.ReadFull(conn, greeting); err != nil || !strings.HasPrefix(string(greeting), "RFB 003.") {
+			t.Errorf("the screen says %q, %v", greeting, err)
+		}
+		spec.Covers(t, "P1-VCTL-16")
+	})
+	t.Run("screenshot", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "screen.png")
+		if _, says, err := virtctl(t, ns, "", "vnc", "screenshot", "screen", "--file", file); err != nil {
+			t.Fatalf("said %q, %v", says, err)
+		}
+		if raw, err := os.ReadFile(file); err != nil || !bytes.HasPrefix(raw, []byte("\x89PNG")) {
+			t.Errorf("picture of %d bytes, %v", len(raw), err)
+		}
+	})
+	t.Run("without a screen", func(t *testing.T) {
+		_, says, err := virtctl(t, ns, "", "vnc", "blind", "--proxy-only")
+		if err == nil || !strings.Contains(says, "No graphics devices are present.") {
+			t.Errorf("said %q, %v", says, err)
+		}
+	})
+}
+
+// TestVirtctlSSH makes a Debian with create vm, logs in with the local ssh, and copies files both ways: no route leads to the guest
+// but the API server.
+func TestVirtctlSSH(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{"ssh", "scp", "ssh-keygen"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Fatalf("%v: install openssh-client", err)
+		}
+	}
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	dir := t.TempDir()
+	key := filepath.Join(dir, "key")
+	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key).CombinedOutput(); err != nil {
+		t.Fatalf("ssh-keygen: %v\n%s", err, out)
+	}
+	public, err := os.ReadFile(key + ".pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, says, err := virtctl(t, ns, "", "create", "vm", "--name", "hello", "--memory", "512Mi", "--termination-grace-period", "0",
+		"--volume-containerdisk", "src:"+harness.DebianImage, "--user", "debian", "--ssh-key", strings.TrimSpace(string(public)))
+	if err != nil {
+		t.Fatalf("create vm: %v\n%s", err, says)
+	}
+	c.Apply(t, ns, manifest)
+	c.WaitVMI(t, ns, "hello", "running", 5*time.Minute, harness.Running)
+
+	options := []string{"-i", key, "--known-hosts", filepath.Join(dir, "known_hosts"), "-t", "-o StrictHostKeyChecking=no", "-t", "-o BatchMode=yes", "-t", "-o ConnectTimeout=20"}
+	run := func(command string) (string, string, error) {
+		return virtctl(t, ns, "", append(append([]string{"ssh"}, options...), "debian@hello", "-c", command)...)
+	}
+	limit := time.Now().Add(5 * time.Minute) // sshd comes up after cloud-init, under emulation
+	for {
+		out, says, err := run("whoami")
+		if err == nil && strings.TrimSpace(out) == "debian" {
+			break
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("no login: printed %q, said %q, %v", out, says, err)
+		}
+		time.Sleep(5 * time.Second)
+	}
+	t.Run("exit codes", func(t *testing.T) {
+		_, _, err := run("exit 7")
+		if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 7 {
+			t.Errorf("ends with %v, want exit code 7", err)
+		}
+		spec.Covers(t, "P2-SSH-01", "P2-SSH-02", "P2-SSH-05", "P2-SSH-07", "P1-VCTL-37")
+	})
+	t.Run("scp", func(t *testing.T) {
+		content := strings.Repeat("some bytes\x00\xff", 10_000)
+		there, back := filepath.Join(dir, "there"), filepath.Join(dir, "back")
+		if err := os.WriteFile(there, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, pair := range [][2]string{{there, "debian@hello:copied"}, {"debian@hello:copied", back}} {
+			if out, says, err := virtctl(t, ns, "", append(append([]string{"scp"}, options...), pair[0], pair[1])...); err != nil {
+				t.Fatalf("scp %s %s: %v\n%s%s", pair[0], pair[1], err, out, says)
+			}
+		}
+		if got, err := os.ReadFile(back); err != nil || string(got) != content {
+			t.Errorf("%d bytes came back of %d, %v", len(got), len(content), err)
+		}
+		spec.Covers(t, "P2-SSH-03", "P2-SSH-04")
+	})
+	t.Run("not running, or elsewhere", func(t *testing.T) {
+		if _, says, err := virtctl(t, "default", "", append(append([]string{"ssh"}, options...), "debian@hello", "-c", "true")...); err == nil || !strings.Contains(says, "not found") {
+			t.Errorf("from another namespace: said %q, %v", says, err)
+		}
+		if _, says, err := virtctl(t, ns, "", "stop", "hello", "--force", "--grace-period=0"); err != nil {
+			t.Fatalf("stop: %v\n%s", err, says)
+		}
+		c.WaitVM(t, ns, "hello", "stopped", 2*time.Minute, func(vm *virtv1.VirtualMachine) bool { return vm != nil && !vm.Status.Created })
+		if _, says, err := run("true"); err == nil || !strings.Contains(says, "the machine is not running; start it") {
+			t.Errorf("stopped: said %q, %v", says, err)
+		}
+		spec.Covers(t, "P2-SSH-06")
+	})
+}
+
+// TestVirtctlArchives builds virtctl for the systems that users work on, unpacks the archive of this one, and runs it.
+func TestVirtctlArchives(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+	defer cancel()
+	build := exec.CommandContext(ctx, "../../hack/virtctl-archives.sh", "linux/amd64", "darwin/arm64", "windows/amd64")
+	build.Env = append(os.Environ(), "OUT="+dir, "VERSION=v0.1.2")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building: %v\n%s", err, out)
+	}
+	for pattern, want := range map[string]int{"virtctl-v0.1.2-linux-amd64.tar.gz": 1, "virtctl-v0.1.2-darwin-arm64.tar.gz": 1, "virtctl-v0.1.2-windows-amd64.*": 1, "*": 3} {
+		if found, err := filepath.Glob(filepath.Join(dir, pattern)); err != nil || len(found) != want {
+			t.Errorf("%s: %v, %v", pattern, found, err)
+		}
+	}
+	unpack := exec.CommandContext(ctx, "tar", "-xvf", "virtctl-v0.1.2-linux-amd64.tar.gz")
+	unpack.Dir = dir
+	if out, err := unpack.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "virtctl" {
+		t.Fatalf("unpacking: %v\n%s", err, out)
+	}
+	out, err := exec.CommandContext(ctx, filepath.Join(dir, "virtctl"), "version").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), `GitVersion:"v0.1.2"`) || !strings.Contains(string(out), "Server Version") {
+		t.Errorf("with the cluster of KUBECONFIG it prints %s, %v", out, err)
+	}
+	spec.Covers(t, "P1-VCTLINST-01", "P1-VCTLINST-03", "P1-VCTLINST-04")
+}
