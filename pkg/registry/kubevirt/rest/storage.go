@@ -76,6 +76,7 @@ func (s *Stores) make(scheme *runtime.Scheme, options generic.RESTOptionsGetter)
 	if s.Presets, err = presetstorage.New(scheme, s.Environment, options); err != nil {
 		return err
 	}
+	s.VirtualMachineInstances.BeginCreate = presetstorage.Applier{Presets: s.Presets.Store}.BeginCreate
 	if s.KubeVirts, s.KubeVirtStatus, err = configurationstorage.New(scheme, options); err != nil {
 		return err
 	}

@@ -1,0 +1,238 @@
+package preset
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+)
+
+const (
+	// ExcludeAnnotation keeps presets away from an instance that has it with the value "true".
+	ExcludeAnnotation = "virtualmachineinstancepresets.admission.kubevirt.io/exclude"
+	// appliedPrefix is that of the annotation that names a preset which was applied.
+	appliedPrefix = "virtualmachinepreset.kubevirt.io/"
+)
+
+// section is a part of a domain that a preset gives as a whole, or not at all.
+type section struct {
+	name string
+	// of gives what a domain says there; nil for nothing.
+	of func(*virtv1.DomainSpec) any
+	// put copies it from one domain to another, or takes it away.
+	put func(to, from *virtv1.DomainSpec)
+}
+
+// something is a value, unless the pointer to it is nil.
+func something[T any](p *T) any {
+	if p == nil {
+		return nil
+	}
+	return *p
+}
+
+var sections = []section{
+	{"resources.requests", func(d *virtv1.DomainSpec) any {
+		if len(d.Resources.Requests) == 0 {
+			return nil
+		}
+		return d.Resources.Requests
+	}, func(to, from *virtv1.DomainSpec) { to.Resources.Requests = maps.Clone(from.Resources.Requests) }},
+	{"cpu", func(d *virtv1.DomainSpec) any { return something(d.CPU) }, func(to, from *virtv1.DomainSpec) { to.CPU = from.CPU.DeepCopy() }},
+	{"firmware", func(d *virtv1.DomainSpec) any { return something(d.Firmware) }, func(to, from *virtv1.DomainSpec) { to.Firmware = from.Firmware.DeepCopy() }},
+	{"clock", func(d *virtv1.DomainSpec) any {
+		if offset := offsetOf(d.Clock); offset != (virtv1.Clock{}) {
+			return offset
+		}
+		return nil
+	}, func(to, from *virtv1.DomainSpec) {
+		c := offsetOf(from.Clock.DeepCopy())
+		if to.Clock != nil {
+			c.Timer = to.Clock.Timer
+		}
+		to.Clock = &c
+	}},
+	{"clock.timer", func(d *virtv1.DomainSpec) any {
+		if d.Clock == nil {
+			return nil
+		}
+		return something(d.Clock.Timer)
+	}, func(to, from *virtv1.DomainSpec) {
+		c := offsetOf(to.Clock)
+		c.Timer = from.Clock.Timer.DeepCopy()
+		to.Clock = &c
+	}},
+	{"features", func(d *virtv1.DomainSpec) any { return something(d.Features) }, func(to, from *virtv1.DomainSpec) { to.Features = from.Features.DeepCopy() }},
+	{"devices.watchdog", func(d *virtv1.DomainSpec) any { return something(d.Devices.Watchdog) }, func(to, from *virtv1.DomainSpec) { to.Devices.Watchdog = from.Devices.Watchdog.DeepCopy() }},
+	{"ioThreadsPolicy", func(d *virtv1.DomainSpec) any {
+		if d.IOThreadsPolicy == "" {
+			return nil
+		}
+		return d.IOThreadsPolicy
+	}, func(to, from *virtv1.DomainSpec) { to.IOThreadsPolicy = from.IOThreadsPolicy }},
+}
+
+// offsetOf is a clock without its timers.
+func offsetOf(c *virtv1.Clock) virtv1.Clock {
+	if c == nil {
+		return virtv1.Clock{}
+	}
+	out := *c
+	out.Timer = nil
+	return out
+}
+
+// Apply adds to an instance what the presets of its namespace that select it have, as far as the instance says nothing
+// itself, and names them in its annotations. It gives warnings for what was not added. Presets that contradict each other are
+// an error, and the instance is then as it was.
+//
+// An instance comes with its static defaults: a section that says just what these say counts as one that says nothing.
+func Apply(vmi *virtv1.VirtualMachineInstance, all []*virtv1.VirtualMachineInstancePreset) ([]string, error) {
+	if vmi.Annotations[ExcludeAnnotation] == "true" {
+		return nil, nil
+	}
+	presets, err := selecting(vmi, all)
+	if err != nil || len(presets) == 0 {
+		return nil, err
+	}
+	if err := contradictions(presets, vmi.Spec.Domain.Resources); err != nil {
+		return nil, err
+	}
+	bare(&vmi.Spec.Domain)
+	var warnings []string
+	for _, p := range presets {
+		applied, refused := merge(&vmi.Spec.Domain, p.Spec.Domain)
+		if key := appliedPrefix + p.Name; applied && len(validation.IsQualifiedName(key)) == 0 {
+			annotations := maps.Clone(vmi.Annotations)
+			if annotations == nil {
+				annotations = map[string]string{}
+			}
+			annotations[key] = virtv1.SchemeGroupVersion.String()
+			vmi.Annotations = annotations
+		}
+		if len(refused) > 0 {
+			what := "Unable to apply VirtualMachineInstancePreset '%s': the instance has its own %s"
+			if applied {
+				what = "Some settings were not applied for VirtualMachineInstancePreset '%s': the instance has its own %s"
+			}
+			warnings = append(warnings, fmt.Sprintf(what, p.Name, strings.Join(refused, ", ")))
+		}
+	}
+	return warnings, nil
+}
+
+// selecting are the presets that select an instance and have something to give, by name.
+func selecting(vmi *virtv1.VirtualMachineInstance, all []*virtv1.VirtualMachineInstancePreset) ([]*virtv1.VirtualMachineInstancePreset, error) {
+	var out []*virtv1.VirtualMachineInstancePreset
+	for _, p := range all {
+		selector, err := metav1.LabelSelectorAsSelector(&p.Spec.Selector)
+		if err != nil {
+			return nil, fmt.Errorf("reading spec.selector of VirtualMachineInstancePreset %s: %w", p.Name, err)
+		}
+		if p.Spec.Domain != nil && selector.Matches(labels.Set(vmi.Labels)) {
+			out = append(out, p)
+		}
+	}
+	slices.SortFunc(out, func(a, b *virtv1.VirtualMachineInstancePreset) int { return cmp.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// contradictions names presets that say different things in one section.
+func contradictions(presets []*virtv1.VirtualMachineInstancePreset, resources virtv1.ResourceRequirements) error {
+	var found []string
+	for i, p := range presets {
+		for _, other := range presets[:i] {
+			if differ := conflicts(defaulted(p.Spec.Domain, resources), defaulted(other.Spec.Domain, resources), p.Spec.Domain, other.Spec.Domain); len(differ) > 0 {
+				found = append(found, fmt.Sprintf("presets '%s' and '%s' conflict: %s", p.Name, other.Name, strings.Join(differ, ", ")))
+			}
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	return fmt.Errorf("VirtualMachinePresets cannot be applied due to conflicts: %s; change the selector of one, or keep presets away by the annotation %s=true", strings.Join(found, "; "), ExcludeAnnotation)
+}
+
+// conflicts names the sections in which two domains, given with and without their defaults, say different things. Requests
+// differ only where both name the same resource.
+func conflicts(a, b, rawA, rawB *virtv1.DomainSpec) []string {
+	var out []string
+	for _, s := range sections {
+		if s.of(rawA) == nil || s.of(rawB) == nil || apiequality.Semantic.DeepEqual(s.of(a), s.of(b)) {
+			continue
+		}
+		if s.name == sections[0].name && agree(rawA.Resources.Requests, rawB.Resources.Requests) {
+			continue
+		}
+		out = append(out, "domain."+s.name)
+	}
+	return out
+}
+
+func agree(a, b corev1.ResourceList) bool {
+	for name, q := range a {
+		if other, both := b[name]; both && q.Cmp(other) != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// merge gives a domain what a preset has and the domain lacks. It says whether any of it is there then, and in which sections
+// the domain says otherwise.
+func merge(domain, preset *virtv1.DomainSpec) (applied bool, refused []string) {
+	full := defaulted(preset, domain.Resources)
+	for _, s := range sections {
+		if s.of(preset) == nil {
+			continue
+		}
+		if s.of(domain) == nil {
+			s.put(domain, preset)
+			applied = true
+			continue
+		}
+		same := apiequality.Semantic.DeepEqual(s.of(defaulted(domain, domain.Resources)), s.of(full)) || apiequality.Semantic.DeepEqual(s.of(domain), s.of(preset))
+		applied = applied || same
+		if !same {
+			refused = append(refused, "domain."+s.name)
+		}
+	}
+	return applied, refused
+}
+
+// defaulted is a domain with the static defaults that an instance with these resources has.
+func defaulted(domain *virtv1.DomainSpec, resources virtv1.ResourceRequirements) *virtv1.DomainSpec {
+	vmi := virtv1.VirtualMachineInstance{Spec: virtv1.VirtualMachineInstanceSpec{Domain: *domain.DeepCopy()}}
+	if len(vmi.Spec.Domain.Resources.Requests) == 0 {
+		vmi.Spec.Domain.Resources = *resources.DeepCopy()
+	}
+	virtv1.SetDefaults_VirtualMachineInstance(&vmi)
+	return &vmi.Spec.Domain
+}
+
+// bare takes away what a domain has by default. What is not given by a preset is given again afterwards.
+func bare(domain *virtv1.DomainSpec) {
+	limited := virtv1.DomainSpec{Resources: virtv1.ResourceRequirements{Limits: domain.Resources.Limits}}
+	if apiequality.Semantic.DeepEqual(domain.Resources.Requests, defaulted(&limited, limited.Resources).Resources.Requests) {
+		domain.Resources.Requests = nil
+	}
+	blank := defaulted(&virtv1.DomainSpec{}, domain.Resources)
+	if apiequality.Semantic.DeepEqual(domain.CPU, blank.CPU) {
+		domain.CPU = nil
+	}
+	if apiequality.Semantic.DeepEqual(domain.Features, blank.Features) {
+		domain.Features = nil
+	}
+	if apiequality.Semantic.DeepEqual(domain.Firmware, blank.Firmware) {
+		domain.Firmware = nil
+	}
+}
