@@ -10,7 +10,6 @@ import (
 // virt-handler writes them (package labeller), launcher pods select by them.
 const (
 	CPUModelLabel          = "cpu-model.node.kubevirt.io/"
-	CPUModelMigrationLabel = "cpu-model-migration.node.kubevirt.io/"
 	CPUFeatureLabel        = "cpu-feature.node.kubevirt.io/"
 	CPUVendorLabel         = "cpu-vendor.node.kubevirt.io/"
 	HostModelLabel         = "host-model-cpu.node.kubevirt.io/"
@@ -67,9 +66,9 @@ func Needs(spec *virtv1.VirtualMachineInstanceSpec, o NeedsOptions) NodeNeeds {
 		for _, f := range cpu.Features {
 			switch f.Policy {
 			case "", "require":
-				n.need(CPUFeatureLabel + CPUFeature(f.Name))
+				n.need(FeatureLabel(f.Name))
 			case "forbid":
-				n.Forbidden = append(n.Forbidden, CPUFeatureLabel+CPUFeature(f.Name))
+				n.Forbidden = append(n.Forbidden, FeatureLabel(f.Name))
 			}
 		}
 		if cpu.Realtime != nil {
@@ -120,6 +119,15 @@ func CPUFeature(name string) string {
 		return strings.ReplaceAll(name, "-", "_")
 	}
 	return name
+}
+
+// FeatureLabel is the label of nodes that have a CPU feature. The many parts of VMX have none of their own: nodes that have VMX
+// are taken for nodes that have them, which keeps sixty labels off each node.
+func FeatureLabel(name string) string {
+	if strings.HasPrefix(name, "vmx-") {
+		name = "vmx"
+	}
+	return CPUFeatureLabel + CPUFeature(name)
 }
 
 func dedicated(cpu *virtv1.CPU) *bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -185,6 +186,18 @@ func (a *Agent) Synced() error {
 		return errors.New("the instances of this node have not been listed yet")
 	}
 	return nil
+}
+
+// Guests are the instances of this node that have not ended, not to be changed.
+func (a *Agent) Guests() ([]*virtv1.VirtualMachineInstance, error) {
+	if err := a.Synced(); err != nil {
+		return nil, err
+	}
+	all, err := a.instances.List(everything)
+	if err != nil {
+		return nil, fmt.Errorf("listing the instances of this node: %w", err)
+	}
+	return slices.DeleteFunc(all, func(vmi *virtv1.VirtualMachineInstance) bool { return final(vmi.Status.Phase) }), nil
 }
 
 func (a *Agent) next(ctx context.Context) bool {

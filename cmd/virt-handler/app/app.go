@@ -27,6 +27,7 @@ import (
 	"github.com/virtplane/virtplane/pkg/generated/clientset/versioned/scheme"
 	"github.com/virtplane/virtplane/pkg/node"
 	"github.com/virtplane/virtplane/pkg/node/certs"
+	"github.com/virtplane/virtplane/pkg/node/labeller"
 	"github.com/virtplane/virtplane/pkg/node/nodestatus"
 	"github.com/virtplane/virtplane/pkg/node/pod"
 	"github.com/virtplane/virtplane/pkg/node/server"
@@ -89,14 +90,21 @@ func Run(ctx context.Context, o *Options) error {
 	group, ctx := errgroup.WithContext(ctx)
 	recorder := newRecorder(ctx, kube)
 	own := nodestatus.New(kube, o.Node, clock.RealClock{})
-	devices, err := plugin.New(pluginConfig(o, own))
+	var agent *node.Agent
+	labels := labeller.New(labeller.Options{
+		Client: kube, Node: o.Node, ProcRoot: "/proc",
+		Probe:  func(ctx context.Context, kvm bool) (labeller.Facts, error) { return labeller.Probe(ctx, o.QEMU, kvm) },
+		Guests: func() ([]*virtv1.VirtualMachineInstance, error) { return agent.Guests() },
+	})
+	own.Seen = labels.Seen
+	devices, err := plugin.New(pluginConfig(o, own, labels.KVM))
 	if err != nil {
 		return err
 	}
 	pods := pod.New(o.PodsDir)
-	agent, err := node.New(node.Options{
+	agent, err = node.New(node.Options{
 		Node: o.Node, Namespace: o.Namespace, PodsDir: o.PodsDir, Workers: o.Workers, LauncherTimeout: o.LauncherTimeout,
-		StartTimeout: o.StartTimeout, ImageSizeLimit: o.imageSizeLimit, Configured: configured(devices, o), Forgotten: server.ForgetConnections,
+		StartTimeout: o.StartTimeout, ImageSizeLimit: o.imageSizeLimit, Configured: configured(devices, o, labels), Forgotten: server.ForgetConnections,
 	}, node.Dependencies{
 		Client: virt, Recorder: recorder, Clock: clock.RealClock{}, Pods: node.NodePods{Pods: pods}, Network: node.PodNetwork{}, Secrets: node.PodSecrets{},
 	})
@@ -115,6 +123,7 @@ func Run(ctx context.Context, o *Options) error {
 	group.Go(func() error { return devices.Run(ctx) })
 	group.Go(func() error { return agent.Run(ctx) })
 	group.Go(func() error { certificate.Run(ctx); return nil })
+	group.Go(func() error { labels.Run(ctx); return nil })
 	group.Go(func() error { return api.Serve(ctx, listener, certificate.TLS()) })
 	group.Go(func() error {
 		return serveMetrics(ctx, metrics, certificate, map[string]func() error{"certificate": certificate.Ready, "instances": agent.Synced})
@@ -147,9 +156,10 @@ func newRecorder(ctx context.Context, kube kubernetes.Interface) events.EventRec
 	return broadcaster.NewRecorder(scheme.Scheme, "virt-handler")
 }
 
-// configured passes on what of the cluster's configuration concerns the devices.
-func configured(devices *plugin.Plugin, o *Options) func(virtv1.KubeVirtConfiguration) {
+// configured passes on what of the cluster's configuration concerns the devices and the labels.
+func configured(devices *plugin.Plugin, o *Options, labels *labeller.Labeller) func(virtv1.KubeVirtConfiguration) {
 	return func(c virtv1.KubeVirtConfiguration) {
+		labels.Configured(c)
 		count := o.VirtualDevices
 		if n := c.VirtualMachineInstancesPerNode; n != nil {
 			count = int(*n)

@@ -109,7 +109,7 @@ func TestJudge(t *testing.T) {
 	client := fake.NewClientset(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node1"}})
 	o := NewOptions()
 	o.DevRoot = t.TempDir()
-	j := &judge{options: o, own: nodestatus.New(client, "node1", clock.RealClock{})}
+	j := &judge{options: o, own: nodestatus.New(client, "node1", clock.RealClock{}), found: func(bool) {}}
 	if err := j.judge(t.Context(), "devices.kubevirt.io/tun", nil); err != nil {
 		t.Errorf("tun: %v", err)
 	}

@@ -24,8 +24,9 @@ const self = "/proc/self/exe"
 
 var errSEV = errors.New("confidential guests are not supported yet")
 
-func pluginConfig(o *Options, own *nodestatus.Node) plugin.Config {
-	j := &judge{options: o, own: own}
+// pluginConfig describes the devices; found is told whether KVM is usable.
+func pluginConfig(o *Options, own *nodestatus.Node, found func(bool)) plugin.Config {
+	j := &judge{options: o, own: own, found: found}
 	return plugin.Config{
 		Dir: o.DevicePluginDir, DevRoot: o.DevRoot, SysRoot: o.SysRoot, Count: o.VirtualDevices, Judge: j.judge,
 		Devices: []plugin.Device{
@@ -41,6 +42,7 @@ func pluginConfig(o *Options, own *nodestatus.Node) plugin.Config {
 type judge struct {
 	options *Options
 	own     *nodestatus.Node
+	found   func(usable bool)
 
 	mu   sync.Mutex
 	stop context.CancelFunc // of the condition that is being written
@@ -68,6 +70,7 @@ func (j *judge) kvm(ctx context.Context, missing error) error {
 		return ctx.Err()
 	}
 	klog.FromContext(ctx).Info("Probed KVM", "usable", result.Usable, "reason", result.Reason, "best", result.Best, "result", result.Message)
+	j.found(result.Usable)
 	node.KVMProbe.Reset()
 	node.KVMProbe.WithLabelValues(result.Reason).Set(result.Best.Seconds())
 	j.mu.Lock()

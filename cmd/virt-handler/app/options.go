@@ -25,6 +25,7 @@ type Options struct {
 	DevicePluginDir string
 	DevRoot         string
 	SysRoot         string
+	QEMU            string
 	VirtualDevices  int
 	ProbeDeadline   time.Duration
 	Workers         int
@@ -42,7 +43,7 @@ type Options struct {
 func NewOptions() *Options {
 	return &Options{
 		Node: os.Getenv("NODE_NAME"), Namespace: os.Getenv("POD_NAMESPACE"), QPS: 50, Burst: 100,
-		PodsDir: "/pods", DevicePluginDir: "/var/lib/kubelet/device-plugins", DevRoot: "/dev", SysRoot: "/sys",
+		PodsDir: "/pods", DevicePluginDir: "/var/lib/kubelet/device-plugins", DevRoot: "/dev", SysRoot: "/sys", QEMU: "/usr/bin/qemu-system-x86_64",
 		VirtualDevices: 1000, ProbeDeadline: 15 * time.Second,
 		Workers: 10, LauncherTimeout: 5 * time.Minute, StartTimeout: 3 * time.Minute, ImageSizeLimit: "1Ti",
 		ListenAddress: fmt.Sprintf(":%d", machine.HandlerPort), MetricsAddress: ":8443", Logs: logs.NewOptions(),
@@ -60,6 +61,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.DevicePluginDir, "device-plugin-dir", o.DevicePluginDir, "the kubelet's directory of device plugins")
 	fs.StringVar(&o.DevRoot, "dev-root", o.DevRoot, "where the node's /dev is mounted")
 	fs.StringVar(&o.SysRoot, "sys-root", o.SysRoot, "where the node's /sys is mounted")
+	fs.StringVar(&o.QEMU, "qemu", o.QEMU, "the QEMU that is asked which CPUs guests can have, the same as in launcher pods")
 	fs.IntVar(&o.VirtualDevices, "virtual-devices", o.VirtualDevices, "how many of each device are offered, unless the cluster's configuration says so in virtualMachineInstancesPerNode")
 	fs.DurationVar(&o.ProbeDeadline, "kvm-probe-deadline", o.ProbeDeadline, "how long the probe of /dev/kvm may take")
 	fs.IntVar(&o.Workers, "workers", o.Workers, "instances that are looked at at the same time")

@@ -38,6 +38,8 @@ type Node struct {
 	client kubernetes.Interface
 	name   string
 	clock  clock.Clock
+	// Seen, if set before the first heartbeat, is given the whole object with each.
+	Seen func(*corev1.Node)
 }
 
 // New writes about the node of that name.
@@ -87,8 +89,12 @@ func (n *Node) schedulable(ctx context.Context, may bool) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	if _, err := n.client.CoreV1().Nodes().Patch(ctx, n.name, types.MergePatchType, data, metav1.PatchOptions{}); err != nil {
+	node, err := n.client.CoreV1().Nodes().Patch(ctx, n.name, types.MergePatchType, data, metav1.PatchOptions{})
+	if err != nil {
 		return fmt.Errorf("patching node %s: %w", n.name, err)
+	}
+	if n.Seen != nil {
+		n.Seen(node)
 	}
 	return nil
 }
