@@ -44,6 +44,8 @@ type NodeNeeds struct {
 type NeedsOptions struct {
 	// Emulation says that the guest runs under software emulation, which does without what the node's CPU lacks.
 	Emulation bool
+	// MinCPUModel is that of the cluster's configuration.
+	MinCPUModel string
 	// Hyperv says that the features of Hyper-V are needed too, which the feature gate HypervStrictCheck asks for.
 	Hyperv bool
 }
@@ -63,10 +65,13 @@ func Needs(spec *virtv1.VirtualMachineInstanceSpec, o NeedsOptions) NodeNeeds {
 		if cpu.Model != "" && cpu.Model != HostModel && cpu.Model != HostPassthrough {
 			n.need(CPUModelLabel + cpu.Model)
 		}
+		base := BaseFeatures(o.MinCPUModel)
 		for _, f := range cpu.Features {
 			switch f.Policy {
 			case "", "require":
-				n.need(FeatureLabel(f.Name))
+				if !base[CPUFeature(f.Name)] {
+					n.need(FeatureLabel(f.Name))
+				}
 			case "forbid":
 				n.Forbidden = append(n.Forbidden, FeatureLabel(f.Name))
 			}

@@ -12,7 +12,7 @@ import (
 
 // needs are the labels of nodes that the guest depends on.
 func needs(spec *virtv1.VirtualMachineInstanceSpec, o RenderOptions) machine.NodeNeeds {
-	return machine.Needs(spec, machine.NeedsOptions{Emulation: o.emulation(), Hyperv: o.gate(machine.HypervStrictCheckGate)})
+	return machine.Needs(spec, machine.NeedsOptions{Emulation: o.emulation(), MinCPUModel: o.Config.MinCPUModel, Hyperv: o.gate(machine.HypervStrictCheckGate)})
 }
 
 // gate says whether a feature gate is on.
@@ -24,7 +24,7 @@ func (o RenderOptions) gate(name string) bool {
 // nodeSelector adds to the user's selector the machine's architecture and what its CPU needs of the node's.
 //
 // A kubelet that starts anew admits its pods again, with the labels that its Node has then, and ends those that do not
-// select it any more: so only labels that stay as long as such guests run may stand here (docs/decisions/0003). That the
+// select it any more: so only labels that stay as long as such guests run may stand here (docs/decisions/0005). That the
 // node's agent is alive and willing is therefore asked by the devices that only it offers, and not by its label.
 func nodeSelector(spec *virtv1.VirtualMachineInstanceSpec, o RenderOptions) map[string]string {
 	out := map[string]string{}

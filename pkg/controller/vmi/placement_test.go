@@ -28,6 +28,7 @@ func TestNodeSelector(t *testing.T) {
 		name     string
 		emulated bool
 		gates    []string
+		min      string
 		change   func(*virtv1.VirtualMachineInstanceSpec)
 		want     map[string]string
 		refused  []string
@@ -45,10 +46,16 @@ func TestNodeSelector(t *testing.T) {
 		{name: "the host itself", change: func(s *virtv1.VirtualMachineInstanceSpec) { s.Domain.CPU = &virtv1.CPU{Model: "host-passthrough"} }},
 		{name: "features by policy",
 			change: func(s *virtv1.VirtualMachineInstanceSpec) {
-				s.Domain.CPU = &virtv1.CPU{Features: features("apic", "require", "aes", "", "avx", "force", "avx2", "optional", "fma", "disable", "hle", "forbid", "lahf-lm", "require")}
+				s.Domain.CPU = &virtv1.CPU{Features: features("apic", "require", "aes", "", "avx", "force", "avx2", "optional", "fma", "disable", "hle", "forbid", "lahf-lm", "require", "pclmulqdq", "require", "vmx-apicv-xapic", "require")}
 			},
-			want:    map[string]string{"cpu-feature.node.kubevirt.io/apic": "true", "cpu-feature.node.kubevirt.io/aes": "true", "cpu-feature.node.kubevirt.io/lahf_lm": "true"},
+			// Every node has apic and lahf-lm, because the least model, Penryn, has them.
+			want:    map[string]string{"cpu-feature.node.kubevirt.io/pclmuldq": "true", "cpu-feature.node.kubevirt.io/aes": "true", "cpu-feature.node.kubevirt.io/vmx": "true"},
 			refused: []string{"cpu-feature.node.kubevirt.io/hle"}},
+		{name: "an older least model", min: "Conroe",
+			change: func(s *virtv1.VirtualMachineInstanceSpec) {
+				s.Domain.CPU = &virtv1.CPU{Features: features("apic", "require", "sse4.1", "require")}
+			},
+			want: map[string]string{"cpu-feature.node.kubevirt.io/sse4.1": "true"}},
 		{name: "emulation does without the node's CPU", emulated: true, gates: strict,
 			change: func(s *virtv1.VirtualMachineInstanceSpec) {
 				s.Domain.CPU = &virtv1.CPU{Model: "Conroe", Features: features("apic", "require", "hle", "forbid")}
@@ -76,7 +83,7 @@ func TestNodeSelector(t *testing.T) {
 				tc.change(&vmi.Spec)
 			}
 			o := emulation(tc.emulated)
-			o.Config.DeveloperConfiguration.FeatureGates = tc.gates
+			o.Config.DeveloperConfiguration.FeatureGates, o.Config.MinCPUModel = tc.gates, tc.min
 			pod := Pod(&vmi, 0, o)
 			got := pod.Spec.NodeSelector
 			if len(got) == 0 {

@@ -1,7 +1,6 @@
 package labeller
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -10,9 +9,6 @@ import (
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/machine"
 )
-
-// DefaultMinCPUModel is the model that every node has at least, unless the cluster's configuration names another (row P4-CPU-12).
-const DefaultMinCPUModel = "Penryn"
 
 // obsolete are models that no node offers unless the cluster's configuration allows one (row P4-CPU-03).
 var obsolete = []string{
@@ -43,11 +39,10 @@ func Labels(f *Facts, config *virtv1.KubeVirtConfiguration, realtime bool) map[s
 			add(machine.CPUModelLabel, m.Name)
 		}
 	}
-	base := featuresOf(f, cmp.Or(config.MinCPUModel, DefaultMinCPUModel))
+	base := machine.BaseFeatures(config.MinCPUModel)
 	for _, feature := range f.Host.Features {
-		// What every node has needs no label, the parts of VMX have none of their own.
-		if !base[feature] && !strings.HasPrefix(feature, "vmx-") {
-			add(machine.CPUFeatureLabel, machine.CPUFeature(feature))
+		if name := machine.CPUFeature(feature); !base[name] && labelled(feature) {
+			add(machine.CPUFeatureLabel, name)
 		}
 	}
 	if best := hostModel(f); best != nil {
@@ -57,7 +52,7 @@ func Labels(f *Facts, config *virtv1.KubeVirtConfiguration, realtime bool) map[s
 			has[feature] = true
 		}
 		for _, feature := range f.Host.Features {
-			if !has[feature] && !strings.HasPrefix(feature, "vmx-") {
+			if !has[feature] && labelled(feature) {
 				add(machine.HostModelFeaturesLabel, machine.CPUFeature(feature))
 			}
 		}
@@ -87,17 +82,9 @@ func isObsolete(model string, config *virtv1.KubeVirtConfiguration) bool {
 	return slices.Contains(obsolete, model)
 }
 
-// featuresOf are the features of a named model; none of one that QEMU does not know.
-func featuresOf(f *Facts, model string) map[string]bool {
-	out := map[string]bool{}
-	for _, m := range f.Models {
-		if m.Name == model {
-			for _, feature := range m.Features {
-				out[feature] = true
-			}
-		}
-	}
-	return out
+// labelled says whether a feature has a label at all: not the parts of VMX, and not what KVM offers of itself, whatever the CPU.
+func labelled(feature string) bool {
+	return !strings.HasPrefix(feature, "vmx-") && !strings.HasPrefix(feature, "kvm")
 }
 
 // hostModel is the named model that comes nearest to the host: of its vendor, usable, with the most features; the later name

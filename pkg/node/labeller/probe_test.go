@@ -2,6 +2,7 @@ package labeller
 
 import (
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,6 +49,13 @@ func TestRealQEMU(t *testing.T) {
 	for _, f := range haswell {
 		if !slices.Contains(has, f) {
 			t.Errorf("Haswell has no %s", f)
+		}
+	}
+	// The features that nodes get no label for are QEMU's, whatever the least model.
+	for _, name := range []string{"Penryn", "Nehalem", "Haswell", "Skylake-Server"} {
+		base := machine.BaseFeatures(name)
+		if diff := cmp.Diff(features(name), slices.Sorted(maps.Keys(base))); diff != "" {
+			t.Errorf("%s (-QEMU +ours):\n%s", name, diff)
 		}
 	}
 	for _, m := range facts.Models {

@@ -1,0 +1,248 @@
+package e2e
+
+import (
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/test/cluster"
+	"github.com/virtplane/virtplane/test/e2e/harness"
+	"github.com/virtplane/virtplane/test/spec"
+)
+
+// placementKey is the label, and the key of the taint, that this test puts onto nodes.
+const placementKey = "example.io/placement-test"
+
+// label gives a node a label for the rest of the test.
+func label(t *testing.T, c *harness.Cluster, node, value string) {
+	t.Helper()
+	patchLabel(t, c, node, value)
+	t.Cleanup(func() {
+		if out, err := c.TryKubectl(t, "", "label", "node", node, placementKey+"-"); err != nil {
+			t.Errorf("taking the label away: %v\n%s", err, out)
+		}
+	})
+}
+
+func patchLabel(t *testing.T, c *harness.Cluster, node string, value any) {
+	t.Helper()
+	raw, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": map[string]any{placementKey: value}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Kube.CoreV1().Nodes().Patch(t.Context(), node, types.MergePatchType, raw, metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// unschedulable says whether an instance says that no node fits.
+func unschedulable(vmi *virtv1.VirtualMachineInstance) bool {
+	if vmi == nil {
+		return false
+	}
+	for _, cond := range vmi.Status.Conditions {
+		if cond.Type == virtv1.VirtualMachineInstanceProvisioning && cond.Reason == "Unschedulable" {
+			return true
+		}
+	}
+	return false
+}
+
+// TestPlacement says in all the ways of pods where guests may run, with the keys of the manual's examples. It does not run
+// beside other tests: it labels and taints nodes.
+func TestPlacement(t *testing.T) {
+	c := harness.Connect(t)
+	nodes := c.Nodes(t)
+	if len(nodes) < 2 {
+		t.Fatal("this test needs two nodes")
+	}
+	here, there := nodes[0], nodes[1]
+	label(t, c, there, "example-value-1")
+	run := func(t *testing.T, ns, name, extra string) *virtv1.VirtualMachineInstance {
+		t.Helper()
+		c.Apply(t, ns, harness.Instance{Extra: extra}.VM(name, "Always"))
+		return c.WaitVMI(t, ns, name, "running", harness.BootLimit, harness.Running)
+	}
+	on := func(t *testing.T, vmi *virtv1.VirtualMachineInstance, node string) {
+		t.Helper()
+		if pod := c.LauncherPod(t, vmi); vmi.Status.NodeName != node || pod.Spec.NodeName != node {
+			t.Errorf("%s runs on %s, its pod on %s, want %s", vmi.Name, vmi.Status.NodeName, pod.Spec.NodeName, node)
+		}
+	}
+
+	t.Run("node selector", func(t *testing.T) {
+		ns := c.Namespace(t)
+		on(t, run(t, ns, "selects", "nodeSelector: {"+placementKey+": example-value-1}\n"), there)
+		c.Apply(t, ns, harness.Instance{Extra: "nodeSelector: {" + placementKey + ": example-value-2}\n"}.VM("waits", "Always"))
+		c.WaitVMI(t, ns, "waits", "unschedulable", time.Minute, unschedulable)
+		c.WaitVM(t, ns, "waits", "ErrorUnschedulable", time.Minute, printable("ErrorUnschedulable"))
+		patchLabel(t, c, here, "example-value-2")
+		defer patchLabel(t, c, here, nil)
+		on(t, c.WaitVMI(t, ns, "waits", "running once a node has the label", harness.BootLimit, harness.Running), here)
+		spec.Covers(t, "P2-PLACE-02", "P2-PLACE-03", "P2-PLACE-04", "P1-PLAN-06")
+	})
+	t.Run("node affinity", func(t *testing.T) {
+		ns := c.Namespace(t)
+		vmi := run(t, ns, "near", `affinity:
+  nodeAffinity:
+    requiredDuringSchedulingIgnoredDuringExecution:
+      nodeSelectorTerms:
+      - matchExpressions: [{key: `+placementKey+`, operator: In, values: [example-value-1, example-value-2]}]
+    preferredDuringSchedulingIgnoredDuringExecution:
+    - weight: 1
+      preference: {matchExpressions: [{key: example-node-label-key, operator: In, values: [example-node-label-value]}]}
+`)
+		on(t, vmi, there)
+		// The rule is not true any more: what runs stays.
+		patchLabel(t, c, there, nil)
+		defer patchLabel(t, c, there, "example-value-1")
+		time.Sleep(5 * time.Second)
+		if still := c.WaitVMI(t, ns, "near", "still running", time.Minute, harness.Running); still.UID != vmi.UID {
+			t.Error("the guest was started anew when its node lost the label")
+		}
+		spec.Covers(t, "P2-PLACE-07", "P2-PLACE-11")
+	})
+	t.Run("pod affinity and anti-affinity", func(t *testing.T) {
+		ns := c.Namespace(t)
+		c.Peer(t, ns, "peer", there)
+		c.Kubectl(t, "", "-n", ns, "label", "pod", "peer", "example-key-1=example-value-1", "example-key-2=example-value-2")
+		on(t, run(t, ns, "with", `affinity:
+  podAffinity:
+    requiredDuringSchedulingIgnoredDuringExecution:
+    - {labelSelector: {matchExpressions: [{key: example-key-1, operator: In, values: [example-value-1]}]}, topologyKey: kubernetes.io/hostname}
+`), there)
+		c.Apply(t, ns, harness.Instance{Extra: `affinity:
+  podAffinity:
+    requiredDuringSchedulingIgnoredDuringExecution:
+    - {labelSelector: {matchExpressions: [{key: example-key-1, operator: In, values: [nobody]}]}, topologyKey: kubernetes.io/hostname}
+`}.VM("lonely", "Always"))
+		c.WaitVMI(t, ns, "lonely", "unschedulable", time.Minute, unschedulable)
+		away := `affinity:
+  podAntiAffinity:
+    preferredDuringSchedulingIgnoredDuringExecution:
+    - weight: 100
+      podAffinityTerm: {labelSelector: {matchExpressions: [{key: example-key-2, operator: In, values: [example-value-2]}]}, topologyKey: kubernetes.io/hostname}
+`
+		if vmi := run(t, ns, "without", away); vmi.Status.NodeName == there {
+			t.Errorf("the guest runs on %s beside the pod that it avoids", there)
+		}
+		// Where every node that is left has such a pod, the guest runs all the same.
+		on(t, run(t, ns, "forced", away+"nodeSelector: {kubernetes.io/hostname: "+there+"}\n"), there)
+		spec.Covers(t, "P2-PLACE-05", "P2-PLACE-06", "P2-PLACE-08", "P2-PLACE-09", "P2-PLACE-10")
+	})
+	t.Run("tolerations", func(t *testing.T) {
+		ns := c.Namespace(t)
+		c.Kubectl(t, "", "taint", "node", there, placementKey+"=virtualization:NoSchedule")
+		defer c.Kubectl(t, "", "taint", "node", there, placementKey+"-")
+		at := "nodeSelector: {kubernetes.io/hostname: " + there + "}\n"
+		c.Apply(t, ns, harness.Instance{Extra: at}.VM("kept-away", "Always"))
+		c.WaitVMI(t, ns, "kept-away", "unschedulable", time.Minute, unschedulable)
+		tolerates := "tolerations: [{key: " + placementKey + ", operator: Equal, value: virtualization, effect: NoSchedule}]\n"
+		on(t, run(t, ns, "tolerates", at+tolerates), there)
+		// It may, but it need not.
+		on(t, run(t, ns, "elsewhere", tolerates+"nodeSelector: {kubernetes.io/hostname: "+here+"}\n"), here)
+		spec.Covers(t, "P2-PLACE-12", "P2-PLACE-13")
+	})
+	t.Run("quota of requests", func(t *testing.T) {
+		ns := c.Namespace(t)
+		quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "q"}, Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{
+			"requests.memory": resource.MustParse("2Gi"), "requests.cpu": resource.MustParse("2"), "limits.memory": resource.MustParse("2Gi"), "limits.cpu": resource.MustParse("4")}}}
+		if _, err := c.Kube.CoreV1().ResourceQuotas(ns).Create(t.Context(), quota, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		vmi := run(t, ns, "counted", "")
+		pod := c.LauncherPod(t, vmi)
+		if l := pod.Spec.Containers[0].Resources.Limits; l.Memory().IsZero() || l.Cpu().Value() != 1 {
+			t.Errorf("limits of the pod %v", l)
+		}
+		if m := vmi.Status.Memory; m == nil || m.MemoryOverhead == nil || m.MemoryOverhead.IsZero() {
+			t.Errorf("the instance shows no overhead: %+v", m)
+		}
+		spec.Covers(t, "P2-QUOTA-01", "P2-QUOTA-05")
+	})
+	t.Run("labels of nodes", func(t *testing.T) { nodeLabels(t, c, here) })
+	t.Run("kubelet", func(t *testing.T) { keepsSelected(t, c, there) })
+}
+
+// nodeLabels looks at what virt-handler says of a node's CPU, and takes it away.
+func nodeLabels(t *testing.T, c *harness.Cluster, name string) {
+	labels := func() map[string]string {
+		t.Helper()
+		n, err := c.Kube.CoreV1().Nodes().Get(t.Context(), name, metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n.Labels
+	}
+	const q35 = "machine-type.node.kubevirt.io/q35"
+	await := func(what string, is func() bool) {
+		t.Helper()
+		for end := time.Now().Add(3 * time.Minute); !is(); time.Sleep(time.Second) {
+			if time.Now().After(end) {
+				t.Fatalf("waiting until %s; labels %v", what, labels())
+			}
+		}
+	}
+	await("there are labels", func() bool { return labels()[q35] == "true" })
+	models := 0
+	for key := range labels() {
+		if model, ok := strings.CutPrefix(key, "cpu-model.node.kubevirt.io/"); ok {
+			models++
+			if strings.Contains(" 486 Conroe athlon core2duo coreduo kvm32 kvm64 n270 pentium pentium2 pentium3 pentiumpro phenom qemu32 qemu64 ", " "+model+" ") {
+				t.Errorf("the node offers the obsolete model %s", model)
+			}
+		}
+	}
+	if models == 0 {
+		t.Errorf("the node offers no model: %v", labels())
+	}
+	c.Kubectl(t, "", "annotate", "node", name, "node-labeller.kubevirt.io/skip-node=true")
+	defer c.Kubectl(t, "", "annotate", "node", name, "node-labeller.kubevirt.io/skip-node-")
+	c.Kubectl(t, "", "label", "node", name, q35+"-")
+	time.Sleep(90 * time.Second) // more than a heartbeat
+	if labels()[q35] != "" {
+		t.Error("the label is back although the node is skipped")
+	}
+	c.Kubectl(t, "", "annotate", "node", name, "--overwrite", "node-labeller.kubevirt.io/skip-node=false")
+	await("the label is back", func() bool { return labels()[q35] == "true" })
+	spec.Covers(t, "P2-CPU-12", "P4-CPU-02", "P4-SKIP-01", "P4-SKIP-02", "P4-SKIP-03")
+}
+
+// keepsSelected kills a node's kubelet under a guest that has selected the node by a label which only the API has put there:
+// the kubelet that starts anew must admit it again.
+func keepsSelected(t *testing.T, c *harness.Cluster, node string) {
+	local, err := cluster.New("", io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ns := c.Namespace(t)
+	c.Apply(t, ns, harness.Instance{Extra: "nodeSelector: {" + placementKey + ": example-value-1}\n"}.VM("steady", "Always"))
+	first := c.WaitVMI(t, ns, "steady", "running", harness.BootLimit, harness.Running)
+	boot := c.BootID(t, ns, "steady")
+	for range 5 {
+		if err := local.Kill(node, "kubelet"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+	}
+	c.Kubectl(t, "", "wait", "--for=condition=Ready", "--timeout=120s", "node/"+node)
+	again := c.WaitVMI(t, ns, "steady", "running", time.Minute, harness.Running)
+	if again.UID != first.UID {
+		t.Fatalf("the guest was started anew: instance %s, then %s", first.UID, again.UID)
+	}
+	if got := c.BootID(t, ns, "steady"); got != boot {
+		t.Errorf("the guest was booted anew: %s, then %s", boot, got)
+	}
+	events := c.Kubectl(t, "", "-n", ns, "get", "events", "-o", "jsonpath={range .items[*]}{.reason} {.message}{\"\\n\"}{end}")
+	if strings.Contains(events, "NodeAffinity") {
+		t.Errorf("the kubelet has refused the pod:\n%s", events)
+	}
+}
