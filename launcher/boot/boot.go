@@ -26,10 +26,10 @@ type Preparer struct {
 	Paths convert.Paths
 	// ResolvConf is the pod's.
 	ResolvConf string
-	// TempDir is where media are put together; empty means the system's.
-	TempDir string
-	Tool    disk.Tool
-	Log     *slog.Logger
+	// FileServer is the program that shares folders with guests.
+	FileServer string
+	Tool       disk.Tool
+	Log        *slog.Logger
 	// Now is the time, for guests whose clock has an offset.
 	Now func() time.Time
 
@@ -89,7 +89,11 @@ func (p *Preparer) Prepare(ctx context.Context, req *api.SyncRequest) (*domain.G
 		UID: string(r.vmi.UID), Args: args, Emulation: in.Emulation, Grace: convert.GracePeriod(r.vmi),
 		Paused: result.Paused, LinksDown: result.LinksDown, ClockOffset: clockOffset(r.vmi), Credentials: r.agentCredentials(),
 	}
-	guest.Interfaces, err = r.guestInterfaces(result)
+	if guest.Interfaces, err = r.guestInterfaces(result); err != nil {
+		return nil, err
+	}
+	guest.Metrics = r.metricsOf(volumes, result.Machine)
+	guest.Helpers, err = r.filesystems()
 	return guest, err
 }
 

@@ -46,7 +46,7 @@ func newNode(t *testing.T) *node {
 			Private: in("private"), Sockets: "/run/sockets", Ephemeral: in("ephemeral"), ContainerDisks: in("container-disks"), KernelBoot: in("kernel-boot"),
 			Claims: in("claims"), Secrets: in("secrets"), Credentials: in("credentials"), Devices: in("dev"), Firmware: in("firmware"),
 		},
-		ResolvConf: in("resolv.conf"), TempDir: dir, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: time.Now,
+		ResolvConf: in("resolv.conf"), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: time.Now,
 	}}
 	n.write("resolv.conf", "nameserver 10.96.0.10\nsearch default.svc.cluster.local svc.cluster.local\n")
 	n.write("private/.keep", "")

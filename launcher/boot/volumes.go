@@ -28,6 +28,14 @@ func (r *request) volume(ctx context.Context, v convert.Volume) (convert.Image, 
 		return qemuImage(v.Empty.File, qemu.FormatQcow2), err
 	case v.CloudInit != nil:
 		return r.seed(v.Name, v.CloudInit)
+	case v.Config != nil:
+		return r.config(v.Config)
+	case v.Overlay != nil:
+		return r.overlay(ctx, v.Name, v.Overlay)
+	case v.HostDisk != nil:
+		return r.hostDisk(v.HostDisk)
+	case v.Metrics != nil:
+		return r.metricsDisk(v.Metrics)
 	}
 	return r.claim(ctx, v.Name, v.Claim)
 }
@@ -82,10 +90,10 @@ func (r *request) seed(volume string, c *convert.CloudInit) (convert.Image, erro
 	if s.PublicKeys, err = r.publicKeys(c.ConfigDrive); err != nil {
 		return convert.Image{}, err
 	}
-	if err := os.MkdirAll(filepath.Dir(c.File), 0o750); err != nil {
-		return convert.Image{}, api.Wrap(fmt.Errorf("making a place for media: %w", err), codes.Unavailable, api.ReasonStartFailed)
+	if err := makePlace(c.File); err != nil {
+		return convert.Image{}, err
 	}
-	if err := media.WriteSeed(c.File, r.TempDir, s); err != nil {
+	if err := media.WriteSeed(c.File, s); err != nil {
 		return convert.Image{}, api.Wrap(err, codes.Unavailable, api.ReasonStartFailed)
 	}
 	return qemuImage(c.File, qemu.FormatRaw), nil

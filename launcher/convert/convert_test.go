@@ -33,7 +33,7 @@ func load(t testing.TB, name string) ([]byte, *virtv1.VirtualMachineInstance) {
 	return raw, &vmi
 }
 
-var fixtures = []string{"tiny", "typical", "every-volume", "windows-like", "kernel-boot"}
+var fixtures = []string{"tiny", "typical", "every-volume", "windows-like", "kernel-boot", "config-volumes"}
 
 // input prepares each volume of the plan as the node would.
 func input(t testing.TB, vmi *virtv1.VirtualMachineInstance, emulation bool) Input {
@@ -54,6 +54,14 @@ func input(t testing.TB, vmi *virtv1.VirtualMachineInstance, emulation bool) Inp
 			image.Image = qemu.Image{Path: v.Empty.File, Format: qemu.FormatQcow2}
 		case v.CloudInit != nil:
 			image.Image, image.Direct = qemu.Image{Path: v.CloudInit.File, Format: qemu.FormatRaw}, false
+		case v.Config != nil:
+			image.Image, image.Direct = qemu.Image{Path: v.Config.File, Format: qemu.FormatRaw}, false
+		case v.Overlay != nil:
+			image.Image = qemu.Image{Path: v.Overlay.File, Format: qemu.FormatQcow2, Backing: &qemu.Image{Path: v.Overlay.Claim.Dir + "/disk.img", Format: qemu.FormatRaw}}
+		case v.HostDisk != nil:
+			image.Image, image.Shared = qemu.Image{Path: v.HostDisk.File, Format: qemu.FormatRaw}, v.HostDisk.Shared
+		case v.Metrics != nil:
+			image.Image, image.Direct, image.ReadOnly = qemu.Image{Path: v.Metrics.File, Format: qemu.FormatRaw}, false, true
 		case v.Claim.Block:
 			image.Image = qemu.Image{Path: v.Claim.Device, Format: qemu.FormatRaw, Block: true}
 		default:
@@ -142,7 +150,12 @@ func TestRefusals(t *testing.T) {
 		{"huge pages", `{"spec":{"domain":{"memory":{"hugepages":{"pageSize":"2Mi"}}}}}`, "spec.domain.memory.hugepages.pageSize: is not supported", true},
 		{"dedicated CPUs", `{"spec":{"domain":{"cpu":{"dedicatedCpuPlacement":true}}}}`, "spec.domain.cpu.dedicatedCpuPlacement: is not supported", true},
 		{"sriov", `{"spec":{"domain":{"devices":{"interfaces":[{"name":"default","sriov":{}}]}}}}`, "spec.domain.devices.interfaces[0].sriov: is not supported", true},
-		{"volume kind", `{"spec":{"volumes":[{"name":"containerdisk","hostDisk":{"path":"/x","type":"Disk"}}]}}`, "spec.volumes[0].hostDisk.path: is not supported; spec.volumes[0].hostDisk.type: is not supported", true},
+		{"volume kind", `{"spec":{"volumes":[{"name":"containerdisk","containerPath":{"path":"/x"}}]}}`, "spec.volumes[0].containerPath.path: is not supported", true},
+		{"memory dump", `{"spec":{"volumes":[{"name":"containerdisk","memoryDump":{"claimName":"c"}}]}}`, "spec.volumes[0].memoryDump.claimName: is not supported", true},
+		{"empty sysprep", volume(`"sysprep":{}`), `spec.volumes[0]: volume "v" is of a kind that is not supported`, true},
+		{"file system without volume", `{"spec":{"domain":{"devices":{"filesystems":[{"name":"f","virtiofs":{}}]}}}}`, `spec.domain.devices.filesystems[0].name: there is no volume "f"`, false},
+		{"file system of an image", `{"spec":{"domain":{"devices":{"filesystems":[{"name":"containerdisk","virtiofs":{}}]}}}}`,
+			`spec.domain.devices.filesystems[0].name: volume "containerdisk" is of a kind that cannot be a file system, must be persistentVolumeClaim, dataVolume, configMap, secret, serviceAccount, downwardAPI or sysprep`, true},
 		{"disk without volume", `{"spec":{"domain":{"devices":{"disks":[{"name":"nobody","disk":{}}]}}}}`, `spec.domain.devices.disks[0].name: there is no volume "nobody"`, false},
 		{"no memory", `{"spec":{"domain":{"memory":null}}}`, "spec.domain.memory.guest: must be at least 1Mi where resources.requests.memory is not set", false},
 		{"feature policy", `{"spec":{"domain":{"cpu":{"features":[{"name":"a","policy":"always"}]}}}}`, `spec.domain.cpu.features[0].policy: "always" must be force, require, optional, disable or forbid`, false},

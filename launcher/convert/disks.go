@@ -16,8 +16,8 @@ func (b *builder) disks() {
 			continue
 		}
 		out := &qemu.Disk{
-			Name: d.Name, Kind: qemu.KindDisk, Image: image.Image, ReadOnly: readOnly(&d), Serial: d.Serial,
-			Shareable: isTrue(d.Shareable), Transitional: b.transitional(), ErrorPolicy: "stop", IO: string(d.IO),
+			Name: d.Name, Kind: qemu.KindDisk, Image: image.Image, ReadOnly: readOnly(&d) || image.ReadOnly, Serial: d.Serial,
+			Shareable: isTrue(d.Shareable) || image.Shared, Transitional: b.transitional(), ErrorPolicy: "stop", IO: string(d.IO),
 		}
 		if d.BootOrder != nil {
 			out.BootIndex = int(*d.BootOrder)

@@ -47,6 +47,11 @@ var converted = words(`
 	volumes[].cloudInitNoCloud.* volumes[].cloudInitConfigDrive.*
 	volumes[].persistentVolumeClaim.claimName volumes[].persistentVolumeClaim.readOnly
 	volumes[].dataVolume.name
+	volumes[].configMap.name volumes[].configMap.volumeLabel volumes[].secret.secretName volumes[].secret.volumeLabel
+	volumes[].serviceAccount.serviceAccountName volumes[].downwardAPI.volumeLabel volumes[].sysprep.configMap.name volumes[].sysprep.secret.name
+	volumes[].ephemeral.persistentVolumeClaim.claimName volumes[].ephemeral.persistentVolumeClaim.readOnly
+	volumes[].hostDisk.* volumes[].downwardMetrics
+	domain.devices.filesystems[].name domain.devices.filesystems[].virtiofs domain.devices.downwardMetrics
 `)
 
 // elsewhere are the fields that shape the pod or the cluster's dealings with it; the launcher has no part in them.
@@ -61,6 +66,7 @@ var elsewhere = words(`
 	domain.firmware.kernelBoot.container.imagePullSecret
 	volumes[].containerDisk.image volumes[].containerDisk.imagePullPolicy volumes[].containerDisk.imagePullSecret
 	volumes[].persistentVolumeClaim.hotpluggable volumes[].dataVolume.hotpluggable
+	volumes[].configMap.optional volumes[].secret.optional volumes[].downwardAPI.fields[].*
 `)
 
 func words(list string) map[string]bool {

@@ -41,6 +41,8 @@ type Image struct {
 	qemu.Image
 	// Direct says that the file system can go past the page cache.
 	Direct bool
+	// Shared says that others may write to it too, ReadOnly that the guest may not, whatever the VMI's disk says.
+	Shared, ReadOnly bool
 }
 
 // Interface is the plumbing of a network interface.
@@ -96,6 +98,8 @@ func Machine(in Input) (*Result, error) {
 	b.devices()
 	b.disks()
 	b.interfaces()
+	b.metricsChannel()
+	b.filesystems()
 	b.bootOrder()
 	b.places()
 	if err := b.err(); err != nil {

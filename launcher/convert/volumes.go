@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/virtplane/virtplane/launcher/qemu"
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/machine"
 )
@@ -14,6 +15,8 @@ import (
 // Paths are the folders of the launcher's pod.
 type Paths struct {
 	Private, Sockets, Ephemeral, ContainerDisks, KernelBoot, Claims, Secrets, Credentials, Devices, Firmware string
+	// Configs has the files of config disks and HostDisks the node's own files, by volume name.
+	Configs, HostDisks string
 }
 
 // DefaultPaths are those of a pod.
@@ -22,6 +25,7 @@ func DefaultPaths() Paths {
 		Private: machine.PrivateDir, Sockets: machine.SocketsDir, Ephemeral: machine.EphemeralDir,
 		ContainerDisks: machine.ContainerDiskDir, KernelBoot: machine.KernelBootDir, Claims: machine.ClaimDir,
 		Secrets: machine.SecretDir, Credentials: machine.CredentialDir, Devices: "/dev", Firmware: "/usr/share/OVMF",
+		Configs: machine.ConfigDir, HostDisks: machine.HostDiskDir,
 	}
 }
 
@@ -32,6 +36,10 @@ type Volume struct {
 	Empty         *Empty
 	CloudInit     *CloudInit
 	Claim         *Claim
+	Overlay       *Overlay  `json:",omitempty"`
+	Config        *Config   `json:",omitempty"`
+	HostDisk      *HostDisk `json:",omitempty"`
+	Metrics       *Metrics  `json:",omitempty"`
 }
 
 // ContainerDisk is a writable layer at Overlay over the image that is mounted at Root.
@@ -96,10 +104,19 @@ func Volumes(vmi *virtv1.VirtualMachineInstance, paths Paths) ([]Volume, error) 
 func disksOf(vmi *virtv1.VirtualMachineInstance) []virtv1.Disk {
 	disks := slices.Clone(vmi.Spec.Domain.Devices.Disks)
 	for i := range vmi.Spec.Volumes {
-		name := vmi.Spec.Volumes[i].Name
-		if !slices.ContainsFunc(disks, func(d virtv1.Disk) bool { return d.Name == name }) {
-			disks = append(disks, virtv1.Disk{Name: name, Disk: &virtv1.DiskTarget{}})
+		v := &vmi.Spec.Volumes[i]
+		if shared(vmi, v.Name) || slices.ContainsFunc(disks, func(d virtv1.Disk) bool { return d.Name == v.Name }) {
+			continue
 		}
+		disk := virtv1.Disk{Name: v.Name, Disk: &virtv1.DiskTarget{}}
+		switch {
+		case v.Sysprep != nil:
+			// Setup looks for its answers on removable media only.
+			disk = virtv1.Disk{Name: v.Name, Cdrom: &virtv1.CDRomTarget{}}
+		case v.DownwardMetrics != nil:
+			disk.Disk.Bus = string(qemu.BusVirtio)
+		}
+		disks = append(disks, disk)
 	}
 	return disks
 }
@@ -144,7 +161,16 @@ func planVolume(vmi *virtv1.VirtualMachineInstance, at int, readOnly bool, paths
 		out.Claim = planClaim(vmi, v.Name, claim.ClaimName, readOnly || isTrue(claim.ReadOnly), paths)
 	case v.DataVolume != nil:
 		out.Claim = planClaim(vmi, v.Name, v.DataVolume.Name, readOnly, paths)
+	case v.Ephemeral != nil && v.Ephemeral.PersistentVolumeClaim != nil:
+		out.Overlay = &Overlay{Claim: planClaim(vmi, v.Name, v.Ephemeral.PersistentVolumeClaim.ClaimName, true, paths), File: file(".qcow2"), ReadOnly: readOnly}
+	case v.HostDisk != nil:
+		out.HostDisk = planHostDisk(v, readOnly, paths)
+	case v.DownwardMetrics != nil:
+		out.Metrics = &Metrics{File: file(".vhostmd")}
 	default:
+		if out.Config = planConfig(v, file(".iso"), paths); out.Config != nil {
+			break
+		}
 		p.unsupported(field, "volume %q is of a kind that is not supported", v.Name)
 		return out, false
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/virtplane/virtplane/launcher/agent"
 	"github.com/virtplane/virtplane/launcher/api"
 	"github.com/virtplane/virtplane/launcher/dhcp"
+	"github.com/virtplane/virtplane/launcher/metrics"
 	"github.com/virtplane/virtplane/launcher/qmp"
 	"github.com/virtplane/virtplane/launcher/supervise"
 )
@@ -29,6 +30,10 @@ type Guest struct {
 	ClockOffset time.Duration `json:"clockOffset,omitempty"`
 	// Credentials are what the guest agent puts into the guest.
 	Credentials []Credential `json:"credentials,omitempty"`
+	// Helpers are processes that QEMU needs beside it.
+	Helpers []supervise.Helper `json:"helpers,omitempty"`
+	// Metrics is set for a guest that is shown figures of its node.
+	Metrics *metrics.Guest `json:"metrics,omitempty"`
 }
 
 // Credential is a Secret that the guest agent keeps in the guest.
@@ -80,6 +85,8 @@ type Config struct {
 	Dial func(context.Context) (*qmp.Client, error)
 	// ServeDHCP serves a lease on a bridge until it is closed.
 	ServeDHCP func(ctx context.Context, bridge string, l dhcp.Lease, given func(time.Time)) (io.Closer, error)
+	// ServeMetrics shows a guest figures of its node until it is closed. pid gives QEMU's process, version its version.
+	ServeMetrics func(g metrics.Guest, pid func() int, version func() string) io.Closer
 	// Agent connects to the guest agent.
 	Agent func(context.Context) (*agent.Client, error)
 	// WatchSecrets tells of changes in the folders at which Secrets are mounted.

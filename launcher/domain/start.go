@@ -83,6 +83,7 @@ func (d *Domain) attach(ctx context.Context) {
 	guest := d.rec.Guest
 	d.mu.Unlock()
 	d.serveDHCP(ctx, guest, func(err error) { d.Log.Error("Could not serve DHCP again", "err", err) })
+	d.serveMetrics(guest)
 	for {
 		mon, err := d.connect(ctx)
 		if err == nil {
@@ -285,13 +286,33 @@ func (d *Domain) spawn(ctx context.Context, guest *Guest) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
 	defer cancel()
 	s, err := d.Supervisor.Spawn(ctx, supervise.Spawn{
-		Path: d.QEMU, Args: guest.Args, GraceSeconds: int64(guest.Grace / time.Second),
+		Path: d.QEMU, Args: guest.Args, GraceSeconds: int64(guest.Grace / time.Second), Helpers: guest.Helpers,
 	})
 	if err != nil {
 		return err
 	}
 	d.set(func() { d.observeProcess(s.QEMU) })
+	d.serveMetrics(guest)
 	return nil
+}
+
+// serveMetrics begins to show the guest figures of its node, if it asks for them.
+func (d *Domain) serveMetrics(guest *Guest) {
+	if guest.Metrics == nil || d.ServeMetrics == nil {
+		return
+	}
+	pid := func() int {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.qemu == nil || d.qemu.Exit != nil {
+			return 0
+		}
+		return d.qemu.PID
+	}
+	s := d.ServeMetrics(*guest.Metrics, pid, d.QEMUVersion)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.servers = append(d.servers, s)
 }
 
 // observeProcess takes what the supervisor says of QEMU, but never takes its end back; mu is held.

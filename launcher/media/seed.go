@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
-
-	"github.com/diskfs/go-diskfs/backend/file"
-	"github.com/diskfs/go-diskfs/filesystem/iso9660"
+	"time"
 )
 
 // Kind is a data source of cloud-init.
@@ -86,14 +83,13 @@ func (s Seed) keys() map[string]string {
 	return out
 }
 
-// WriteSeed writes the seed's disk to path, whole or not at all. It uses workDir for files on the way, which it
-// removes again, since they hold secrets.
-func WriteSeed(path, workDir string, s Seed) error {
+// WriteSeed writes the seed's disk to path, whole or not at all.
+func WriteSeed(path string, s Seed) error {
 	files, err := s.files()
 	if err != nil {
 		return err
 	}
-	return writeISO(path, workDir, volumeLabel[s.Kind], files)
+	return writeISO(path, volumeLabel[s.Kind], files)
 }
 
 // A disk is longer than its contents: readers look for other file systems' marks up to some hundred KB and take the
@@ -103,23 +99,11 @@ const (
 	sizeStep = 1 << 20
 )
 
-// writeISO makes an ISO 9660 disk with the names as Linux (Rock Ridge) and Windows (Joliet) like them.
-func writeISO(path, workDir, label string, files map[string][]byte) (err error) {
-	stage, err := os.MkdirTemp(workDir, "media-")
+// writeISO makes a disk of ISO 9660, whole or not at all.
+func writeISO(path, label string, files map[string][]byte) error {
+	d, err := newISO(label, files, time.Now())
 	if err != nil {
-		return fmt.Errorf("making a place for media: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(stage)) }()
-	tree := filepath.Join(stage, "tree")
-	for name, content := range files {
-		target := filepath.Join(tree, filepath.FromSlash(name))
-		// The guest shows these modes; the outer folder keeps everyone else out.
-		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-			return fmt.Errorf("staging %s: %w", name, err)
-		}
-		if err := os.WriteFile(target, content, 0o644); err != nil {
-			return fmt.Errorf("staging %s: %w", name, err)
-		}
+		return fmt.Errorf("making media: %w", err)
 	}
 	temp := path + ".new"
 	out, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -128,18 +112,15 @@ func writeISO(path, workDir, label string, files map[string][]byte) (err error) 
 	}
 	defer os.Remove(temp)
 	defer out.Close()
-	iso, err := iso9660.Create(file.New(out, false), 0, 0, 2048, tree)
-	if err != nil {
-		return fmt.Errorf("making media: %w", err)
-	}
-	if err := iso.Finalize(iso9660.FinalizeOptions{RockRidge: true, Joliet: true, VolumeIdentifier: label}); err != nil {
+	if _, err := out.Write(d.head()); err != nil {
 		return fmt.Errorf("writing media: %w", err)
 	}
-	info, err := out.Stat()
-	if err != nil {
-		return fmt.Errorf("writing media: %w", err)
+	for _, f := range d.files {
+		if _, err := out.WriteAt(f.content, int64(f.extent[rockTree])*sector); err != nil {
+			return fmt.Errorf("writing media: %w", err)
+		}
 	}
-	if err := out.Truncate((info.Size() + padding + sizeStep - 1) / sizeStep * sizeStep); err != nil {
+	if err := out.Truncate((int64(d.sectors)*sector + padding + sizeStep - 1) / sizeStep * sizeStep); err != nil {
 		return fmt.Errorf("writing media: %w", err)
 	}
 	if err := out.Close(); err != nil {

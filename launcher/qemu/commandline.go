@@ -28,6 +28,7 @@ func (m *Machine) Args() ([]string, error) {
 		"-overcommit", "mem-lock=off",
 		"-uuid", m.UUID,
 	)
+	args = append(args, m.sharedMemory()...)
 	args = append(args, m.SMBIOS.Args()...)
 	args = append(args, m.Clock.Args()...)
 	args = append(args, m.Monitor.Args()...)
@@ -62,6 +63,9 @@ func (m *Machine) machineArg() string {
 	}
 	if m.FirmwareOnSerial {
 		parts = append(parts, "graphics=off")
+	}
+	if m.SharedMemory {
+		parts = append(parts, "memory-backend="+sharedMemoryID)
 	}
 	if m.UEFI != nil {
 		parts = append(parts, "pflash0=pflash0", "pflash1=pflash1")

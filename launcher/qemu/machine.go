@@ -39,6 +39,8 @@ type Machine struct {
 	CPU   CPU
 	// MemoryMiB is the guest's memory.
 	MemoryMiB int64
+	// SharedMemory lets processes beside QEMU map the guest's memory, as file systems need it.
+	SharedMemory bool
 
 	SMBIOS  SMBIOS
 	Clock   Clock
@@ -134,6 +136,8 @@ func (m *Machine) checkUnique(d Device, seen map[string]string, boot map[int]str
 		id, index = d.ID(), d.BootIndex
 	case *Tablet:
 		id = "input-" + d.Name
+	case *Filesystem:
+		id = d.ID()
 	case *PanicDevice:
 		id = "panic-" + d.Model
 	}

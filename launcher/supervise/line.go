@@ -112,8 +112,12 @@ func (s *supervisor) spawn(w *Spawn) error {
 		return err
 	}
 	defer null.Close()
+	if err := s.startHelpers(w.Helpers, null.Fd()); err != nil {
+		return err
+	}
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		s.endHelpers()
 		return fmt.Errorf("making a pipe for QEMU's messages: %w", err)
 	}
 	defer unix.Close(pipe[1])
@@ -121,6 +125,7 @@ func (s *supervisor) spawn(w *Spawn) error {
 	pid, err := forkExec(w.Path, argv, w.Env, []uintptr{null.Fd(), uintptr(pipe[1]), uintptr(pipe[1])})
 	if err != nil {
 		unix.Close(pipe[0])
+		s.endHelpers()
 		return fmt.Errorf("starting %s: %w", w.Path, err)
 	}
 	s.grace = time.Duration(w.GraceSeconds) * time.Second

@@ -34,7 +34,23 @@ type Spawn struct {
 	// GraceSeconds is how long the guest may take to power down once the pod is told to end. Should the launcher not
 	// be there then, the first process waits that long before it ends QEMU.
 	GraceSeconds int64 `json:"graceSeconds"`
+	// Helpers are started before QEMU, which needs them.
+	Helpers []Helper `json:"helpers,omitempty"`
 }
+
+// Helper is a process beside QEMU, such as one that shares a folder. It is told to end when QEMU has ended, and not started again: QEMU
+// would not take it back.
+type Helper struct {
+	Name string   `json:"name"`
+	Path string   `json:"path"`
+	Args []string `json:"args"`
+	// Listen is a unix socket that is made for it and that it inherits, listening, as file descriptor HelperFD. QEMU can
+	// connect to it at once, however long the helper takes to begin.
+	Listen string `json:"listen,omitempty"`
+}
+
+// HelperFD is the file descriptor of the socket in a helper.
+const HelperFD = 3
 
 // Status is all that the first process knows.
 type Status struct {

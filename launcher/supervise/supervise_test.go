@@ -26,6 +26,8 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case len(os.Args) > 1 && os.Args[0] == "launcher":
 		playLauncher(os.Args[1], os.Args[2:])
+	case len(os.Args) > 2 && strings.HasPrefix(os.Args[1], "play-"):
+		play(os.Args[1], os.Args[2])
 	default:
 		graceMargin, partingTime, reportTime = 0, 200*time.Millisecond, 2*time.Second
 		code, err := Run(Options{
@@ -65,7 +67,15 @@ func playLauncher(part string, script []string) {
 		return
 	}
 	grace := map[string]int64{"normal": 60}[part]
-	if _, err := c.Spawn(ctx, Spawn{Path: "/bin/sh", Args: append([]string{"-c"}, script...), GraceSeconds: grace}); err != nil {
+	spawn := Spawn{Path: "/bin/sh", Args: append([]string{"-c"}, script...), GraceSeconds: grace}
+	if part == "helped" || part == "badly-helped" {
+		spawn = helped(script[0], part == "badly-helped")
+	}
+	if _, err := c.Spawn(ctx, spawn); err != nil {
+		if part == "badly-helped" {
+			c.Finish(ctx, Outcome{Reason: "NoHelp", Message: err.Error()})
+			return
+		}
 		panic(err)
 	}
 	switch {

@@ -62,6 +62,9 @@ type supervisor struct {
 	output   tail
 	outputAt chan struct{} // closed when QEMU's stderr was read to its end
 
+	// helpers are the names of those that run, by process id.
+	helpers map[int]string
+
 	grace    time.Duration
 	killAt   <-chan time.Time
 	killStep int
@@ -169,6 +172,8 @@ func (s *supervisor) reap() {
 			s.launcherEnded(w)
 		case s.status.QEMU != nil && pid == s.status.QEMU.PID && s.status.QEMU.Exit == nil:
 			s.qemuEnded(w)
+		case s.helpers[pid] != "":
+			s.helperEnded(pid, w)
 		}
 	}
 }
@@ -213,6 +218,7 @@ func (s *supervisor) qemuEnded(w syscall.WaitStatus) {
 	exit.Stderr = s.output.String()
 	s.status.QEMU.Exit = exit
 	s.killAt = nil
+	s.endHelpers()
 	s.Log.Info("QEMU ended", "pid", s.status.QEMU.PID, "code", exit.Code, "signal", exit.Signal)
 	s.endAt = time.After(reportTime)
 	if s.launcherPID == 0 {

@@ -104,7 +104,7 @@ func makePod(t *testing.T, prepare func(*pod), around ...string) *pod {
 		t.Fatal(err)
 	}
 	args = append(args, "--qemu="+qemu)
-	for _, d := range []string{"run", "private", "ephemeral", "container-disk", "kernel-boot", "claim", "secret", "device", "temp"} {
+	for _, d := range []string{"run", "private", "ephemeral", "container-disk", "kernel-boot", "claim", "secret", "device"} {
 		if err := os.Mkdir(p.path(d), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -25,6 +25,7 @@ import (
 	"github.com/virtplane/virtplane/launcher/dhcp"
 	"github.com/virtplane/virtplane/launcher/domain"
 	"github.com/virtplane/virtplane/launcher/footprint"
+	"github.com/virtplane/virtplane/launcher/metrics"
 	"github.com/virtplane/virtplane/launcher/qmp"
 	"github.com/virtplane/virtplane/launcher/server"
 	"github.com/virtplane/virtplane/launcher/supervise"
@@ -47,9 +48,9 @@ const stateFile = "state.json"
 type options struct {
 	namespace, name, uid string
 	paths                convert.Paths
-	tempDir              string
 	qemu, qemuImg        string
 	prlimit              string
+	virtiofsd            string
 	resolvConf           string
 	level                string
 	supervisorFD         int
@@ -69,12 +70,14 @@ func (o *options) addFlags(set *flag.FlagSet) {
 	set.StringVar(&o.paths.Claims, "claim-dir", paths.Claims, "folder in which claims are mounted by volume name")
 	set.StringVar(&o.paths.Secrets, "secret-dir", paths.Secrets, "folder in which Secrets of cloud-init volumes are mounted by volume name")
 	set.StringVar(&o.paths.Credentials, "credential-dir", paths.Credentials, "folder in which Secrets of access credentials are mounted by their names")
+	set.StringVar(&o.paths.Configs, "config-dir", paths.Configs, "folder in which files of ConfigMaps, Secrets and the like are mounted by volume name")
+	set.StringVar(&o.paths.HostDisks, "host-disk-dir", paths.HostDisks, "folder in which files of the node are mounted by volume name")
 	set.StringVar(&o.paths.Devices, "device-dir", paths.Devices, "folder of the devices of block claims, by volume name")
 	set.StringVar(&o.paths.Firmware, "firmware-dir", paths.Firmware, "folder of the UEFI firmware")
-	set.StringVar(&o.tempDir, "temp-dir", os.TempDir(), "folder for files on the way")
 	set.StringVar(&o.qemu, "qemu", "/usr/bin/qemu-system-x86_64", "QEMU")
 	set.StringVar(&o.qemuImg, "qemu-img", "qemu-img", "program that inspects and makes images")
 	set.StringVar(&o.prlimit, "prlimit", "prlimit", "program that limits what qemu-img may use")
+	set.StringVar(&o.virtiofsd, "virtiofsd", "/usr/libexec/virtiofsd", "program that shares folders with guests")
 	set.StringVar(&o.resolvConf, "resolv-conf", "/etc/resolv.conf", "how the pod resolves names, passed on to the guest")
 	set.StringVar(&o.level, "log-level", env("VIRT_LAUNCHER_LOG_LEVEL", "info"), "least level that is logged: debug, info, warn or error; debug shows the talk with QEMU")
 	set.IntVar(&o.supervisorFD, "supervisor-fd", supervise.LauncherFD, "file descriptor of the line to the pod's first process")
@@ -172,7 +175,7 @@ func (o *options) info(d *domain.Domain) *api.InfoResponse {
 // domain wires the guest to the world.
 func (o *options) domain(super *supervise.Client, log *slog.Logger) domain.Config {
 	preparer := &boot.Preparer{
-		Paths: o.paths, ResolvConf: o.resolvConf, TempDir: o.tempDir, Log: log, Now: time.Now,
+		Paths: o.paths, ResolvConf: o.resolvConf, FileServer: o.virtiofsd, Log: log, Now: time.Now,
 	}
 	preparer.Tool.QemuImg, preparer.Tool.Prlimit = o.qemuImg, o.prlimit
 	return domain.Config{
@@ -186,6 +189,9 @@ func (o *options) domain(super *supervise.Client, log *slog.Logger) domain.Confi
 		},
 		ServeDHCP: func(ctx context.Context, bridge string, l dhcp.Lease, given func(time.Time)) (io.Closer, error) {
 			return dhcp.Listen(ctx, bridge, l, given, log)
+		},
+		ServeMetrics: func(g metrics.Guest, pid func() int, version func() string) io.Closer {
+			return metrics.Serve(metrics.Source{Guest: g, PID: pid, Version: version, Now: time.Now}, log)
 		},
 		Agent: func(ctx context.Context) (*agent.Client, error) {
 			return agent.Dial(ctx, filepath.Join(o.paths.Private, convert.AgentSocket))
