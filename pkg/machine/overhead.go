@@ -34,6 +34,11 @@ const (
 	tpmBytes = 16 * mebibyte
 	// probeBytes covers the process that asks the guest agent for a probe, while it runs.
 	probeBytes = 8 * mebibyte
+	// filesystemBytes covers the process that shares one folder with the guest: what it has of its own, its program, and names
+	// that the guest has looked up.
+	filesystemBytes = 16 * mebibyte
+	// metricsBytes covers what is read and written of the node's figures.
+	metricsBytes = 1 * mebibyte
 	// pageTableShare: page tables cost one five hundred and twelfth of the guest's memory.
 	pageTableShare = 512
 )
@@ -53,6 +58,10 @@ func MemoryOverhead(spec *virtv1.VirtualMachineInstanceSpec, o Options) resource
 	sum += int64(VCPUs(spec.Domain.CPU)) * perCPUBytes
 	if wanted := spec.Domain.Devices.AutoattachGraphicsDevice; wanted == nil || *wanted {
 		sum += graphicsBytes
+	}
+	sum += int64(len(spec.Domain.Devices.Filesystems)) * filesystemBytes
+	if wantsMetrics(spec) {
+		sum += metricsBytes
 	}
 	if IsTrue(dedicated(spec.Domain.CPU)) {
 		sum += dedicatedBytes
@@ -89,6 +98,15 @@ func passedThrough(spec *virtv1.VirtualMachineInstanceSpec) int {
 		}
 	}
 	return n
+}
+
+func wantsMetrics(spec *virtv1.VirtualMachineInstanceSpec) bool {
+	for _, v := range spec.Volumes {
+		if v.DownwardMetrics != nil {
+			return true
+		}
+	}
+	return spec.Domain.Devices.DownwardMetrics != nil
 }
 
 // GuestMemory is the memory that the guest sees: domain.memory.guest, or else the memory request, or else the memory limit.

@@ -37,6 +37,8 @@ func TestMemoryOverhead(t *testing.T) {
 		}, want: "2168Mi"},
 		{name: "a TPM", change: func(d *virtv1.DomainSpec) { d.Devices.TPM = &virtv1.TPMDevice{} }, want: "136Mi"},
 		{name: "a TPM that is off", change: func(d *virtv1.DomainSpec) { d.Devices.TPM = &virtv1.TPMDevice{Enabled: ptr.To(false)} }, want: "120Mi"},
+		{name: "two file systems", change: func(d *virtv1.DomainSpec) { d.Devices.Filesystems = []virtv1.Filesystem{{Name: "a"}, {Name: "b"}} }, want: "152Mi"},
+		{name: "figures of the node", change: func(d *virtv1.DomainSpec) { d.Devices.DownwardMetrics = &virtv1.DownwardMetrics{} }, want: "121Mi"},
 		{name: "a ratio", o: Options{Ratio: "1.5"}, want: "180Mi"},
 		{name: "a ratio below one", o: Options{Ratio: "0.5"}, want: "120Mi"},
 		{name: "no ratio", o: Options{Ratio: "much"}, want: "120Mi"},

@@ -18,6 +18,8 @@ const (
 	ClaimDir          = "/var/run/kubevirt-vmi-disks"
 	SecretDir         = "/var/run/kubevirt-secrets"
 	CredentialDir     = "/var/run/kubevirt-access-credentials"
+	ConfigDir         = "/var/run/kubevirt-config"
+	HostDiskDir       = "/var/run/kubevirt-host-disks"
 	KernelBootVolume  = "kernel-boot"
 	networkDataSuffix = "-networkdata"
 )
@@ -46,3 +48,10 @@ func NetworkDataPath(volume string) string { return path.Join(SecretDir, volume+
 
 // CredentialPath is where a Secret with keys or passwords for the guest is mounted, by the Secret's name.
 func CredentialPath(secret string) string { return path.Join(CredentialDir, secret) }
+
+// ConfigPath is where the files of a configMap, secret, serviceAccount, downwardAPI or sysprep volume are mounted.
+func ConfigPath(volume string) string { return path.Join(ConfigDir, volume) }
+
+// HostDiskPath is where the folder of a hostDisk volume's file is mounted, or the file itself inside of it when it must
+// be there already.
+func HostDiskPath(volume string) string { return path.Join(HostDiskDir, volume) }

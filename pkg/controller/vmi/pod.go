@@ -77,7 +77,7 @@ func Pod(vmi *virtv1.VirtualMachineInstance, attempt int, o RenderOptions) *core
 			RestartPolicy:                 corev1.RestartPolicyNever,
 			AutomountServiceAccountToken:  ptr.To(false),
 			EnableServiceLinks:            ptr.To(false),
-			ServiceAccountName:            spec.ServiceAccountName,
+			ServiceAccountName:            serviceAccountName(spec),
 			Hostname:                      machine.HostName(spec.Hostname, vmi.Name),
 			Subdomain:                     spec.Subdomain,
 			DNSPolicy:                     spec.DNSPolicy,

@@ -65,13 +65,32 @@ func TestPodGolden(t *testing.T) {
 		{SSHPublicKey: &virtv1.SSHPublicKeyAccessCredential{Source: virtv1.SSHPublicKeyAccessCredentialSource{Secret: &virtv1.AccessCredentialSecretSource{SecretName: "keys.of.ann"}}}},
 		{UserPassword: &virtv1.UserPasswordAccessCredential{Source: virtv1.UserPasswordAccessCredentialSource{Secret: &virtv1.AccessCredentialSecretSource{SecretName: "passwords"}}}},
 	}
+	configured := guest("128Mi")
+	configured.Spec.Volumes = []virtv1.Volume{
+		{Name: "settings", ConfigMap: &virtv1.ConfigMapVolumeSource{Name: "settings", Optional: ptr.To(true)}},
+		{Name: "credentials", Secret: &virtv1.SecretVolumeSource{SecretName: "credentials"}},
+		{Name: "account", ServiceAccount: &virtv1.ServiceAccountVolumeSource{ServiceAccountName: "robot"}},
+		{Name: "facts", DownwardAPI: &virtv1.DownwardAPIVolumeSource{Fields: []corev1.DownwardAPIVolumeFile{
+			{Path: "labels", FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.labels"}},
+			{Path: "cpu", ResourceFieldRef: &corev1.ResourceFieldSelector{Resource: "limits.cpu"}},
+		}}},
+		{Name: "answers", Sysprep: &virtv1.SysprepSource{ConfigMap: &corev1.LocalObjectReference{Name: "unattend"}}},
+		{Name: "secret-answers", Sysprep: &virtv1.SysprepSource{Secret: &corev1.LocalObjectReference{Name: "unattend"}}},
+		{Name: "golden", Ephemeral: &virtv1.EphemeralVolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "golden"}}},
+		{Name: "golden.raw", Ephemeral: &virtv1.EphemeralVolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "raw", ReadOnly: true}}},
+		{Name: "file", HostDisk: &virtv1.HostDisk{Path: "/data/a/disk.img", Type: virtv1.HostDiskExists}},
+		{Name: "new-file", HostDisk: &virtv1.HostDisk{Path: "/data/b/disk.img", Type: virtv1.HostDiskExistsOrCreate, Capacity: ptr.To(resource.MustParse("1Gi"))}},
+		{Name: "metrics", DownwardMetrics: &virtv1.DownwardMetricsVolumeSource{}},
+		{Name: "shared", PersistentVolumeClaim: &virtv1.PersistentVolumeClaimVolumeSource{ClaimName: "shared"}},
+	}
+	configured.Spec.Domain.Devices.Filesystems = []virtv1.Filesystem{{Name: "shared"}}
 	kvm := emulation(false)
 	kvm.Claims = map[string]*corev1.PersistentVolumeClaim{"raw": {Spec: corev1.PersistentVolumeClaimSpec{VolumeMode: ptr.To(corev1.PersistentVolumeBlock)}}}
 	for _, tc := range []struct {
 		name string
 		vmi  virtv1.VirtualMachineInstance
 		o    RenderOptions
-	}{{"small-emulated", small, emulation(true)}, {"full-kvm", full, kvm}, {"pinned-kvm", pinned(), emulation(false)}} {
+	}{{"small-emulated", small, emulation(true)}, {"full-kvm", full, kvm}, {"config-volumes", configured, kvm}, {"pinned-kvm", pinned(), emulation(false)}} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := yaml.Marshal(Pod(&tc.vmi, 0, tc.o))
 			if err != nil {

@@ -135,7 +135,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		held = wait{late.reason, late.message, soonest(held.again, late.again)}
 	}
 	if pod != nil && waiting.reason == "" && before(vmi.Status.Phase, virtv1.Scheduled) {
-		waiting = podWait(pod, render.Claims, r.Clock.Now())
+		waiting = r.mountWait(ctx, &vmi, pod, podWait(pod, render.Claims, r.Clock.Now()))
 	}
 	unheard, err := r.unheard(ctx, &vmi)
 	if err != nil {

@@ -2,8 +2,10 @@ package vmi
 
 import (
 	"fmt"
+	"path"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/machine"
@@ -43,12 +45,19 @@ func newVolumes(vmi *virtv1.VirtualMachineInstance, o RenderOptions) podVolumes 
 				v.volumes = append(v.volumes, corev1.Volume{Name: name, VolumeSource: claim})
 				v.devices = append(v.devices, corev1.VolumeDevice{Name: name, DevicePath: machine.ClaimDevice(volume.Name)})
 			} else {
-				v.add(name, machine.ClaimPath(volume.Name), claimReadOnly(volume), claim)
+				// What is under an ephemeral volume is never written to, whatever its claim allows.
+				v.add(name, machine.ClaimPath(volume.Name), claimReadOnly(volume) || volume.Ephemeral != nil, claim)
 			}
+		case volume.HostDisk != nil:
+			v.hostDisk(name, volume.Name, volume.HostDisk)
 		case volume.CloudInitNoCloud != nil:
 			v.cloudInit(i, volume.Name, volume.CloudInitNoCloud.SecretRef, volume.CloudInitNoCloud.NetworkDataSecretRef)
 		case volume.CloudInitConfigDrive != nil:
 			v.cloudInit(i, volume.Name, volume.CloudInitConfigDrive.SecretRef, volume.CloudInitConfigDrive.NetworkDataSecretRef)
+		default:
+			if source := configSource(volume); source != nil {
+				v.add(name, machine.ConfigPath(volume.Name), true, *source)
+			}
 		}
 	}
 	return v
@@ -77,6 +86,82 @@ func (v *podVolumes) cloudInit(i int, volume string, userData, networkData *core
 	}
 }
 
+// configSource is how the kubelet brings the files of a config disk into the pod, nil if the volume is none. A Secret, ConfigMap
+// or key that is missing keeps the pod from starting, unless the volume says that it is optional.
+func configSource(volume virtv1.Volume) *corev1.VolumeSource {
+	secret := func(name string, optional *bool) *corev1.VolumeSource {
+		return &corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: name, Optional: optional}}
+	}
+	configMap := func(name string, optional *bool) *corev1.VolumeSource {
+		return &corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: name}, Optional: optional}}
+	}
+	switch {
+	case volume.ConfigMap != nil:
+		return configMap(volume.ConfigMap.Name, volume.ConfigMap.Optional)
+	case volume.Secret != nil:
+		return secret(volume.Secret.SecretName, volume.Secret.Optional)
+	case volume.Sysprep != nil && volume.Sysprep.ConfigMap != nil:
+		return configMap(volume.Sysprep.ConfigMap.Name, nil)
+	case volume.Sysprep != nil && volume.Sysprep.Secret != nil:
+		return secret(volume.Sysprep.Secret.Name, nil)
+	case volume.DownwardAPI != nil:
+		return &corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{Items: downwardFields(volume.DownwardAPI.Fields)}}
+	case volume.ServiceAccount != nil:
+		return accountSource()
+	}
+	return nil
+}
+
+// downwardFields names the container of resource fields, which a volume of a pod must and one of a machine need not do.
+func downwardFields(fields []corev1.DownwardAPIVolumeFile) []corev1.DownwardAPIVolumeFile {
+	out := make([]corev1.DownwardAPIVolumeFile, len(fields))
+	for i := range fields {
+		fields[i].DeepCopyInto(&out[i])
+		if r := out[i].ResourceFieldRef; r != nil && r.ContainerName == "" {
+			r.ContainerName = machine.ComputeContainer
+		}
+	}
+	return out
+}
+
+// accountTokenSeconds is how long the token on a service account's disk is good. The disk is written once, when the machine
+// starts: a token of the usual hour would be worth nothing to a guest that runs for long. It ends with the pod in any case.
+const accountTokenSeconds = 365 * 24 * 60 * 60
+
+// accountSource has the files that any pod finds of its service account.
+func accountSource() *corev1.VolumeSource {
+	return &corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
+		{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token", ExpirationSeconds: ptr.To(int64(accountTokenSeconds))}},
+		{ConfigMap: &corev1.ConfigMapProjection{
+			LocalObjectReference: corev1.LocalObjectReference{Name: "kube-root-ca.crt"}, Items: []corev1.KeyToPath{{Key: "ca.crt", Path: "ca.crt"}},
+		}},
+		{DownwardAPI: &corev1.DownwardAPIProjection{Items: []corev1.DownwardAPIVolumeFile{
+			{Path: "namespace", FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "metadata.namespace"}},
+		}}},
+	}}}
+}
+
+// serviceAccountName is the account that the pod runs as: a token can be had of no other, so a volume's comes first.
+func serviceAccountName(spec *virtv1.VirtualMachineInstanceSpec) string {
+	for _, v := range spec.Volumes {
+		if v.ServiceAccount != nil {
+			return v.ServiceAccount.ServiceAccountName
+		}
+	}
+	return spec.ServiceAccountName
+}
+
+// hostDisk mounts no more of the node than it must: a file that exists by itself, else the folder in which it may have to be
+// made. The pod's user must have the right to do that; nobody gives files of the node away to guests.
+func (v *podVolumes) hostDisk(name, volume string, d *virtv1.HostDisk) {
+	folder, file := path.Split(path.Clean(d.Path))
+	if d.Type == virtv1.HostDiskExists {
+		v.add(name, path.Join(machine.HostDiskPath(volume), file), false, corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: path.Clean(d.Path), Type: ptr.To(corev1.HostPathFile)}})
+		return
+	}
+	v.add(name, machine.HostDiskPath(volume), false, corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: path.Clean(folder), Type: ptr.To(corev1.HostPathDirectoryOrCreate)}})
+}
+
 func isBlock(claim *corev1.PersistentVolumeClaim) bool {
 	return claim != nil && claim.Spec.VolumeMode != nil && *claim.Spec.VolumeMode == corev1.PersistentVolumeBlock
 }
@@ -88,10 +173,15 @@ func claimOf(volume virtv1.Volume) string {
 		return volume.PersistentVolumeClaim.ClaimName
 	case volume.DataVolume != nil:
 		return volume.DataVolume.Name
+	case volume.Ephemeral != nil && volume.Ephemeral.PersistentVolumeClaim != nil:
+		return volume.Ephemeral.PersistentVolumeClaim.ClaimName
 	}
 	return ""
 }
 
 func claimReadOnly(volume virtv1.Volume) bool {
+	if e := volume.Ephemeral; e != nil && e.PersistentVolumeClaim != nil {
+		return e.PersistentVolumeClaim.ReadOnly
+	}
 	return volume.PersistentVolumeClaim != nil && volume.PersistentVolumeClaim.ReadOnly != nil && *volume.PersistentVolumeClaim.ReadOnly
 }
