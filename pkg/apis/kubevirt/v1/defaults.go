@@ -21,6 +21,8 @@ const (
 	DefaultGracePeriodSeconds int64 = 30
 	// DefaultDiskBus suits guests without further drivers; only q35 machines are supported, so there is no IDE.
 	DefaultDiskBus = "sata"
+	// MetricsDiskBus is the only one on which guests look for downward metrics.
+	MetricsDiskBus = "virtio"
 	// DefaultInterfaceModel needs a driver in the guest that all current systems but Windows have.
 	DefaultInterfaceModel = "virtio"
 	// DefaultInputBus and DefaultInputType make pointers in the console line up.
@@ -224,10 +226,20 @@ func defaultDisks(spec *VirtualMachineInstanceSpec) {
 		used[f.Name] = true
 	}
 	for _, v := range spec.Volumes {
-		if !used[v.Name] && v.MemoryDump == nil {
-			devices.Disks = append(slices.Clip(devices.Disks), Disk{Name: v.Name})
-			used[v.Name] = true
+		if used[v.Name] || v.MemoryDump != nil {
+			continue
 		}
+		used[v.Name] = true
+		disk := Disk{Name: v.Name}
+		if v.Sysprep != nil {
+			// Windows Setup looks for its answers on removable media only.
+			disk.Cdrom = &CDRomTarget{}
+		}
+		devices.Disks = append(slices.Clip(devices.Disks), disk)
+	}
+	metrics := map[string]bool{}
+	for _, v := range spec.Volumes {
+		metrics[v.Name] = v.DownwardMetrics != nil
 	}
 	for i := range devices.Disks {
 		d := &devices.Disks[i]
@@ -236,6 +248,9 @@ func defaultDisks(spec *VirtualMachineInstanceSpec) {
 		}
 		if d.Disk != nil && d.Disk.Bus == "" {
 			d.Disk.Bus = DefaultDiskBus
+			if metrics[d.Name] {
+				d.Disk.Bus = MetricsDiskBus
+			}
 		}
 		if d.Lun != nil && d.Lun.Bus == "" {
 			d.Lun.Bus = DefaultDiskBus

@@ -129,7 +129,35 @@ var deviceRows = []row{
 		d.GPUs = []virtv1.GPU{{Name: "g", DeviceName: "n/x"}}
 		d.HostDevices = []virtv1.HostDevice{{Name: "g", DeviceName: "n/y"}, {DeviceName: "n/z"}}
 	})},
-	{RuleFilesystem, "twice and unnamed", ofDevices(func(d *virtv1.Devices) { d.Filesystems = []virtv1.Filesystem{{Name: "f"}, {Name: "f"}, {}} })},
+	{RuleFilesystem, "twice and unnamed", ofSpec(func(s *virtv1.VirtualMachineInstanceSpec) {
+		s.Volumes = append(s.Volumes, virtv1.Volume{Name: "f", ConfigMap: &virtv1.ConfigMapVolumeSource{Name: "c"}})
+		s.Domain.Devices.Filesystems = []virtv1.Filesystem{{Name: "f"}, {Name: "f"}, {}}
+	})},
+	{RuleFilesystemVolume, "missing, of the wrong kind, and a disk too", ofSpec(func(s *virtv1.VirtualMachineInstanceSpec) {
+		s.Volumes = append(s.Volumes, virtv1.Volume{Name: "cm", ConfigMap: &virtv1.ConfigMapVolumeSource{Name: "c"}})
+		s.Domain.Devices.Disks = append(s.Domain.Devices.Disks, virtv1.Disk{Name: "cm"})
+		s.Domain.Devices.Filesystems = []virtv1.Filesystem{{Name: "gone"}, {Name: "root"}, {Name: "cm"}}
+	})},
+	{RuleFilesystemTag, "too long", ofSpec(func(s *virtv1.VirtualMachineInstanceSpec) {
+		name := strings.Repeat("n", 37)
+		s.Volumes = append(s.Volumes, virtv1.Volume{Name: name, ConfigMap: &virtv1.ConfigMapVolumeSource{Name: "c"}})
+		s.Domain.Devices.Filesystems = []virtv1.Filesystem{{Name: name}}
+	})},
+	{RuleFilesystemTag, "at the limit", ofSpec(func(s *virtv1.VirtualMachineInstanceSpec) {
+		name := strings.Repeat("n", 36)
+		s.Volumes = append(s.Volumes, virtv1.Volume{Name: name, Secret: &virtv1.SecretVolumeSource{SecretName: "c"}})
+		s.Domain.Devices.Filesystems = []virtv1.Filesystem{{Name: name}}
+	})},
+	{RuleVolumeLabel, "too long, not plain", ofSpec(func(s *virtv1.VirtualMachineInstanceSpec) {
+		s.Volumes = append(s.Volumes,
+			virtv1.Volume{Name: "a", ConfigMap: &virtv1.ConfigMapVolumeSource{Name: "c", VolumeLabel: strings.Repeat("l", 33)}},
+			virtv1.Volume{Name: "b", Secret: &virtv1.SecretVolumeSource{SecretName: "s", VolumeLabel: "caf\u00e9"}},
+			virtv1.Volume{Name: "c", DownwardAPI: &virtv1.DownwardAPIVolumeSource{VolumeLabel: "a\nb"}})
+	})},
+	{RuleVolumeAccount, "another", ofSpec(func(s *virtv1.VirtualMachineInstanceSpec) {
+		s.ServiceAccountName = "one"
+		s.Volumes = append(s.Volumes, virtv1.Volume{Name: "sa", ServiceAccount: &virtv1.ServiceAccountVolumeSource{ServiceAccountName: "other"}})
+	})},
 	{RuleInputDevice, "unknown", ofDevices(func(d *virtv1.Devices) { d.Inputs = []virtv1.Input{{Name: "i", Bus: "ps2", Type: "mouse"}} })},
 	{RuleSoundDevice, "unknown", ofDevices(func(d *virtv1.Devices) { d.Sound = &virtv1.SoundDevice{Model: "sb16"} })},
 	{RuleWatchdog, "unnamed, two models", ofDevices(func(d *virtv1.Devices) {

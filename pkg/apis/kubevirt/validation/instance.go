@@ -112,6 +112,7 @@ func (r *report) instanceSpec(spec *virtv1.VirtualMachineInstanceSpec, path *fie
 	r.bootOrder(spec, path.Child("domain", "devices"))
 	r.devices(&spec.Domain.Devices, path.Child("domain", "devices"))
 	r.volumes(spec.Volumes, path.Child("volumes"))
+	r.sharing(spec, path)
 	r.networks(spec, path)
 	r.scheduling(spec, path)
 	r.dns(spec, path)

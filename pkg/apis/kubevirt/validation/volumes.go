@@ -82,9 +82,11 @@ func (r *report) volume(v *virtv1.Volume, p *field.Path) {
 	}
 	if s := v.ConfigMap; s != nil {
 		reference(s.Name, p.Child("configMap", "name"))
+		r.volumeLabel(s.VolumeLabel, p.Child("configMap", "volumeLabel"))
 	}
 	if s := v.Secret; s != nil {
 		reference(s.SecretName, p.Child("secret", "secretName"))
+		r.volumeLabel(s.VolumeLabel, p.Child("secret", "volumeLabel"))
 	}
 	if s := v.ServiceAccount; s != nil {
 		reference(s.ServiceAccountName, p.Child("serviceAccount", "serviceAccountName"))
@@ -115,6 +117,7 @@ func (r *report) volume(v *virtv1.Volume, p *field.Path) {
 		r.gate("DownwardMetrics", p.Child("downwardMetrics"), "showing metrics of the node to guests")
 	}
 	if s := v.DownwardAPI; s != nil {
+		r.volumeLabel(s.VolumeLabel, p.Child("downwardAPI", "volumeLabel"))
 		for i, f := range s.Fields {
 			if f.Path == "" || path.IsAbs(f.Path) || path.Join("/", f.Path) != "/"+f.Path {
 				r.invalid(RuleDownwardAPI, p.Child("downwardAPI", "fields").Index(i).Child("path"), f.Path, "must be a relative path without . and .. in it")
