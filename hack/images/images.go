@@ -8,5 +8,5 @@ import "embed"
 
 // Files are the recipe's files; base.sh builds.
 //
-//go:embed base.sh base-customize.sh base-packages.txt
+//go:embed base.sh base-customize.sh base-packages.txt base-virtiofsd.sh
 var Files embed.FS

@@ -45,6 +45,7 @@ func newNode(t *testing.T) *node {
 		Paths: convert.Paths{
 			Private: in("private"), Sockets: "/run/sockets", Ephemeral: in("ephemeral"), ContainerDisks: in("container-disks"), KernelBoot: in("kernel-boot"),
 			Claims: in("claims"), Secrets: in("secrets"), Credentials: in("credentials"), Devices: in("dev"), Firmware: in("firmware"),
+			Configs: in("configs"), HostDisks: in("host-disks"),
 		},
 		ResolvConf: in("resolv.conf"), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: time.Now,
 	}}

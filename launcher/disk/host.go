@@ -41,7 +41,7 @@ func EnsureHostFile(h HostFile) error {
 			access, what = unix.R_OK, "read"
 		}
 		if err := unix.Faccessat(unix.AT_FDCWD, h.File, access, unix.AT_EACCESS); err != nil {
-			return fail("user %d may not %s it: %w; on the node: chown 107:107 %s", os.Getuid(), what, err, h.Path)
+			return fail("user %d may not %s it: %w; on the node: chown 107:107 %s", os.Geteuid(), what, err, h.Path)
 		}
 		return nil
 	case !errors.Is(err, fs.ErrNotExist):
@@ -56,7 +56,7 @@ func EnsureHostFile(h HostFile) error {
 	folder := filepath.Dir(h.File)
 	if err := makeSparse(folder, h.File, h.Capacity/sizeStep*sizeStep); err != nil {
 		if errors.Is(err, fs.ErrPermission) {
-			return fail("user %d may not make it: on the node: chown 107:107 %s", os.Getuid(), filepath.Dir(h.Path))
+			return fail("user %d may not make it: on the node: chown 107:107 %s", os.Geteuid(), filepath.Dir(h.Path))
 		}
 		return api.Wrap(fmt.Errorf("host disk %s: making it: %w", h.Path, err), codes.FailedPrecondition, api.ReasonHostDiskUnavailable)
 	}
