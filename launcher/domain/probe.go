@@ -3,6 +3,7 @@ package domain
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -15,7 +16,7 @@ import (
 // Probe asks the agent for a sign of life, or has it run a command.
 func (d *Domain) Probe(ctx context.Context, command []string) (*api.ProbeResponse, error) {
 	if why := d.excuse(len(command) == 0); why != "" {
-		return &api.ProbeResponse{Excused: why}, nil
+		return &api.ProbeResponse{Excused: why, ExitCode: d.lastOutcome(command)}, nil
 	}
 	if len(command) == 0 {
 		return &api.ProbeResponse{}, d.askAgent(ctx, func(a *agent.Client) error { return a.Ping(ctx) })
@@ -31,7 +32,34 @@ func (d *Domain) Probe(ctx context.Context, command []string) (*api.ProbeRespons
 	if exit.Signal != 0 {
 		code = 128 + exit.Signal
 	}
+	d.keepOutcome(command, int32(code))
 	return &api.ProbeResponse{ExitCode: int32(code), Output: exit.Output}, nil
+}
+
+// maxOutcomes is more than the commands of an instance's probes.
+const maxOutcomes = 8
+
+func (d *Domain) keepOutcome(command []string, code int32) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.outcomes) >= maxOutcomes {
+		clear(d.outcomes)
+	}
+	d.outcomes[strings.Join(command, "\x00")] = code
+}
+
+// lastOutcome is what a command had said before the guest could not be asked: neither does a guest become ready by that, nor
+// does it cease to be. One that was never asked has not passed. A sign of life is taken for given.
+func (d *Domain) lastOutcome(command []string) int32 {
+	if len(command) == 0 {
+		return 0
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if code, known := d.outcomes[strings.Join(command, "\x00")]; known {
+		return code
+	}
+	return 1
 }
 
 // excuse says why a guest cannot be expected to answer, though nothing is wrong with it. A guest that somebody has halted

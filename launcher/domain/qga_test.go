@@ -404,6 +404,22 @@ func TestProbe(t *testing.T) {
 	if _, err := d.Probe(ctx, []string{"sleep", "1000"}); err == nil {
 		t.Error("a command without an end has passed")
 	}
+	// What a frozen guest cannot be asked stays as it was.
+	a.with(func() { a.running, a.exit = 0, `"exitcode": 0` })
+	if r, err := d.Probe(t.Context(), []string{"true"}); err != nil || r.ExitCode != 0 {
+		t.Errorf("exec: %v, %v", r, err)
+	}
+	if err := d.Freeze(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	for command, code := range map[string]int32{"true": 0, "cat /tmp/healthy": 3, "never run": 1} {
+		if r, err := d.Probe(t.Context(), strings.Fields(command)); err != nil || r.ExitCode != code || r.Excused == "" {
+			t.Errorf("%s of a frozen guest: %v, %v, want %d", command, r, err, code)
+		}
+	}
+	if err := d.Unfreeze(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	a.with(func() { a.silent["guest-ping"] = true })
 	if _, err := d.Probe(t.Context(), nil); api.ReasonOf(err) != api.ReasonAgentUnavailable {
 		t.Errorf("ping without an answer: %v", err)

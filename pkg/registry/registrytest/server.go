@@ -143,11 +143,14 @@ func (a *Authorizer) Deny(name, verb string) {
 	a.denied[name+" "+verb] = true
 }
 
+// DenySubresource refuses a subresource to everybody.
+func (a *Authorizer) DenySubresource(name string) { a.Deny("", name) }
+
 // Authorize implements authorizer.Authorizer.
 func (a *Authorizer) Authorize(_ context.Context, attributes authorizer.Attributes) (authorizer.Decision, string, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.denied[attributes.GetUser().GetName()+" "+attributes.GetVerb()] {
+	if a.denied[attributes.GetUser().GetName()+" "+attributes.GetVerb()] || a.denied[" "+attributes.GetSubresource()] {
 		return authorizer.DecisionNoOpinion, "denied by the test", nil
 	}
 	return authorizer.DecisionAllow, "", nil

@@ -143,7 +143,25 @@ func RequireVerb(ctx context.Context, a authorizer.UnconditionalAuthorizer, verb
 	if attributes.GetVerb() == verb {
 		return nil // authorized before it came here
 	}
-	decision, reason, err := a.Authorize(ctx, asked{attributes, verb})
+	return review(ctx, a, asked{attributes, verb, attributes.GetSubresource()})
+}
+
+// RequireSubresource asks whether the user of a request may do it on a subresource whose name has two parts: kube-apiserver
+// has looked at the first only (decision 5).
+func RequireSubresource(ctx context.Context, a authorizer.UnconditionalAuthorizer, name string) error {
+	if a == nil {
+		return nil
+	}
+	attributes, err := filters.GetAuthorizerAttributes(ctx)
+	if err != nil {
+		return apierrors.NewInternalError(err)
+	}
+	return review(ctx, a, asked{attributes, attributes.GetVerb(), name})
+}
+
+func review(ctx context.Context, a authorizer.UnconditionalAuthorizer, attributes asked) error {
+	verb := attributes.verb
+	decision, reason, err := a.Authorize(ctx, attributes)
 	if decision == authorizer.DecisionAllow {
 		return nil
 	}
@@ -155,10 +173,11 @@ func RequireVerb(ctx context.Context, a authorizer.UnconditionalAuthorizer, verb
 	return apierrors.NewForbidden(resource, attributes.GetName(), fmt.Errorf("%s", message))
 }
 
-// asked is a request with another verb.
+// asked is a request with another verb or subresource.
 type asked struct {
 	authorizer.Attributes
-	verb string
+	verb, subresource string
 }
 
-func (a asked) GetVerb() string { return a.verb }
+func (a asked) GetVerb() string        { return a.verb }
+func (a asked) GetSubresource() string { return a.subresource }

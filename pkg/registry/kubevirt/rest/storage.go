@@ -3,6 +3,7 @@ package rest
 
 import (
 	"maps"
+	"net/http"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -124,5 +125,6 @@ func (p StorageProvider) resources() map[string]rest.Storage {
 		"kubevirts/status":                         s.KubeVirtStatus,
 	}
 	maps.Copy(resources, s.actions())
+	maps.Copy(resources, s.GuestStorage(http.MethodPost, true, s.Environment.Authorizer))
 	return resources
 }

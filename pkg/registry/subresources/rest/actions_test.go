@@ -392,7 +392,12 @@ func TestRoutes(t *testing.T) {
 			got[r.Name] = r.Kind
 		}
 		want := map[string]string{"virtualmachines": "VirtualMachine", "virtualmachines/start": "StartOptions", "virtualmachines/stop": "StopOptions", "virtualmachines/restart": "RestartOptions",
-			"virtualmachineinstances": "VirtualMachineInstance", "virtualmachineinstances/pause": "PauseOptions", "virtualmachineinstances/unpause": "UnpauseOptions", "virtualmachineinstances/console": "VirtualMachineInstance"}
+			"virtualmachineinstances": "VirtualMachineInstance", "virtualmachineinstances/pause": "PauseOptions", "virtualmachineinstances/unpause": "UnpauseOptions", "virtualmachineinstances/console": "VirtualMachineInstance",
+			"virtualmachines/evacuate": "VirtualMachine", "virtualmachines/expand-spec": "VirtualMachine", "virtualmachines/objectgraph": "VirtualMachine",
+			"virtualmachineinstances/freeze": "VirtualMachineInstance", "virtualmachineinstances/unfreeze": "VirtualMachineInstance", "virtualmachineinstances/reset": "VirtualMachineInstance",
+			"virtualmachineinstances/softreboot": "VirtualMachineInstance", "virtualmachineinstances/evacuate": "VirtualMachineInstance", "virtualmachineinstances/objectgraph": "VirtualMachineInstance",
+			"virtualmachineinstances/guestosinfo": "VirtualMachineInstanceGuestAgentInfo", "virtualmachineinstances/userlist": "VirtualMachineInstanceGuestOSUserList",
+			"virtualmachineinstances/filesystemlist": "VirtualMachineInstanceFileSystemList"}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("Resources in %s (-want +got):\n%s", version, diff)
 		}

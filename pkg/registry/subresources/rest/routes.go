@@ -15,6 +15,7 @@ import (
 	componentversion "k8s.io/component-base/version"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	kubevirtrest "github.com/virtplane/virtplane/pkg/registry/kubevirt/rest"
 	"github.com/virtplane/virtplane/pkg/registry/subresources/body"
 )
 
@@ -39,6 +40,8 @@ func (p StorageProvider) InstallRoutes(container *restful.Container, codecs runt
 			return map[string]any{"apiserver": map[string]string{"connectivity": "ok"}}, nil
 		}, fail)).
 			Operation("getHealth").Doc("Health endpoint").Produces(runtime.ContentTypeJSON))
+		ws.Route(ws.GET("/guestfs").To(answer(func(*http.Request) (any, error) { return p.guestfs() }, fail)).
+			Operation("getGuestfs").Doc("Get the image of the tools for disk images.").Produces(runtime.ContentTypeJSON))
 		ws.Route(ws.PUT("/namespaces/{namespace}/expand-vm-spec").To(answer(expand, fail)).
 			Param(ws.PathParameter("namespace", "Object name and auth scope, such as for teams and projects")).
 			Operation("replaceExpandVMSpec").Doc("Expands instancetype and preference into the passed VirtualMachine object.").
@@ -89,6 +92,30 @@ func buildVersion() version.Info {
 	return info
 }
 
+// guestfsImage is where clients find the image of the tools for disk images.
+type guestfsImage struct {
+	Registry    string `json:"registry"`
+	Tag         string `json:"tag"`
+	Digest      string `json:"digest"`
+	ImagePrefix string `json:"imagePrefix"`
+	GsImage     string `json:"gsImage"`
+}
+
+// guestfs names the image in the registry that the cluster's configuration has images come from. There is none of our own.
+func (p StorageProvider) guestfs() (any, error) {
+	k := p.Stores.Environment.Config.KubeVirt()
+	if k == nil || k.Spec.ImageRegistry == "" {
+		err := apierrors.NewNotFound(schema.GroupResource{Group: virtv1.SubresourceGroupVersion.Group, Resource: "guestfs"}, "libguestfs-tools")
+		err.ErrStatus.Message = "no registry is known for the image libguestfs-tools: set spec.imageRegistry of the KubeVirt object, or name the image with virtctl guestfs --image"
+		return nil, err
+	}
+	image := guestfsImage{Registry: k.Spec.ImageRegistry, Tag: CompatibleVersion}
+	if k.Spec.ImageTag != "" {
+		image.Tag = k.Spec.ImageTag
+	}
+	return image, nil
+}
+
 // expand answers with the machine of the body, in which an instance type and a preference are replaced by what they stand
 // for. Machines that name neither are their own expansion.
 func expand(r *http.Request) (any, error) {
@@ -107,11 +134,8 @@ func expand(r *http.Request) (any, error) {
 	default:
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("VM namespace must be empty or %s", namespace))
 	}
-	if vm.Spec.Instancetype != nil {
-		return nil, apierrors.NewNotFound(schema.GroupResource{Group: "instancetype.kubevirt.io", Resource: "virtualmachineinstancetypes"}, vm.Spec.Instancetype.Name)
-	}
-	if vm.Spec.Preference != nil {
-		return nil, apierrors.NewNotFound(schema.GroupResource{Group: "instancetype.kubevirt.io", Resource: "virtualmachinepreferences"}, vm.Spec.Preference.Name)
+	if err := kubevirtrest.Expand(vm); err != nil {
+		return nil, err
 	}
 	vm.APIVersion, vm.Kind = virtv1.SchemeGroupVersion.String(), "VirtualMachine"
 	return vm, nil

@@ -3,6 +3,7 @@
 package rest
 
 import (
+	"maps"
 	"net/http"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -40,7 +41,7 @@ func (p StorageProvider) NewRESTStorage(scheme *runtime.Scheme, parameterCodec r
 
 func (p StorageProvider) resources() map[string]rest.Storage {
 	machines, guests := p.Stores.Actions, p.Stores.Guests
-	return map[string]rest.Storage{
+	resources := map[string]rest.Storage{
 		"virtualmachines": parent{"VirtualMachine", "virtualmachine", func() runtime.Object { return &virtv1.VirtualMachine{} }},
 		"virtualmachines/start": &actionREST[*virtv1.StartOptions]{kind: "StartOptions", run: machines.Start, code: http.StatusAccepted,
 			empty: func() *virtv1.StartOptions { return &virtv1.StartOptions{} }},
@@ -57,4 +58,6 @@ func (p StorageProvider) resources() map[string]rest.Storage {
 		// In this group the verb of a stream is get, as the reference has it (decision 4).
 		"virtualmachineinstances/console": &kubevirtrest.ConsoleREST{Guests: guests, Methods: []string{http.MethodGet}},
 	}
+	maps.Copy(resources, p.Stores.GuestStorage(http.MethodPut, false, p.Stores.Environment.Authorizer))
+	return resources
 }

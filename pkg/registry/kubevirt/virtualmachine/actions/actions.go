@@ -30,8 +30,10 @@ import (
 type Actions struct {
 	machines  *registry.Store
 	instances *registry.Store
-	clock     clock.PassiveClock
-	admission admitter
+	// evacuating writes the status of instances.
+	evacuating *registry.Store
+	clock      clock.PassiveClock
+	admission  admitter
 }
 
 // New makes the actions on the given stores. They write spec and status of a machine together, which neither of its
@@ -40,7 +42,9 @@ func New(scheme *runtime.Scheme, machines, instances *registry.Store, env enviro
 	acting, dying := *machines, *instances
 	acting.UpdateStrategy = virtualmachine.ActionStrategy{Strategy: virtualmachine.NewStrategy(scheme, env)}
 	dying.UpdateStrategy = virtualmachineinstance.GraceStrategy{Strategy: virtualmachineinstance.NewStrategy(scheme, env)}
-	return &Actions{machines: &acting, instances: &dying, clock: env.Clock, admission: newAdmitter(scheme, env.Admission)}
+	evacuating := *instances
+	evacuating.UpdateStrategy = virtualmachineinstance.StatusStrategy{Strategy: virtualmachineinstance.NewStrategy(scheme, env)}
+	return &Actions{machines: &acting, instances: &dying, evacuating: &evacuating, clock: env.Clock, admission: newAdmitter(scheme, env.Admission)}
 }
 
 // Start starts a machine.

@@ -1,9 +1,10 @@
-// Package node reaches the guests of instances through the agents of their nodes: it pauses and unpauses them, and finds
-// where their streams are. It is the one implementation behind kubevirt.io and subresources.kubevirt.io. Checks are pure
+// Package node reaches the guests of instances through the agents of their nodes: it pauses, freezes and reboots them, asks
+// what they know of themselves, and finds where their streams are. It is the one implementation behind kubevirt.io and subresources.kubevirt.io. Checks are pure
 // functions; every call has a deadline.
 package node
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,9 @@ const Deadline = 30 * time.Second
 
 // maxAnswer is far more than an agent has to say.
 const maxAnswer = 64 << 10
+
+// maxObject bounds what an agent tells of a guest.
+const maxObject = 4 << 20
 
 // Texts that clients and scripts match.
 var (
@@ -123,7 +127,11 @@ func running(vmi *virtv1.VirtualMachineInstance) error {
 	case virtv1.Failed:
 		return resource(vmi, errFailed)
 	}
-	return apierrors.NewBadRequest(fmt.Sprintf("Unable to connect to VirtualMachineInstance because phase is %s instead of %s", vmi.Status.Phase, virtv1.Running))
+	return apierrors.NewBadRequest(notRunning(vmi))
+}
+
+func notRunning(vmi *virtv1.VirtualMachineInstance) string {
+	return fmt.Sprintf("Unable to connect to VirtualMachineInstance because phase is %s instead of %s", vmi.Status.Phase, virtv1.Running)
 }
 
 func (a *Actions) get(ctx context.Context, name string, may func(*virtv1.VirtualMachineInstance) error) (*virtv1.VirtualMachineInstance, error) {
@@ -156,6 +164,11 @@ func (a *Actions) stream(ctx context.Context, name, endpoint string, may func(*v
 }
 
 func (a *Actions) put(ctx context.Context, name, endpoint string, dryRun []string, may func(*virtv1.VirtualMachineInstance) error) error {
+	return a.act(ctx, name, endpoint, nil, dryRun, may)
+}
+
+// act has the agent of an instance's node do something, unless it is a dry run. body may be nil.
+func (a *Actions) act(ctx context.Context, name, endpoint string, body any, dryRun []string, may func(*virtv1.VirtualMachineInstance) error) error {
 	if errs := metav1validation.ValidateDryRun(field.NewPath("dryRun"), dryRun); len(errs) > 0 {
 		return apierrors.NewBadRequest(errs.ToAggregate().Error())
 	}
@@ -163,13 +176,26 @@ func (a *Actions) put(ctx context.Context, name, endpoint string, dryRun []strin
 	if err != nil || len(dryRun) > 0 {
 		return err
 	}
+	return a.call(ctx, vmi, http.MethodPut, endpoint, body, nil)
+}
+
+// call asks the agent of an instance's node and decodes its answer into into, unless that is nil.
+func (a *Actions) call(ctx context.Context, vmi *virtv1.VirtualMachineInstance, method, endpoint string, body, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, a.deadline)
 	defer cancel()
 	location, transport, err := a.locate(ctx, vmi, endpoint)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, location.String(), nil)
+	var content io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return apierrors.NewInternalError(err)
+		}
+		content = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, location.String(), content)
 	if err != nil {
 		return fmt.Errorf("addressing node %s: %w", vmi.Status.NodeName, err)
 	}
@@ -179,12 +205,22 @@ func (a *Actions) put(ctx context.Context, name, endpoint string, dryRun []strin
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		if ctx.Err() != nil {
-			return apierrors.NewTimeoutError(fmt.Sprintf("node %s did not %s %s within %s", vmi.Status.NodeName, endpoint, name, a.deadline), 0)
+			return apierrors.NewTimeoutError(fmt.Sprintf("node %s did not %s %s within %s", vmi.Status.NodeName, endpoint, vmi.Name, a.deadline), 0)
 		}
 		return apierrors.NewServiceUnavailable(fmt.Sprintf("could not reach the agent of node %s: %v", vmi.Status.NodeName, err))
 	}
 	defer func() { _ = resp.Body.Close() }()
-	return answer(resp, vmi.Status.NodeName)
+	if err := answer(resp, vmi.Status.NodeName); err != nil || into == nil {
+		return err
+	}
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxObject))
+	if err == nil {
+		err = json.Unmarshal(raw, into)
+	}
+	if err != nil {
+		return apierrors.NewInternalError(fmt.Errorf("what node %s answers cannot be understood: %w", vmi.Status.NodeName, err))
+	}
+	return nil
 }
 
 // answer passes on what an agent says. It may be of another version than this server, or hostile: only a well-formed
