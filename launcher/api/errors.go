@@ -35,6 +35,7 @@ const (
 	ReasonVolumeUnavailable    = "VolumeUnavailable"
 	ReasonSysprepInvalid       = "SysprepInvalid"
 	ReasonFirmwareMissing      = "FirmwareMissing"
+	ReasonCPUsUnavailable      = "CPUsUnavailable"
 	ReasonNetworkUnavailable   = "NetworkUnavailable"
 	ReasonNoSpace              = "NoSpace"
 	ReasonQEMUFailed           = "QEMUFailed"

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -26,10 +25,12 @@ type Preparer struct {
 	Paths convert.Paths
 	// ResolvConf is the pod's.
 	ResolvConf string
-	// FileServer is the program that shares folders with guests.
-	FileServer string
-	Tool       disk.Tool
-	Log        *slog.Logger
+	// FileServer is the program that shares folders with guests, Swtpm the one that emulates a TPM.
+	FileServer, Swtpm string
+	Tool              disk.Tool
+	// CPUs lists those that the pod may use; nil asks the kernel.
+	CPUs func() ([]convert.HostCPU, error)
+	Log  *slog.Logger
 	// Now is the time, for guests whose clock has an offset.
 	Now func() time.Time
 
@@ -69,9 +70,15 @@ func (p *Preparer) Prepare(ctx context.Context, req *api.SyncRequest) (*domain.G
 		if err != nil {
 			return nil, fmt.Errorf("volume %s: %w", v.Name, err)
 		}
-		in.Images[v.Name] = image
+		if in.Images[v.Name], err = r.blocks(v.Name, image); err != nil {
+			return nil, err
+		}
 	}
 	if err := r.firmware(&in); err != nil {
+		return nil, err
+	}
+	helpers, err := r.equip(&in)
+	if err != nil {
 		return nil, err
 	}
 	result, err := convert.Machine(in)
@@ -88,12 +95,14 @@ func (p *Preparer) Prepare(ctx context.Context, req *api.SyncRequest) (*domain.G
 	guest := &domain.Guest{
 		UID: string(r.vmi.UID), Args: args, Emulation: in.Emulation, Grace: convert.GracePeriod(r.vmi),
 		Paused: result.Paused, LinksDown: result.LinksDown, ClockOffset: clockOffset(r.vmi), Credentials: r.agentCredentials(),
+		OpenTrays: result.OpenTrays, Helpers: helpers, Pins: (*domain.Pins)(result.Pins),
 	}
 	if guest.Interfaces, err = r.guestInterfaces(result); err != nil {
 		return nil, err
 	}
 	guest.Metrics = r.metricsOf(volumes, result.Machine)
-	guest.Helpers, err = r.filesystems()
+	shares, err := r.filesystems()
+	guest.Helpers = append(guest.Helpers, shares...)
 	return guest, err
 }
 
@@ -137,13 +146,13 @@ func (r *request) firmware(in *convert.Input) error {
 		}
 	}
 	if f.Bootloader != nil && f.Bootloader.EFI != nil {
-		secure := f.Bootloader.EFI.SecureBoot == nil || *f.Bootloader.EFI.SecureBoot
+		e := f.Bootloader.EFI
 		var err error
-		if in.UEFICode, in.UEFIVars, err = r.uefi(secure); err != nil {
+		if in.UEFICode, in.UEFIVars, err = r.uefi(e.SecureBoot == nil || *e.SecureBoot, e.Persistent != nil && *e.Persistent); err != nil {
 			return err
 		}
 	}
-	return nil
+	return r.acpiTables(f.ACPI)
 }
 
 func (r *request) kernel(c *virtv1.KernelBootContainer) (kernel, initrd string, err error) {
@@ -162,33 +171,6 @@ func (r *request) kernel(c *virtv1.KernelBootContainer) (kernel, initrd string, 
 	}
 	initrd, err = find("initrdPath", c.InitrdPath)
 	return kernel, initrd, err
-}
-
-// Firmware files as Debian's package ovmf names them.
-const (
-	codePlain  = "OVMF_CODE_4M.fd"
-	codeSecure = "OVMF_CODE_4M.secboot.fd"
-	varsPlain  = "OVMF_VARS_4M.fd"
-	// varsSecure hold the keys of the usual operating systems.
-	varsSecure = "OVMF_VARS_4M.ms.fd"
-	varsFile   = "uefi-vars.fd"
-)
-
-// uefi gives the firmware and a fresh copy of its variables.
-func (r *request) uefi(secure bool) (code, vars string, err error) {
-	code, template := codePlain, varsPlain
-	if secure {
-		code, template = codeSecure, varsSecure
-	}
-	code = filepath.Join(r.Paths.Firmware, code)
-	if err := disk.CheckFile(code); err != nil {
-		return "", "", api.Errorf(codes.FailedPrecondition, api.ReasonFirmwareMissing, "uefi firmware: %w", err)
-	}
-	vars = filepath.Join(r.Paths.Private, varsFile)
-	if err := disk.Copy(vars, filepath.Join(r.Paths.Firmware, template)); err != nil {
-		return "", "", api.Wrap(fmt.Errorf("uefi variables: %w", err), codes.FailedPrecondition, api.ReasonFirmwareMissing)
-	}
-	return code, vars, nil
 }
 
 // checkPlumbing wants the node's part of each interface before anything is made.

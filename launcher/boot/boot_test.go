@@ -2,6 +2,7 @@ package boot
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -22,7 +23,9 @@ import (
 	"github.com/virtplane/virtplane/launcher/convert"
 	"github.com/virtplane/virtplane/launcher/dhcp"
 	"github.com/virtplane/virtplane/launcher/domain"
+	"github.com/virtplane/virtplane/launcher/supervise"
 	"github.com/virtplane/virtplane/launcher/testguest"
+	"github.com/virtplane/virtplane/test/spec"
 )
 
 // node is the folders of a pod.
@@ -46,11 +49,14 @@ func newNode(t *testing.T) *node {
 			Private: in("private"), Sockets: "/run/sockets", Ephemeral: in("ephemeral"), ContainerDisks: in("container-disks"), KernelBoot: in("kernel-boot"),
 			Claims: in("claims"), Secrets: in("secrets"), Credentials: in("credentials"), Devices: in("dev"), Firmware: in("firmware"),
 			Configs: in("configs"), HostDisks: in("host-disks"),
+			State: in("state"),
 		},
+		Swtpm: in("swtpm"), CPUs: func() ([]convert.HostCPU, error) { return []convert.HostCPU{{ID: 1}, {ID: 3}, {ID: 5}}, nil },
 		ResolvConf: in("resolv.conf"), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: time.Now,
 	}}
 	n.write("resolv.conf", "nameserver 10.96.0.10\nsearch default.svc.cluster.local svc.cluster.local\n")
 	n.write("private/.keep", "")
+	n.write("swtpm", "")
 	n.write("kernel-boot/boot/vmlinuz", "kernel")
 	for _, f := range []string{"OVMF_CODE_4M.fd", "OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.fd", "OVMF_VARS_4M.ms.fd"} {
 		n.write("firmware/"+f, f)
@@ -185,7 +191,18 @@ func TestRefusals(t *testing.T) {
 		{"bad gateway", "", "", nic, iface(func(o *api.InterfaceOptions) { o.GatewayIpv4 = "10.0.3.1" }), nil, api.ReasonNetworkUnavailable, "interface default: lease: gateway 10.0.3.1 must be another address of 10.0.2.0/24"},
 		{"bad name server", "", "", nic, iface(func(o *api.InterfaceOptions) { o.DnsServers = []string{"x"} }), nil, api.ReasonNetworkUnavailable, `interface default: name server: ParseAddr("x"): unable to parse IP`},
 		{"bad private option", "", "", `"interfaces":[{"name":"default","masquerade":{},"dhcpOptions":{"privateOptions":[{"option":12,"value":"x"}]}}]`, iface(nil), nil, api.ReasonNetworkUnavailable, "interface default: lease: private option 12 must be from 224 to 254"},
-		{"unsupported", "", `"launchSecurity":{"sev":{}}`, "", nil, nil, api.ReasonUnsupportedField, "spec.domain.launchSecurity.sev: is not supported"},
+		{"unsupported", "", `"launchSecurity":{"sev":{}}`, "", nil, nil, api.ReasonUnsupportedField, "spec.domain.launchSecurity: encryption of a guest's memory is not supported"},
+		{"persistent variables", "", `"firmware":{"bootloader":{"efi":{"persistent":true}}}`, "", nil, nil, api.ReasonUnsupportedField,
+			"spec.domain.firmware.bootloader.efi.persistent: is not supported, the pod has no claim for state that outlives the instance; leave it out for variables that live as long as the instance"},
+		{"persistent TPM", "", "", `"tpm":{"persistent":true}`, nil, nil, api.ReasonUnsupportedField,
+			"spec.domain.devices.tpm.persistent: is not supported, the pod has no claim for state that outlives the instance; leave it out for a TPM that lives as long as the instance"},
+		{"no TPM program", "", "", `"tpm":{}`, nil, func(n *node) { os.Remove(n.dir + "/swtpm") }, api.ReasonFirmwareMissing,
+			"spec.domain.devices.tpm: the program that emulates it: open DIR/swtpm: no such file or directory"},
+		{"shared CPUs", "", `"cpu":{"cores":2,"dedicatedCpuPlacement":true}`, "", nil, nil, api.ReasonCPUsUnavailable,
+			"spec.domain.cpu.dedicatedCpuPlacement: the machine needs 2 CPUs of the node for itself and the pod may use 3: the kubelet of the node must have the CPU manager policy static"},
+		{"no vsock", "", "", `"autoattachVSOCK":true`, nil, nil, api.ReasonUnsupportedField, "spec.domain.devices.autoattachVSOCK: the pod has no device for it: stat DIR/dev/vhost-vsock: no such file or directory"},
+		{"no ACPI table", "", `"firmware":{"acpi":{"slicNameRef":"licence"}}`, "", nil, nil, api.ReasonSecretMissing,
+			"spec.domain.firmware.acpi.slicNameRef: the Secret of volume licence must have the key slic.bin: open DIR/configs/licence/slic.bin: no such file or directory"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			n := newNode(t)
@@ -289,6 +306,7 @@ func TestLease(t *testing.T) {
 }
 
 func TestFirmware(t *testing.T) {
+	spec.Covers(t, "P2-EFI-09")
 	for _, tc := range []struct{ domain, code, vars string }{
 		{`"firmware":{"bootloader":{"efi":{}}}`, "OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.ms.fd"},
 		{`"firmware":{"bootloader":{"efi":{"secureBoot":false}}}`, "OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"},
@@ -308,6 +326,119 @@ func TestFirmware(t *testing.T) {
 	g, err := newNode(t).prepare("", `"firmware":{"kernelBoot":{"kernelArgs":"console=ttyS0","container":{"image":"i","kernelPath":"/boot/vmlinuz"}}}`, "", nil)
 	if err != nil || !strings.Contains(strings.Join(g.Args, "\n"), "/kernel-boot/boot/vmlinuz\n-append\nconsole=ttyS0\n") {
 		t.Errorf("kernel boot: %+v, %v", g, err)
+	}
+}
+
+// State that outlives the pod is made once and kept from then on.
+func TestPersistentState(t *testing.T) {
+	n := newNode(t)
+	n.write("state/.keep", "")
+	const domain = `"firmware":{"bootloader":{"efi":{"persistent":true}}}`
+	for i, want := range []string{"OVMF_VARS_4M.ms.fd", "written by the guest"} {
+		g, err := n.prepare("", domain, `"tpm":{"persistent":true}`, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line := strings.Join(g.Args, "\n"); !strings.Contains(line, n.dir+"/state/uefi-vars.fd") || !strings.Contains(line, `"driver":"tpm-crb"`) {
+			t.Errorf("command line:\n%s", line)
+		}
+		if raw, err := os.ReadFile(n.dir + "/state/uefi-vars.fd"); string(raw) != want {
+			t.Errorf("start %d: variables are %q, %v", i, raw, err)
+		}
+		if info, err := os.Stat(n.dir + "/state/tpm"); err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("place of the TPM's state: %v, %v", info, err)
+		}
+		if got, want := g.Helpers[0].Args[3], "dir="+n.dir+"/state/tpm,mode=0600"; got != want {
+			t.Errorf("TPM's state is at %s, want %s", got, want)
+		}
+		n.write("state/uefi-vars.fd", "written by the guest")
+	}
+}
+
+func TestTPM(t *testing.T) {
+	spec.Covers(t, "P2-TPM-05")
+	n := newNode(t)
+	g, err := n.prepare("", "", `"tpm":{}`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line := strings.Join(g.Args, "\n"); !strings.Contains(line, "socket,id=tpm0,path="+n.dir+"/private/tpm.sock\n") || !strings.Contains(line, `"driver":"tpm-tis"`) {
+		t.Errorf("command line:\n%s", line)
+	}
+	want := []supervise.Helper{{Name: "swtpm", Path: n.dir + "/swtpm", Listen: n.dir + "/private/tpm.sock", Args: []string{
+		"socket", "--tpm2", "--tpmstate", "dir=" + n.dir + "/private/tpm,mode=0600", "--ctrl", "type=unixio,fd=3", "--terminate",
+	}}}
+	if diff := cmp.Diff(want, g.Helpers); diff != "" {
+		t.Error(diff)
+	}
+	if g, err = n.prepare("", "", `"tpm":{"enabled":false,"persistent":true}`, nil); err != nil || len(g.Helpers) != 0 || strings.Contains(strings.Join(g.Args, "\n"), "tpm") {
+		t.Errorf("a TPM that is off: %+v, %v", g, err)
+	}
+}
+
+func TestDedicatedCPUs(t *testing.T) {
+	g, err := newNode(t).prepare("", `"cpu":{"cores":2,"dedicatedCpuPlacement":true,"isolateEmulatorThread":true}`, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(&domain.Pins{VCPUs: []int{1, 3}, Emulator: []int{5}}, g.Pins); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestHostCPUs looks at those of this machine, and at places that are made up.
+func TestHostCPUs(t *testing.T) {
+	real, err := hostCPUs("/sys/devices/system/cpu")
+	if err != nil || len(real) == 0 {
+		t.Fatalf("got %v, %v", real, err)
+	}
+	n := newNode(t)
+	for _, c := range real {
+		dir := fmt.Sprintf("sys/cpu%d/", c.ID)
+		n.write(dir+"topology/physical_package_id", "1\n")
+		n.write(dir+"topology/core_id", "7\n")
+		n.write(dir+"node2/.keep", "")
+	}
+	made, err := hostCPUs(n.dir + "/sys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range real {
+		if want := (convert.HostCPU{ID: real[i].ID, Node: 2, Package: 1, Core: 7}); made[i] != want {
+			t.Errorf("got %+v, want %+v", made[i], want)
+		}
+	}
+	bare, err := hostCPUs(n.dir)
+	if err != nil || bare[0].Core != bare[0].ID {
+		t.Errorf("a kernel that does not tell: %v, %v", bare, err)
+	}
+	n.write(fmt.Sprintf("sys/cpu%d/topology/core_id", real[0].ID), "x")
+	if _, err := hostCPUs(n.dir + "/sys"); err == nil {
+		t.Error("a core that is no number was taken")
+	}
+}
+
+// TestMatchVolume gives a disk the blocks of what it is on.
+func TestMatchVolume(t *testing.T) {
+	n := newNode(t)
+	g, err := n.prepare(`{"name":"full","persistentVolumeClaim":{"claimName":"p"}}`, "", `"disks":[{"name":"full","disk":{"bus":"virtio"},"blockSize":{"matchVolume":{}}}]`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	logical, physical, err := blockSizes(n.dir+"/claims/full/disk.img", false)
+	if err != nil || logical < 512 {
+		t.Fatalf("block sizes %d and %d, %v", logical, physical, err)
+	}
+	if want := fmt.Sprintf(`"logical_block_size":%d,"physical_block_size":%d`, logical, physical); !strings.Contains(strings.Join(g.Args, "\n"), want) {
+		t.Errorf("command line lacks %s:\n%s", want, strings.Join(g.Args, "\n"))
+	}
+	for _, device := range []bool{false, true} {
+		if _, _, err := blockSizes(n.dir+"/nobody", device); err == nil {
+			t.Error("what is not there has blocks")
+		}
+	}
+	if _, _, err := blockSizes(n.dir+"/claims/full/disk.img", true); err == nil {
+		t.Error("a file answers as a device")
 	}
 }
 

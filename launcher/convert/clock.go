@@ -48,9 +48,7 @@ func (b *builder) timers(t *virtv1.Timer) {
 		b.kvmFeature("hv-time", true, field+".hyperv")
 	}
 	if p := t.PIT; p != nil {
-		if !unlessFalse(p.Present) {
-			b.unsupported(field+".pit.present", "a machine without PIT is not supported")
-		}
+		b.m.NoPIT = !unlessFalse(p.Present)
 		switch p.TickPolicy {
 		case "", "delay", "discard":
 			b.m.PITTickPolicy = string(p.TickPolicy)
@@ -69,8 +67,14 @@ func (b *builder) timers(t *virtv1.Timer) {
 		default:
 			b.unsupported(field+".rtc.tickPolicy", "%q is not supported, must be delay or catchup", r.TickPolicy)
 		}
-		if r.Track != "" && r.Track != "guest" {
-			b.unsupported(field+".rtc.track", "%q is not supported, must be guest", r.Track)
+		switch r.Track {
+		case "":
+		case "guest":
+			b.m.Clock.Follows = "vm"
+		case "wall":
+			b.m.Clock.Follows = "host"
+		default:
+			b.invalid(field+".rtc.track", "%q must be guest or wall", r.Track)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package convert
 
 import (
 	"fmt"
-	"strconv"
 
 	"github.com/virtplane/virtplane/launcher/qemu"
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
@@ -14,14 +13,12 @@ const (
 	modelHostPassthrough = "host-passthrough"
 )
 
-// minSpinlocks is the least number of retries that Hyper-V's interface takes, and the default.
-const minSpinlocks = 4096
-
 func (b *builder) cpu() {
 	c := qemu.CPU{Sockets: 1, Cores: 1, Threads: 1}
 	model := modelHostModel
 	if s := b.domain.CPU; s != nil {
 		c.Sockets, c.Cores, c.Threads = int(max(s.Sockets, 1)), int(max(s.Cores, 1)), int(max(s.Threads, 1))
+		c.MaxSockets = b.maxSockets(s, c)
 		if s.Model != "" {
 			model = s.Model
 		}
@@ -38,6 +35,20 @@ func (b *builder) cpu() {
 		}
 	}
 	b.m.CPU = c
+}
+
+// maxSockets leaves room for processors to be added. A guest whose processors are those of the node cannot have more than
+// its pod has.
+func (b *builder) maxSockets(s *virtv1.CPU, c qemu.CPU) int {
+	if isTrue(s.DedicatedCPUPlacement) || int(s.MaxSockets) <= c.Sockets {
+		return 0
+	}
+	// A guest that has few is not given a unit for many, which all its interrupts would pass.
+	most := qemu.UsualVCPUs / (c.Cores * c.Threads)
+	if int(s.MaxSockets) > most {
+		b.warn("spec.domain.cpu.maxSockets: %d sockets are the most that this machine can have", most)
+	}
+	return max(min(int(s.MaxSockets), most), c.Sockets)
 }
 
 // cpuFeature maps a policy. QEMU leaves a feature out that the host lacks, so "require" is no stricter here than
@@ -99,53 +110,4 @@ func (b *builder) kvmValue(name, value, field string) {
 		return
 	}
 	b.m.CPU.Features = append(b.m.CPU.Features, qemu.CPUFeature{Name: name, Value: value})
-}
-
-// hyperv adds the enlightenments for Windows guests.
-func (b *builder) hyperv(h *virtv1.FeatureHyperv) {
-	const field = "spec.domain.features.hyperv"
-	for _, f := range []struct {
-		name, flag string
-		state      *virtv1.FeatureState
-	}{
-		{"relaxed", "hv-relaxed", h.Relaxed}, {"vapic", "hv-vapic", h.VAPIC}, {"vpindex", "hv-vpindex", h.Vpindex},
-		{"runtime", "hv-runtime", h.Runtime}, {"synic", "hv-synic", h.Synic}, {"reset", "hv-reset", h.HypervReset},
-		{"frequencies", "hv-frequencies", h.Frequencies}, {"reenlightenment", "hv-reenlightenment", h.Reenlightenment},
-		{"ipi", "hv-ipi", h.IPI}, {"evmcs", "hv-evmcs", h.EVMCS},
-	} {
-		if feature(f.state) {
-			b.kvmFeature(f.flag, true, field+"."+f.name)
-		}
-	}
-	if s := h.Spinlocks; s != nil && unlessFalse(s.Enabled) {
-		retries := uint32(minSpinlocks)
-		if s.Spinlocks != nil {
-			retries = *s.Spinlocks
-		}
-		if retries < minSpinlocks {
-			b.invalid(field+".spinlocks.spinlocks", "must be at least %d", minSpinlocks)
-		}
-		b.kvmValue("hv-spinlocks", strconv.FormatUint(uint64(retries), 10), field+".spinlocks")
-	}
-	if s := h.Synictimer; s != nil && unlessFalse(s.Enabled) {
-		b.kvmFeature("hv-stimer", true, field+".synictimer")
-		if feature(s.Direct) {
-			b.kvmFeature("hv-stimer-direct", true, field+".synictimer.direct")
-		}
-	}
-	if s := h.Tlbflush; s != nil && unlessFalse(s.Enabled) {
-		b.kvmFeature("hv-tlbflush", true, field+".tlbflush")
-		if feature(s.Direct) {
-			b.kvmFeature("hv-tlbflush-direct", true, field+".tlbflush.direct")
-		}
-		if feature(s.Extended) {
-			b.kvmFeature("hv-tlbflush-ext", true, field+".tlbflush.extended")
-		}
-	}
-	if s := h.Vendorid; s != nil && unlessFalse(s.Enabled) && s.Vendorid != "" {
-		if len(s.Vendorid) > 12 {
-			b.invalid(field+".vendorid.vendorid", "must be no longer than 12 characters")
-		}
-		b.kvmValue("hv-vendor-id", s.Vendorid, field+".vendorid")
-	}
 }

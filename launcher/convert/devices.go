@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/virtplane/virtplane/launcher/qemu"
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/machine"
 )
 
@@ -39,11 +40,75 @@ func (b *builder) devices() {
 		b.add(&qemu.RNG{Transitional: b.transitional()})
 	}
 	if unlessFalse(d.AutoattachMemBalloon) {
-		b.add(&qemu.Balloon{FreePageReporting: true, Transitional: b.transitional()})
+		b.add(&qemu.Balloon{FreePageReporting: b.reportsFreePages(), Transitional: b.transitional()})
 	}
 	b.watchdog()
 	b.panicDevices()
 	b.inputs()
+	b.tpm()
+	b.sound()
+	b.vsock()
+	b.clientPassthrough()
+}
+
+// freePageReportingOff is the annotation that has a guest keep what it has freed.
+const freePageReportingOff = "kubevirt.io/free-page-reporting-disabled"
+
+// reportsFreePages tells whether the guest gives pages back that it does not use. Huge pages cannot be taken back in parts,
+// and a guest with CPUs of its own wants to do nothing but its work.
+func (b *builder) reportsFreePages() bool {
+	return b.m.HugePage == 0 && b.result.Pins == nil && b.VMI.Annotations[freePageReportingOff] != "true"
+}
+
+// HasTPM tells whether the VMI has a trusted platform module.
+func HasTPM(vmi *virtv1.VirtualMachineInstance) bool {
+	t := vmi.Spec.Domain.Devices.TPM
+	return t != nil && unlessFalse(t.Enabled)
+}
+
+func (b *builder) tpm() {
+	if !HasTPM(b.VMI) {
+		return
+	}
+	model := "tpm-tis"
+	if isTrue(b.domain.Devices.TPM.Persistent) {
+		model = "tpm-crb"
+	}
+	b.add(&qemu.TPM{Model: model, Socket: filepath.Join(b.Paths.Private, TPMSocket)})
+}
+
+func (b *builder) sound() {
+	s := b.domain.Devices.Sound
+	if s == nil {
+		return
+	}
+	model := s.Model
+	if model == "" {
+		model = "ich9"
+	}
+	b.add(&qemu.Sound{Model: model})
+}
+
+func (b *builder) vsock() {
+	if !isTrue(b.domain.Devices.AutoattachVSOCK) {
+		return
+	}
+	cid := b.VMI.Status.VSOCKCID
+	if cid == nil {
+		b.unsupported("spec.domain.devices.autoattachVSOCK", "the instance was given no address (status.VSOCKCID)")
+		return
+	}
+	b.add(&qemu.VSOCK{CID: *cid, Transitional: b.transitional()})
+}
+
+// clientPassthrough adds plugs for USB devices of clients.
+func (b *builder) clientPassthrough() {
+	if b.domain.Devices.ClientPassthrough == nil {
+		return
+	}
+	for n := range machine.USBRedirections {
+		b.add(&qemu.USBRedirect{Number: n, Socket: filepath.Join(b.Paths.Sockets, machine.USBRedirSocket(n))})
+	}
 }
 
 func (b *builder) watchdog() {
@@ -51,22 +116,22 @@ func (b *builder) watchdog() {
 	if w == nil {
 		return
 	}
-	if w.I6300ESB == nil {
-		b.invalid("spec.domain.devices.watchdog", "must have i6300esb")
-		return
-	}
-	action := string(w.I6300ESB.Action)
-	if action == "" {
-		action = "reset"
+	action := "reset"
+	if w.I6300ESB != nil && w.I6300ESB.Action != "" {
+		action = string(w.I6300ESB.Action)
 	}
 	b.add(&qemu.Watchdog{Name: w.Name, Action: action})
 }
 
 func (b *builder) panicDevices() {
 	for i, p := range b.domain.Devices.PanicDevices {
+		if p.Model == "hyperv" {
+			b.kvmFeature("hv-crash", true, fmt.Sprintf("spec.domain.devices.panicDevices[%d]", i))
+			continue
+		}
 		model := map[string]string{"": "isa", "isa": "isa", "pvpanic": "pci"}[p.Model]
 		if model == "" {
-			b.unsupported(fmt.Sprintf("spec.domain.devices.panicDevices[%d].model", i), "%q is not supported, must be isa or pvpanic", p.Model)
+			b.unsupported(fmt.Sprintf("spec.domain.devices.panicDevices[%d].model", i), "%q is not supported, must be hyperv, isa or pvpanic", p.Model)
 			continue
 		}
 		b.add(&qemu.PanicDevice{Model: model})

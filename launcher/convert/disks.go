@@ -11,7 +11,7 @@ func (b *builder) disks() {
 	for i, d := range disksOf(b.VMI) {
 		field := fmt.Sprintf("spec.domain.devices.disks[%d]", i)
 		image, ok := b.Images[d.Name]
-		if !ok {
+		if !ok && d.Cdrom == nil { // a drive may be empty
 			b.invalid(field+".name", "there is no volume %q", d.Name)
 			continue
 		}
@@ -27,47 +27,79 @@ func (b *builder) disks() {
 		}
 		b.diskTarget(&d, out, field)
 		b.diskCache(&d, out, image.Direct, field)
-		b.blockSize(&d, out, field)
-		if isTrue(b.domain.Devices.BlockMultiQueue) && out.Bus == qemu.BusVirtio {
-			out.Queues = b.m.CPU.Count()
+		b.blockSize(&d, out, image, field)
+		b.serial(out, field)
+		if out.IO == "" && image.Block && out.Cache == qemu.CacheNone {
+			// A device takes requests without a thread that waits for each; of files not all do.
+			out.IO = "native"
+		}
+		if out.Bus == qemu.BusVirtio {
+			out.IOThread = b.threads.of(&d)
+			if isTrue(b.domain.Devices.BlockMultiQueue) {
+				out.Queues = b.m.CPU.Count()
+			}
 		}
 		b.add(out)
 	}
 }
 
-// diskTarget decides how the disk looks to the guest. SATA is the default as in the reference.
+// target is how the disk looks to the guest. SATA is the default as in the reference.
+func target(d *virtv1.Disk) (qemu.DiskKind, qemu.Bus) {
+	kind, bus, usual := qemu.KindDisk, "", qemu.BusSATA
+	switch {
+	case d.Cdrom != nil:
+		kind, bus = qemu.KindCDROM, string(d.Cdrom.Bus)
+		if bus == string(qemu.BusVirtio) {
+			kind = qemu.KindDisk // there are no such drives: the guest sees a disk that it can only read
+		}
+	case d.Lun != nil:
+		// No other bus takes SCSI commands.
+		kind, bus, usual = qemu.KindLUN, string(d.Lun.Bus), qemu.BusSCSI
+	case d.Disk != nil:
+		bus = string(d.Disk.Bus)
+	}
+	if bus == "" {
+		return kind, usual
+	}
+	return kind, qemu.Bus(bus)
+}
+
 func (b *builder) diskTarget(d *virtv1.Disk, out *qemu.Disk, field string) {
-	bus := ""
+	out.Kind, out.Bus = target(d)
 	switch {
 	case d.Cdrom != nil && (d.Disk != nil || d.Lun != nil), d.Disk != nil && d.Lun != nil:
 		b.invalid(field, "disk, cdrom and lun exclude one another")
 	case d.Cdrom != nil:
-		out.Kind, bus = qemu.KindCDROM, string(d.Cdrom.Bus)
-		if d.Cdrom.Tray == "open" {
-			b.unsupported(field+".cdrom.tray", "an open tray is not supported")
+		switch drive := out.Kind == qemu.KindCDROM; {
+		case d.Cdrom.Tray == "" || d.Cdrom.Tray == "closed":
+			if !drive && out.Image.Path == "" {
+				b.invalid(field+".cdrom.bus", "%q is not possible for an empty drive, must be sata, scsi or usb", d.Cdrom.Bus)
+			}
+		case !drive:
+			b.invalid(field+".cdrom.tray", "a disk on bus %s has none, must be sata, scsi or usb", out.Bus)
+		case d.Cdrom.Tray == "open":
+			b.result.OpenTrays = append(b.result.OpenTrays, out.ID())
+		default:
+			b.invalid(field+".cdrom.tray", "%q must be open or closed", d.Cdrom.Tray)
 		}
 		if !unlessFalse(d.Cdrom.Readonly) {
 			b.unsupported(field+".cdrom.readonly", "a CD-ROM that can be written to is not supported")
 		}
-	case d.Lun != nil:
-		out.Kind, bus = qemu.KindLUN, string(d.Lun.Bus)
-		if bus == "" {
-			bus = string(qemu.BusSCSI)
+	case d.Disk != nil && d.Disk.PCIAddress != "":
+		address, err := qemu.ParsePCIAddress(d.Disk.PCIAddress)
+		if err != nil {
+			b.invalid(field+".disk.pciAddress", "%v", err)
 		}
-	case d.Disk != nil:
-		bus = string(d.Disk.Bus)
-		if a := d.Disk.PCIAddress; a != "" {
-			address, err := qemu.ParsePCIAddress(a)
-			if err != nil {
-				b.invalid(field+".disk.pciAddress", "%v", err)
-			}
-			out.PCI = address
-		}
+		out.PCI = address
 	}
-	if bus == "" {
-		bus = string(qemu.BusSATA)
+}
+
+// serial cuts a serial number to what the guest can see of it.
+func (b *builder) serial(out *qemu.Disk, field string) {
+	if most := out.MaxSerial(); len(out.Serial) > most {
+		b.warn("%s.serial: the guest sees the first %d characters only, a disk on %s has no room for more", field, most, out.Bus)
+		out.Serial = out.Serial[:most]
 	}
-	out.Bus = qemu.Bus(bus)
 }
 
 // diskCache goes past the page cache where that is possible: the guest has one already, and what the host caches
@@ -79,16 +111,37 @@ func (b *builder) diskCache(d *virtv1.Disk, out *qemu.Disk, direct bool, field s
 		out.Cache = qemu.CacheNone
 	case d.Cache == "":
 		out.Cache = qemu.CacheWritethrough
+	case isTrue(d.Shareable) && out.Cache != qemu.CacheNone:
+		b.invalid(field+".cache", "must be none for a disk that several guests write to")
+	case out.Kind == qemu.KindCDROM && out.Image.Path == "":
 	case out.Cache == qemu.CacheNone && !direct:
 		b.invalid(field+".cache", "none is not possible, the file system of the volume knows no direct input and output")
 	}
 }
 
-func (b *builder) blockSize(d *virtv1.Disk, out *qemu.Disk, field string) {
-	if d.BlockSize == nil || d.BlockSize.Custom == nil {
+func (b *builder) blockSize(d *virtv1.Disk, out *qemu.Disk, image Image, field string) {
+	if d.BlockSize == nil {
+		return
+	}
+	if out.Kind != qemu.KindDisk {
+		b.invalid(field+".blockSize", "only a disk has one, not a CD-ROM or LUN")
 		return
 	}
 	c := d.BlockSize.Custom
+	switch match := feature(d.BlockSize.MatchVolume); {
+	case match && c != nil:
+		b.invalid(field+".blockSize", "custom and matchVolume exclude one another")
+		return
+	case match:
+		out.LogicalBlock, out.PhysicalBlock = image.LogicalBlock, image.PhysicalBlock
+		if out.Bus == qemu.BusSATA {
+			// Such a disk has logical blocks of one size.
+			out.LogicalBlock = 0
+		}
+		return
+	case c == nil:
+		return
+	}
 	for _, s := range []struct {
 		name  string
 		value *int32

@@ -20,9 +20,13 @@ var converted = words(`
 	domain.clock.timer.pit.present domain.clock.timer.pit.tickPolicy
 	domain.clock.timer.rtc.present domain.clock.timer.rtc.tickPolicy domain.clock.timer.rtc.track domain.clock.timer.hpet.tickPolicy
 	domain.cpu.cores domain.cpu.sockets domain.cpu.threads domain.cpu.model domain.cpu.features[].name domain.cpu.features[].policy
+	domain.cpu.maxSockets domain.cpu.dedicatedCpuPlacement domain.cpu.isolateEmulatorThread domain.cpu.numa.guestMappingPassthrough
+	domain.ioThreadsPolicy domain.ioThreads.supplementalPoolThreadCount domain.memory.hugepages.pageSize
+	domain.memory.maxGuest domain.memory.reservedOverhead.memLock
 	domain.features.acpi.enabled domain.features.apic.enabled domain.features.apic.endOfInterrupt domain.features.hyperv.*
 	domain.features.hypervPassthrough.enabled domain.features.kvm.hidden domain.features.pvspinlock.enabled domain.features.smm.enabled
 	domain.firmware.bootloader.bios.useSerial domain.firmware.bootloader.efi.secureBoot
+	domain.firmware.bootloader.efi.persistent domain.firmware.acpi.slicNameRef domain.firmware.acpi.msdmNameRef
 	domain.firmware.kernelBoot.kernelArgs domain.firmware.kernelBoot.container.kernelPath domain.firmware.kernelBoot.container.initrdPath
 	domain.firmware.serial domain.firmware.uuid
 	domain.machine.type domain.memory.guest domain.rebootPolicy
@@ -31,6 +35,9 @@ var converted = words(`
 	domain.devices.autoattachSerialConsole domain.devices.blockMultiQueue domain.devices.disableHotplug
 	domain.devices.useVirtioTransitional domain.devices.rng domain.devices.video.type domain.devices.panicDevices[].model
 	domain.devices.watchdog.name domain.devices.watchdog.i6300esb.action
+	domain.devices.tpm.enabled domain.devices.tpm.persistent domain.devices.sound.name domain.devices.sound.model
+	domain.devices.autoattachVSOCK domain.devices.clientPassthrough
+	domain.devices.disks[].dedicatedIOThread domain.devices.disks[].blockSize.matchVolume.enabled
 	domain.devices.inputs[].name domain.devices.inputs[].type domain.devices.inputs[].bus
 	domain.devices.disks[].name domain.devices.disks[].bootOrder domain.devices.disks[].cache domain.devices.disks[].io
 	domain.devices.disks[].errorPolicy domain.devices.disks[].serial domain.devices.disks[].shareable
@@ -59,7 +66,7 @@ var elsewhere = words(`
 	affinity.* dnsConfig.* dnsPolicy evictionStrategy livenessProbe.* readinessProbe.* nodeSelector.* priorityClassName
 	schedulerName serviceAccountName tolerations[].* topologySpreadConstraints[].*
 	networks[].pod.* networks[].multus.*
-	domain.cpu.maxSockets domain.memory.maxGuest domain.memory.reservedOverhead.* domain.resources.*
+	domain.memory.reservedOverhead.addedOverhead domain.resources.*
 	domain.devices.autoattachPodInterface domain.devices.logSerialConsole domain.devices.networkInterfaceMultiqueue
 	domain.devices.interfaces[].ports[].* domain.devices.interfaces[].portRanges[].*
 	domain.firmware.kernelBoot.container.image domain.firmware.kernelBoot.container.imagePullPolicy
@@ -68,6 +75,22 @@ var elsewhere = words(`
 	volumes[].persistentVolumeClaim.hotpluggable volumes[].dataVolume.hotpluggable
 	volumes[].configMap.optional volumes[].secret.optional volumes[].downwardAPI.fields[].*
 `)
+
+// why are the fields that stand on neither list, with what to tell who asks for them.
+var why = map[string]string{
+	"domain.cpu.realtime":                         "needs rights on the node that a machine's pod does not have; dedicatedCpuPlacement works without it",
+	"domain.launchSecurity":                       "encryption of a guest's memory is not supported",
+	"domain.devices.gpus[]":                       "devices of the node cannot be passed to a guest",
+	"domain.devices.hostDevices[]":                "devices of the node cannot be passed to a guest",
+	"domain.devices.disks[].changedBlockTracking": "changed blocks are not tracked; a backup reads the whole disk",
+	"domain.devices.disks[].lun.reservation":      "persistent reservations need a privileged helper on the node, which there is none of",
+	"domain.devices.disks[].tag":                  "the guest cannot be told of tags; it finds a disk by its serial",
+	"domain.devices.interfaces[].tag":             "the guest cannot be told of tags; it finds an interface by its macAddress",
+	"domain.devices.watchdog.diag288":             "is the watchdog of s390x; a PC has i6300esb",
+	"domain.devices.interfaces[].slirp":           "is no longer supported by the API; use masquerade",
+	"domain.devices.interfaces[].macvtap":         "is no longer supported by the API; use bridge",
+	"domain.devices.interfaces[].passt":           "is no longer supported by the API; use masquerade",
+}
 
 func words(list string) map[string]bool {
 	out := map[string]bool{}
@@ -93,6 +116,12 @@ func CheckFields(vmi []byte) error {
 
 // walk compares a value with the lists; pattern has [] where path has an index.
 func walk(value any, pattern, path string, p *problems) {
+	if reason := why[pattern]; reason != "" {
+		if value != nil && value != false {
+			p.unsupported(path, "%s", reason)
+		}
+		return
+	}
 	switch known(pattern) {
 	case whole:
 		return

@@ -1,6 +1,12 @@
 package convert
 
-import "github.com/virtplane/virtplane/launcher/qemu"
+import (
+	"path/filepath"
+	"slices"
+
+	"github.com/virtplane/virtplane/launcher/qemu"
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+)
 
 // Vendor is what a guest's DMI tables say of its maker. Tools in guests know the reference by these words.
 const (
@@ -40,6 +46,9 @@ func (b *builder) firmware() {
 		}
 		b.m.UEFI = &qemu.UEFI{Code: b.UEFICode, Vars: b.UEFIVars, Secure: secure}
 	}
+	if a := f.ACPI; a != nil {
+		b.acpiTables(a)
+	}
 	if k := f.KernelBoot; k != nil {
 		switch {
 		case k.Container == nil && k.KernelArgs != "":
@@ -49,6 +58,40 @@ func (b *builder) firmware() {
 		case k.Container != nil:
 			b.m.Kernel = &qemu.Kernel{Image: b.Kernel, Initrd: b.Initrd, CommandLine: k.KernelArgs}
 		}
+	}
+}
+
+// ACPITable is a table that the VMI names, and the file of it in the pod.
+type ACPITable struct {
+	qemu.ACPITable
+	// Field is the one that names Volume.
+	Field, Volume string
+}
+
+// ACPITables lists the tables that carry licences of Windows.
+func ACPITables(a *virtv1.ACPI, paths Paths) []ACPITable {
+	var out []ACPITable
+	for _, t := range []struct{ field, volume, signature, file string }{
+		{"slicNameRef", a.SlicNameRef, "SLIC", "slic.bin"}, {"msdmNameRef", a.MsdmNameRef, "MSDM", "msdm.bin"},
+	} {
+		if t.volume != "" {
+			out = append(out, ACPITable{qemu.ACPITable{Signature: t.signature, File: filepath.Join(paths.Configs, t.volume, t.file)}, t.field, t.volume})
+		}
+	}
+	return out
+}
+
+func (b *builder) acpiTables(a *virtv1.ACPI) {
+	const field = "spec.domain.firmware.acpi"
+	if b.m.NoACPI {
+		b.invalid(field, "needs features.acpi")
+	}
+	for _, t := range ACPITables(a, b.Paths) {
+		if !slices.ContainsFunc(b.spec.Volumes, func(v virtv1.Volume) bool { return v.Name == t.Volume && v.Secret != nil }) {
+			b.invalid(field+"."+t.Field, "there is no volume %q of kind secret", t.Volume)
+			continue
+		}
+		b.m.ACPITables = append(b.m.ACPITables, t.ACPITable)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/resource"
+
 	"github.com/virtplane/virtplane/launcher/qemu"
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/machine"
@@ -16,6 +18,7 @@ import (
 const (
 	MonitorSocket = "qmp.sock"
 	AgentSocket   = "qga.sock"
+	TPMSocket     = "tpm.sock"
 )
 
 // Input is all that decides how a machine looks.
@@ -31,7 +34,9 @@ type Input struct {
 	// UEFICode and UEFIVars are set when the VMI boots by UEFI.
 	UEFICode, UEFIVars string
 	Interfaces         map[string]Interface
-	Paths              Paths
+	// CPUs are those of the node that the pod has for itself, of a VMI with dedicated ones.
+	CPUs  []HostCPU
+	Paths Paths
 	// Now is the time that a clock with an offset starts from.
 	Now time.Time
 }
@@ -43,6 +48,8 @@ type Image struct {
 	Direct bool
 	// Shared says that others may write to it too, ReadOnly that the guest may not, whatever the VMI's disk says.
 	Shared, ReadOnly bool
+	// LogicalBlock and PhysicalBlock are the sizes of the storage's blocks in bytes, where the disk is to have the same.
+	LogicalBlock, PhysicalBlock int
 }
 
 // Interface is the plumbing of a network interface.
@@ -61,6 +68,10 @@ type Result struct {
 	Paused bool
 	// LinksDown names the cards whose cable is to be pulled before the guest runs.
 	LinksDown []string
+	// OpenTrays names the CD-ROM drives whose tray is to be opened before the guest runs.
+	OpenTrays []string
+	// Pins places QEMU's threads on CPUs of the node; nil leaves that to the kernel.
+	Pins *Pins
 	// Warnings tell what software emulation leaves out.
 	Warnings []string
 }
@@ -90,11 +101,13 @@ func Machine(in Input) (*Result, error) {
 	}
 	b.memory()
 	b.cpu()
+	b.placement()
 	b.features()
 	b.clock()
 	b.firmware()
 	b.smbios()
 	b.policies()
+	b.ioThreads()
 	b.devices()
 	b.disks()
 	b.interfaces()
@@ -120,6 +133,8 @@ type builder struct {
 	domain *virtv1.DomainSpec
 	m      *qemu.Machine
 	result Result
+	// threads are those that serve disks.
+	threads diskThreads
 }
 
 func (b *builder) warn(format string, args ...any) {
@@ -142,6 +157,28 @@ func (b *builder) memory() {
 	if b.m.MemoryMiB < 1 {
 		b.invalid("spec.domain.memory.guest", "must be at least 1Mi where resources.requests.memory is not set")
 	}
+	m := b.domain.Memory
+	if m == nil {
+		return
+	}
+	if m.MaxGuest != nil && m.MaxGuest.Cmp(q) > 0 {
+		b.warn("spec.domain.memory.maxGuest: memory is not added while the guest runs; more is there when it starts anew")
+	}
+	if o := m.ReservedOverhead; o != nil && o.MemLock == "Required" {
+		b.unsupported("spec.domain.memory.reservedOverhead.memLock", "a machine's pod has no right to keep memory resident, must be NotRequired; memory.hugepages is always resident")
+	}
+	if m.Hugepages != nil {
+		const field = "spec.domain.memory.hugepages.pageSize"
+		size, err := resource.ParseQuantity(m.Hugepages.PageSize)
+		switch {
+		case err != nil || size.Value() != 2<<20 && size.Value() != 1<<30:
+			b.unsupported(field, "%q is not supported, must be 2Mi or 1Gi, the sizes that the processor has", m.Hugepages.PageSize)
+		case q.Value()%size.Value() != 0:
+			b.invalid(field, "the guest's memory %s must be a multiple of %s", q.String(), m.Hugepages.PageSize)
+		default:
+			b.m.HugePage = size.Value()
+		}
+	}
 }
 
 func (b *builder) policies() {
@@ -156,7 +193,8 @@ func (b *builder) policies() {
 		if *s != "Paused" {
 			b.unsupported("spec.startStrategy", "%q is not supported, must be Paused", *s)
 		}
-		b.result.Paused = true
+		// Who starts a guest paused wants to be there when it boots.
+		b.result.Paused, b.m.BootMenu = true, true
 	}
 }
 

@@ -17,6 +17,8 @@ type Paths struct {
 	Private, Sockets, Ephemeral, ContainerDisks, KernelBoot, Claims, Secrets, Credentials, Devices, Firmware string
 	// Configs has the files of config disks and HostDisks the node's own files, by volume name.
 	Configs, HostDisks string
+	// State outlives the pod; where it does not exist, no state does.
+	State string
 }
 
 // DefaultPaths are those of a pod.
@@ -26,6 +28,7 @@ func DefaultPaths() Paths {
 		ContainerDisks: machine.ContainerDiskDir, KernelBoot: machine.KernelBootDir, Claims: machine.ClaimDir,
 		Secrets: machine.SecretDir, Credentials: machine.CredentialDir, Devices: "/dev", Firmware: "/usr/share/OVMF",
 		Configs: machine.ConfigDir, HostDisks: machine.HostDiskDir,
+		State: machine.StateDir,
 	}
 }
 
@@ -89,6 +92,9 @@ func Volumes(vmi *virtv1.VirtualMachineInstance, paths Paths) ([]Volume, error) 
 	var out []Volume
 	for i, disk := range disksOf(vmi) {
 		at, ok := byName[disk.Name]
+		if !ok && disk.Cdrom != nil {
+			continue // an empty drive
+		}
 		if !ok {
 			p.invalid(fmt.Sprintf("spec.domain.devices.disks[%d].name", i), "there is no volume %q", disk.Name)
 			continue

@@ -23,8 +23,12 @@ type Guest struct {
 	// Grace is the time to power down that the VMI grants.
 	Grace time.Duration `json:"grace"`
 	// Paused says that the guest is not to run until somebody asks.
-	Paused     bool        `json:"paused,omitempty"`
-	LinksDown  []string    `json:"linksDown,omitempty"`
+	Paused    bool     `json:"paused,omitempty"`
+	LinksDown []string `json:"linksDown,omitempty"`
+	// OpenTrays names the CD-ROM drives whose tray is to be opened before the guest runs.
+	OpenTrays []string `json:"openTrays,omitempty"`
+	// Pins places QEMU's threads on CPUs of the node; nil leaves that to the kernel.
+	Pins       *Pins       `json:"pins,omitempty"`
 	Interfaces []Interface `json:"interfaces,omitempty"`
 	// ClockOffset is what the guest's clock is ahead of the world's.
 	ClockOffset time.Duration `json:"clockOffset,omitempty"`
@@ -43,6 +47,15 @@ type Credential struct {
 	Dir    string `json:"dir"`
 	// Users may log in with the SSH keys that the Secret holds. Without any, the Secret holds passwords by user.
 	Users []string `json:"users,omitempty"`
+}
+
+// Pins places QEMU's threads on CPUs of the node.
+type Pins struct {
+	// VCPUs has the CPU of each virtual one, IOThreads that of each disk thread that has one for itself.
+	VCPUs     []int `json:"vcpus"`
+	IOThreads []int `json:"ioThreads,omitempty"`
+	// Emulator is where all other threads run.
+	Emulator []int `json:"emulator"`
 }
 
 // Interface is a network interface of the guest.
@@ -91,8 +104,11 @@ type Config struct {
 	Agent func(context.Context) (*agent.Client, error)
 	// WatchSecrets tells of changes in the folders at which Secrets are mounted.
 	WatchSecrets func(dirs []string) (SecretWatcher, error)
-	Log          *slog.Logger
-	Times        Times
+	// Threads lists the threads of QEMU, Affinity gives one of them its CPUs; nil asks the kernel.
+	Threads  func(pid int) ([]int, error)
+	Affinity func(thread int, cpus []int) error
+	Log      *slog.Logger
+	Times    Times
 }
 
 // Times are the intervals of a guest's life.

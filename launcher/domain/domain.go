@@ -77,6 +77,12 @@ func New(c Config) *Domain {
 		wake: make(chan struct{}, 1), thaw: make(chan struct{}, 1), leases: map[string]time.Time{}, outcomes: map[string]int32{}, asking: make(chan struct{}, 1),
 		agent: agentView{kick: make(chan struct{}, 1)}, creds: credentialsView{kick: make(chan struct{}, 1)},
 	}
+	if d.Threads == nil {
+		d.Threads = threadsOf
+	}
+	if d.Affinity == nil {
+		d.Affinity = setAffinity
+	}
 	d.mu.Lock()
 	d.publish()
 	d.mu.Unlock()

@@ -188,6 +188,10 @@ func (w *world) do(command, arguments string) (events, result string, after func
 		return "", `"pc-q35-7.2-machine"`, nil
 	case "query-chardev":
 		return "", fmt.Sprintf(`[{"label": "agent0", "filename": "", "frontend-open": %v}]`, w.agentOn), nil
+	case "query-cpus-fast":
+		return "", `[{"cpu-index": 0, "thread-id": 50, "qom-path": "", "target": "x86_64"}, {"cpu-index": 1, "thread-id": 51, "qom-path": "", "target": "x86_64"}]`, nil
+	case "query-iothreads":
+		return "", `[{"id": "iothread1", "thread-id": 60}, {"id": "iothread2", "thread-id": 61}]`, nil
 	case "cont":
 		w.state = "running"
 		return event("RESUME", "{}"), "{}", nil

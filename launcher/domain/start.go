@@ -115,8 +115,8 @@ func (d *Domain) resume(ctx context.Context, mon *qmp.Client, guest *Guest) erro
 	d.mu.Unlock()
 	switch {
 	case stop:
-	case s.Status == qmp.StatePrelaunch && !guest.Paused:
-		if err := d.letRun(ctx, mon, guest); err != nil {
+	case s.Status == qmp.StatePrelaunch:
+		if err := d.release(ctx, mon, guest); err != nil {
 			return err
 		}
 	case s.Status == qmp.StateShutdown && reboot:
@@ -252,12 +252,7 @@ func (d *Domain) start(ctx context.Context, req *api.SyncRequest) error {
 			mon, err = d.connect(ctx)
 			return err
 		}, nil},
-		{"letting the guest run", func(ctx context.Context) error {
-			if guest.Paused {
-				return d.refresh(ctx, mon)
-			}
-			return d.letRun(ctx, mon, guest)
-		}, nil},
+		{"letting the guest run", func(ctx context.Context) error { return d.release(ctx, mon, guest) }, nil},
 	})
 	if err != nil && context.Cause(ctx) == errStopped {
 		err = errStopped
@@ -372,6 +367,22 @@ func (d *Domain) connect(ctx context.Context) (*qmp.Client, error) {
 		go d.keepCredentials()
 	}
 	return mon, nil
+}
+
+// release sets up what QEMU's command line cannot say and lets the guest run, unless it was asked for paused.
+func (d *Domain) release(ctx context.Context, mon *qmp.Client, guest *Guest) error {
+	if err := d.pin(ctx, mon, guest.Pins); err != nil {
+		return err
+	}
+	for _, drive := range guest.OpenTrays {
+		if err := mon.OpenTray(ctx, drive); err != nil {
+			return err
+		}
+	}
+	if guest.Paused {
+		return d.refresh(ctx, mon)
+	}
+	return d.letRun(ctx, mon, guest)
 }
 
 // letRun is the last thing before the guest runs.

@@ -23,19 +23,18 @@ func (m *Machine) Args() ([]string, error) {
 	}
 	args = append(args, m.accelArgs()...)
 	args = append(args, m.CPU.Args()...)
-	args = append(args,
-		"-m", fmt.Sprintf("%dM", m.MemoryMiB),
-		"-overcommit", "mem-lock=off",
-		"-uuid", m.UUID,
-	)
-	args = append(args, m.sharedMemory()...)
+	args = append(args, m.memoryArgs()...)
+	args = append(args, "-overcommit", "mem-lock=off", "-uuid", m.UUID)
 	args = append(args, m.SMBIOS.Args()...)
+	for _, t := range m.ACPITables {
+		args = append(args, t.Args()...)
+	}
 	args = append(args, m.Clock.Args()...)
 	args = append(args, m.Monitor.Args()...)
 	args = append(args,
 		// A panic ends QEMU with an exit status, so that it is known even if nobody heard the event.
 		"-action", m.actionArg(),
-		"-boot", "strict=on",
+		"-boot", m.bootArg(),
 		"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 		"-display", "none",
 		"-msg", "timestamp=on",
@@ -47,10 +46,32 @@ func (m *Machine) Args() ([]string, error) {
 	if m.Kernel != nil {
 		args = append(args, m.Kernel.Args()...)
 	}
+	for i := range m.IOThreads {
+		args = append(args, "-object", newProps("qom-type", "iothread").set("id", ioThread(i+1)).String())
+	}
+	if m.CPU.Most() > UsualVCPUs {
+		args = append(args, "-device", newProps("driver", "intel-iommu").set("intremap", "on").set("eim", "on").String())
+	}
 	for _, d := range devices {
 		args = append(args, d.Args()...)
 	}
 	return args, nil
+}
+
+// maxIOThreads bounds the threads that serve disks.
+const maxIOThreads = 256
+
+// ioThread is the name of a thread that serves disks.
+func ioThread(n int) string { return "iothread" + strconv.Itoa(n) }
+
+// bootMenuTime is how long the boot menu waits, in milliseconds.
+const bootMenuTime = 10000
+
+func (m *Machine) bootArg() string {
+	if m.BootMenu {
+		return fmt.Sprintf("strict=on,menu=on,splash-time=%d", bootMenuTime)
+	}
+	return "strict=on"
 }
 
 func (m *Machine) machineArg() string {
@@ -61,11 +82,17 @@ func (m *Machine) machineArg() string {
 	if m.NoHPET {
 		parts = append(parts, "hpet=off")
 	}
+	if m.NoPIT {
+		parts = append(parts, "pit=off")
+	}
+	if m.CPU.Most() > UsualVCPUs {
+		parts = append(parts, "kernel-irqchip=split")
+	}
 	if m.FirmwareOnSerial {
 		parts = append(parts, "graphics=off")
 	}
-	if m.SharedMemory {
-		parts = append(parts, "memory-backend="+sharedMemoryID)
+	if m.memoryBacked() {
+		parts = append(parts, "memory-backend="+memoryID)
 	}
 	if m.UEFI != nil {
 		parts = append(parts, "pflash0=pflash0", "pflash1=pflash1")

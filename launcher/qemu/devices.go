@@ -139,10 +139,20 @@ const (
 	scsiBus = "scsi0.0"
 )
 
+// USB controllers have a few ports unless told otherwise, and at most maxUSBPorts.
+const (
+	usualUSBPorts = 4
+	maxUSBPorts   = 15
+)
+
 // controller is a bus on PCI.
 type controller struct {
 	driver, id string
-	pci        PCIAddress
+	// ports is how many devices are on a USB controller.
+	ports int
+	// thread is the disk thread of a SCSI controller, 0 for none.
+	thread int
+	pci    PCIAddress
 }
 
 func (c *controller) pciAddress() *PCIAddress { return &c.pci }
@@ -153,5 +163,12 @@ func (c *controller) Validate() error { return nil }
 
 // Args gives the device.
 func (c *controller) Args() []string {
-	return []string{"-device", newProps("driver", c.driver).set("id", c.id).set("addr", c.pci.String()).String()}
+	p := newProps("driver", c.driver).set("id", c.id).set("addr", c.pci.String())
+	if c.ports > usualUSBPorts {
+		p.set("p2", c.ports).set("p3", c.ports)
+	}
+	if c.thread > 0 {
+		p.set("iothread", ioThread(c.thread))
+	}
+	return []string{"-device", p.String()}
 }

@@ -47,7 +47,7 @@ const (
 	FormatQcow2 Format = "qcow2"
 )
 
-// Image is a file or block device that holds a disk.
+// Image is a file or block device that holds a disk. A CD-ROM drive without Path is empty.
 type Image struct {
 	Path   string
 	Format Format
@@ -79,6 +79,8 @@ type Disk struct {
 	LogicalBlock, PhysicalBlock, DiscardGranularity int
 	// Queues is the number of virtio queues, 0 for QEMU's own.
 	Queues int
+	// IOThread is the thread that serves a disk on virtio, counted from 1, or 0 for QEMU's own.
+	IOThread int
 	// Transitional has a virtio disk speak the legacy protocol as well.
 	Transitional bool
 	PCI          PCIAddress
@@ -127,8 +129,8 @@ func (d *Disk) Validate() error {
 		return fmt.Errorf("%s: bus %q must be virtio, scsi, sata or usb", what, d.Bus)
 	}
 	switch {
-	case d.Kind == KindCDROM && d.Bus != BusSATA && d.Bus != BusSCSI:
-		return fmt.Errorf("%s: a CD-ROM must be on bus sata or scsi, not %s", what, d.Bus)
+	case d.Kind == KindCDROM && d.Bus == BusVirtio:
+		return fmt.Errorf("%s: a CD-ROM must be on bus sata, scsi or usb, not %s", what, d.Bus)
 	case d.Kind == KindLUN && d.Bus != BusSCSI:
 		return fmt.Errorf("%s: a LUN must be on bus scsi, not %s", what, d.Bus)
 	case d.Kind == KindLUN && !d.Image.Block:
@@ -141,6 +143,10 @@ func (d *Disk) Validate() error {
 		return fmt.Errorf("%s: a disk on bus sata cannot be read-only, a CD-ROM can", what)
 	case d.Queues != 0 && d.Bus != BusVirtio:
 		return fmt.Errorf("%s: only a disk on bus virtio has queues", what)
+	case d.IOThread != 0 && d.Bus != BusVirtio:
+		return fmt.Errorf("%s: only a disk on bus virtio has a thread of its own, not one on %s", what, d.Bus)
+	case d.LogicalBlock > minBlock && d.Bus == BusSATA:
+		return fmt.Errorf("%s: a disk on bus sata has logical blocks of %d bytes, not %d", what, minBlock, d.LogicalBlock)
 	}
 	switch d.Cache {
 	case CacheNone, CacheWriteback, CacheWritethrough:
@@ -161,21 +167,30 @@ func (d *Disk) Validate() error {
 	default:
 		return fmt.Errorf("%s: error policy %q must be stop, ignore, report or enospace", what, d.ErrorPolicy)
 	}
-	if err := checkText(what+": serial", d.Serial, maxSerial(d)); err != nil {
+	if err := checkText(what+": serial", d.Serial, d.MaxSerial()); err != nil {
 		return err
 	}
 	return d.checkImages()
 }
 
-// maxSerial is how much of a serial the guest can see; QEMU cuts or refuses the rest.
-func maxSerial(d *Disk) int {
+// minBlock is the size of a block that each guest can use.
+const minBlock = 512
+
+// MaxSerial is how much of a serial the guest can see; QEMU cuts or refuses the rest.
+func (d *Disk) MaxSerial() int {
 	if d.Bus == BusVirtio || d.Bus == BusSATA {
 		return 20
 	}
 	return 36
 }
 
+// empty tells whether the drive has no medium.
+func (d *Disk) empty() bool { return d.Kind == KindCDROM && d.Image.Path == "" }
+
 func (d *Disk) checkImages() error {
+	if d.empty() {
+		return nil
+	}
 	for image, depth := &d.Image, 0; image != nil; image, depth = image.Backing, depth+1 {
 		what := fmt.Sprintf("disk %s: image", d.Name)
 		if err := checkPath(what, image.Path); err != nil {
@@ -196,8 +211,18 @@ func (d *Disk) checkImages() error {
 
 // Args gives the block node and the device in front of it.
 func (d *Disk) Args() []string {
-	return []string{"-blockdev", d.node(&d.Image, d.NodeName(), d.ReadOnly || d.Kind == KindCDROM, false).String(), "-device", d.device().String()}
+	device := []string{"-device", d.device().String()}
+	if d.Bus == BusUSB && d.Kind == KindCDROM {
+		// USB storage is a SCSI bus in a plug.
+		device = append([]string{"-device", newProps("driver", "usb-bot").set("id", d.usbID()).set("bus", d.bus).String()}, device...)
+	}
+	if d.empty() {
+		return device
+	}
+	return append([]string{"-blockdev", d.node(&d.Image, d.NodeName(), d.ReadOnly || d.Kind == KindCDROM, false).String()}, device...)
 }
+
+func (d *Disk) usbID() string { return "usb-" + d.Name }
 
 // node describes an image and what it lies over.
 func (d *Disk) node(image *Image, name string, readOnly, backing bool) *props {
@@ -232,6 +257,9 @@ func (d *Disk) device() *props {
 	case BusVirtio:
 		p = newProps("driver", virtio("virtio-blk", d.Transitional)).set("id", d.ID()).set("addr", d.PCI.String())
 		p.maybe("num-queues", d.Queues)
+		if d.IOThread > 0 {
+			p.set("iothread", ioThread(d.IOThread))
+		}
 	case BusSCSI:
 		driver := map[DiskKind]string{KindDisk: "scsi-hd", KindCDROM: "scsi-cd", KindLUN: "scsi-block"}[d.Kind]
 		p = newProps("driver", driver).set("id", d.ID()).set("bus", d.bus).set("channel", 0).set("scsi-id", 0).set("lun", d.unit)
@@ -240,15 +268,28 @@ func (d *Disk) device() *props {
 		p = newProps("driver", driver).set("id", d.ID()).set("bus", d.bus)
 	case BusUSB:
 		p = newProps("driver", "usb-storage").set("id", d.ID()).set("bus", d.bus)
+		if d.Kind == KindCDROM {
+			p = newProps("driver", "scsi-cd").set("id", d.ID()).set("bus", d.usbID()+".0")
+		}
 	}
-	p.set("drive", d.NodeName()).maybe("serial", d.Serial).maybe("bootindex", d.BootIndex)
+	if !d.empty() {
+		p.set("drive", d.NodeName())
+	}
+	p.maybe("serial", d.Serial).maybe("bootindex", d.BootIndex)
+	if d.empty() {
+		return p
+	}
 	if d.Kind == KindLUN {
 		return p.maybe("share-rw", d.Shareable).set("rerror", d.onReadError()).set("werror", d.onWriteError())
 	}
 	if d.Kind == KindDisk {
 		p.set("write-cache", onOff(d.Cache != CacheWritethrough)).maybe("share-rw", d.Shareable)
 		p.maybe("logical_block_size", d.LogicalBlock).maybe("physical_block_size", d.PhysicalBlock)
-		p.maybe("discard_granularity", d.DiscardGranularity)
+		granularity := d.DiscardGranularity
+		if granularity == 0 && d.LogicalBlock > minBlock {
+			granularity = d.LogicalBlock // QEMU's own may be less than a block
+		}
+		p.maybe("discard_granularity", granularity)
 	}
 	return p.set("rerror", d.onReadError()).set("werror", d.onWriteError())
 }

@@ -41,17 +41,6 @@ func (f *Filesystem) Args() []string {
 	}
 }
 
-// sharedMemoryID is the object that holds the guest's memory when others need to see it.
-const sharedMemoryID = "ram"
-
-// sharedMemory gives the guest's memory to whoever QEMU hands its descriptor.
-func (m *Machine) sharedMemory() []string {
-	if !m.SharedMemory {
-		return nil
-	}
-	return []string{"-object", newProps("qom-type", "memory-backend-memfd").set("id", sharedMemoryID).set("size", m.MemoryMiB<<20).set("share", true).String()}
-}
-
 // MetricsChannel is the virtio-serial port on which a guest asks for figures of its node, served on a unix socket. It hangs on
 // the controller of the guest agent's channel.
 type MetricsChannel struct{ Socket string }

@@ -124,6 +124,9 @@ type Clock struct {
 	Base string
 	// DriftFix is "slew" to give a guest its lost ticks back, "none" or empty.
 	DriftFix string
+	// Follows is "host" for a clock that follows the host's, "vm" for one that stands while the guest is paused; empty
+	// for QEMU's own.
+	Follows string
 }
 
 var clockBase = regexp.MustCompile(`^(utc|localtime|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})$`)
@@ -136,14 +139,38 @@ func (c Clock) Validate() error {
 	if c.DriftFix != "" && c.DriftFix != "slew" && c.DriftFix != "none" {
 		return fmt.Errorf("clock: drift fix %q must be slew or none", c.DriftFix)
 	}
+	if c.Follows != "" && c.Follows != "host" && c.Follows != "vm" {
+		return fmt.Errorf("clock: it follows %q and must follow host or vm", c.Follows)
+	}
 	return nil
 }
 
 // Args gives -rtc.
 func (c Clock) Args() []string {
 	v := "base=" + c.Base
+	if c.Follows != "" {
+		v += ",clock=" + c.Follows
+	}
 	if c.DriftFix != "" {
 		v += ",driftfix=" + c.DriftFix
 	}
 	return []string{"-rtc", v}
+}
+
+// ACPITable is a whole table in a file.
+type ACPITable struct{ Signature, File string }
+
+var acpiSignature = regexp.MustCompile(`^[A-Z]{4}$`)
+
+// Validate tells what QEMU would not take.
+func (t ACPITable) Validate() error {
+	if !acpiSignature.MatchString(t.Signature) {
+		return fmt.Errorf("acpi table: signature %q must be four capitals", t.Signature)
+	}
+	return checkPath("acpi table "+t.Signature, t.File)
+}
+
+// Args gives -acpitable.
+func (t ACPITable) Args() []string {
+	return []string{"-acpitable", "sig=" + t.Signature + ",file=" + escape(t.File)}
 }

@@ -41,24 +41,38 @@ type Machine struct {
 	MemoryMiB int64
 	// SharedMemory lets processes beside QEMU map the guest's memory, as file systems need it.
 	SharedMemory bool
+	// HugePage is the size in bytes of the node's huge pages that the memory is on, 0 for ordinary ones. All of them are
+	// taken at the start: a guest that finds none left later would be killed.
+	HugePage int64
+	// NUMA divides memory and virtual processors; without it they are one.
+	NUMA []NUMANode
 
-	SMBIOS  SMBIOS
-	Clock   Clock
-	UEFI    *UEFI
-	Kernel  *Kernel
-	Monitor Monitor
+	SMBIOS SMBIOS
+	// ACPITables are more tables for the guest, such as a licence of Windows.
+	ACPITables []ACPITable
+	Clock      Clock
+	UEFI       *UEFI
+	Kernel     *Kernel
+	Monitor    Monitor
 
 	// SMM is System Management Mode; without it the firmware starts faster.
 	SMM bool
 	// NoACPI takes the guest's ACPI tables away; it then cannot be asked to power down.
 	NoACPI bool
 	NoHPET bool
+	NoPIT  bool
 	// PITTickPolicy is "delay" or "discard", empty for QEMU's own.
 	PITTickPolicy string
 	// FirmwareOnSerial has SeaBIOS speak on the serial port in place of a display.
 	FirmwareOnSerial bool
 	// ExitOnReboot has QEMU end when the guest reboots.
 	ExitOnReboot bool
+	// BootMenu has the firmware wait for a choice of what to boot.
+	BootMenu bool
+
+	// IOThreads is the number of threads that serve disks beside QEMU's own; SCSIThread is the one of the SCSI
+	// controller, counted from 1, or 0 for none.
+	IOThreads, SCSIThread int
 
 	// Devices in the order in which they take their places. Controllers are added where devices need them.
 	Devices []Device
@@ -97,15 +111,23 @@ func (m *Machine) Validate() error {
 	if m.Accel == TCG && m.CPU.Model == "host" {
 		add(errors.New("cpu: model host needs kvm"))
 	}
-	if m.MemoryMiB < 1 || m.MemoryMiB > 4<<20 {
-		add(fmt.Errorf("memory must be from 1 MiB to 4 TiB, not %d MiB", m.MemoryMiB))
+	if m.IOThreads < 0 || m.IOThreads > maxIOThreads || m.SCSIThread > m.IOThreads {
+		add(fmt.Errorf("disk threads: must be from 0 to %d, not %d", maxIOThreads, m.IOThreads))
 	}
 	switch m.PITTickPolicy {
 	case "", "delay", "discard":
 	default:
 		add(fmt.Errorf("pit tick policy %q must be delay or discard", m.PITTickPolicy))
 	}
-	add(m.CPU.Validate())
+	if err := m.CPU.Validate(); err != nil {
+		add(err)
+	} else if m.CPU.Most() > MaxVCPUs(m.Accel, m.Type) {
+		add(fmt.Errorf("cpu: more than %d virtual processors need kvm and machine type q35", UsualVCPUs))
+	}
+	add(m.checkMemory())
+	for _, t := range m.ACPITables {
+		add(t.Validate())
+	}
 	add(m.SMBIOS.Validate())
 	add(m.Clock.Validate())
 	add(m.Monitor.Validate())
@@ -122,6 +144,9 @@ func (m *Machine) Validate() error {
 	for _, d := range m.Devices {
 		add(d.Validate())
 		add(m.checkUnique(d, seen, boot))
+		if disk, ok := d.(*Disk); ok && disk.IOThread > m.IOThreads {
+			add(fmt.Errorf("disk %s: there is no disk thread %d", disk.Name, disk.IOThread))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -140,6 +165,8 @@ func (m *Machine) checkUnique(d Device, seen map[string]string, boot map[int]str
 		id = d.ID()
 	case *PanicDevice:
 		id = "panic-" + d.Model
+	case *USBRedirect:
+		id = d.ID()
 	}
 	if seen[id] != "" {
 		return fmt.Errorf("%s: is there twice", strings.TrimPrefix(id, "*qemu."))
@@ -158,27 +185,30 @@ func (m *Machine) checkUnique(d Device, seen map[string]string, boot map[int]str
 // arrange gives each device its bus, controller and address, and gives all devices, controllers first.
 func (m *Machine) arrange() ([]Device, error) {
 	var controllers []Device
-	need := map[string]bool{}
-	want := func(driver, id string) {
-		if !need[id] {
-			need[id] = true
-			controllers = append(controllers, &controller{driver: driver, id: id})
+	need := map[string]*controller{}
+	want := func(driver, id string) *controller {
+		if need[id] == nil {
+			need[id] = &controller{driver: driver, id: id}
+			controllers = append(controllers, need[id])
 		}
+		return need[id]
 	}
 	sata, scsi := 0, 0
 	for _, d := range m.Devices {
 		switch d := d.(type) {
 		case *Tablet:
 			if d.Bus == BusUSB {
-				want("qemu-xhci", "usb")
+				want("qemu-xhci", "usb").ports++
 			}
+		case *USBRedirect:
+			want("qemu-xhci", "usb").ports++
 		case *Disk:
 			switch d.Bus {
 			case BusUSB:
-				want("qemu-xhci", "usb")
+				want("qemu-xhci", "usb").ports++
 				d.bus = usbBus
 			case BusSCSI:
-				want(virtio("virtio-scsi", d.Transitional), "scsi0")
+				want(virtio("virtio-scsi", d.Transitional), "scsi0").thread = m.SCSIThread
 				d.bus, d.unit = scsiBus, scsi
 				scsi++
 			case BusSATA:
@@ -186,6 +216,9 @@ func (m *Machine) arrange() ([]Device, error) {
 				sata++
 			}
 		}
+	}
+	if c := need["usb"]; c != nil && c.ports > maxUSBPorts {
+		return nil, fmt.Errorf("usb: %d devices are more than the %d ports of the controller", c.ports, maxUSBPorts)
 	}
 	// A controller more must not move what was there before.
 	err := place(append(slices.Clone(m.Devices), controllers...), m.reserved())
@@ -196,7 +229,7 @@ func (m *Machine) arrange() ([]Device, error) {
 const sataPorts = 6
 
 // sataBus names the port of the nth SATA disk. The south bridge of a q35 has a controller already.
-func (m *Machine) sataBus(n int, want func(driver, id string)) string {
+func (m *Machine) sataBus(n int, want func(driver, id string) *controller) string {
 	if m.q35() && n < sataPorts {
 		return fmt.Sprintf("ide.%d", n)
 	}

@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,7 +92,41 @@ func shapes(dir string) map[string]*Machine {
 	kvm.Accel, kvm.CPU = KVM, CPU{Model: "host", Sockets: 1, Cores: 1, Threads: 2, Features: []CPUFeature{{"hv-relaxed", "on"}, {"hv-vapic", "on"}, {"hv-spinlocks", "8191"}}}
 	kvm.PITTickPolicy = "delay"
 
-	return map[string]*Machine{"tiny": tiny, "typical": typical, "buses": buses, "uefi-secure": uefi, "kernel-boot": kernel,
+	threads := base()
+	threads.CPU.MaxSockets, threads.IOThreads, threads.SCSIThread, threads.NoPIT, threads.BootMenu = 4, 2, 2, true, true
+	threads.Clock.Follows = "vm"
+	quick, shared := disk("quick", BusVirtio, KindDisk), disk("shared", BusSCSI, KindDisk)
+	quick.IOThread, shared.LogicalBlock, shared.PhysicalBlock = 1, 4096, 4096
+	empty, stick := disk("empty", BusSATA, KindCDROM), disk("iso", BusUSB, KindCDROM)
+	empty.Image = Image{}
+	threads.Devices = append(threads.Devices, quick, shared, empty, stick)
+
+	windows := base()
+	windows.ACPITables = []ACPITable{{Signature: "SLIC", File: p("slic.bin")}}
+	windows.Devices = append(windows.Devices, &Graphics{Socket: p("virt-vnc")}, &Sound{Model: "ich9"}, &Tablet{Name: "t", Bus: BusUSB})
+	for n := range 4 {
+		windows.Devices = append(windows.Devices, &USBRedirect{Number: n, Socket: p(fmt.Sprintf("virt-usbredir-%d", n))})
+	}
+	ac97 := base()
+	ac97.SharedMemory = true
+	ac97.Devices = append(ac97.Devices, &Sound{Model: "ac97"})
+
+	tpm := base()
+	tpm.Devices = append(tpm.Devices, &TPM{Model: "tpm-tis", Socket: p("tpm.sock")})
+
+	vsock := base()
+	vsock.Devices = append(vsock.Devices, &VSOCK{CID: 3})
+
+	huge := base()
+	huge.HugePage = 2 << 20
+	numa := base()
+	numa.CPU.Cores, numa.HugePage = 4, 2<<20
+	numa.NUMA = []NUMANode{{MiB: 66, CPUs: []int{0, 1, 3}, HostCPUs: []int{0}}, {MiB: 62, CPUs: []int{2}, HostCPUs: []int{1}}}
+	large := base()
+	large.Accel, large.CPU = KVM, CPU{Model: "host", Sockets: 288, Cores: 1, Threads: 1}
+
+	return map[string]*Machine{"threads-drives": threads, "windows-extras": windows, "ac97-shared-memory": ac97, "tpm": tpm, "vsock": vsock,
+		"hugepages": huge, "numa": numa, "many-cpus": large, "tiny": tiny, "typical": typical, "buses": buses, "uefi-secure": uefi, "kernel-boot": kernel,
 		"watchdog-panic-clock": watched, "i440fx": i440fx, "nics": nics, "kvm": kvm}
 }
 
@@ -138,8 +173,8 @@ func TestValidate(t *testing.T) {
 		{"model with option", func(m *Machine) { m.CPU.Model = "max,foo=1" }, `cpu: model "max,foo=1" is no name of a model`},
 		{"feature with option", func(m *Machine) { m.CPU.Features = []CPUFeature{{"a=b,c", "on"}} }, `cpu: feature "a=b,c" is no name of a feature`},
 		{"feature value", func(m *Machine) { m.CPU.Features = []CPUFeature{{"a", "on,b"}} }, `cpu: feature a: value "on,b" must be a word`},
-		{"no sockets", func(m *Machine) { m.CPU.Sockets = 0 }, "cpu: sockets, cores and threads must be from 1 to 255, not 0, 2 and 1"},
-		{"many cpus", func(m *Machine) { m.CPU.Sockets = 200 }, "cpu: sockets times cores times threads must be at most 255, not 400"},
+		{"no sockets", func(m *Machine) { m.CPU.Sockets = 0 }, "cpu: sockets, cores and threads must be from 1 to 288, not 0, 2 and 1"},
+		{"many cpus", func(m *Machine) { m.CPU.Sockets = 200 }, "cpu: sockets times cores times threads must be at most 288, not 400"},
 		{"no memory", func(m *Machine) { m.MemoryMiB = 0 }, "memory must be from 1 MiB to 4 TiB, not 0 MiB"},
 		{"pit", func(m *Machine) { m.PITTickPolicy = "merge" }, `pit tick policy "merge" must be delay or discard`},
 		{"clock", func(m *Machine) { m.Clock.Base = "now" }, `clock: base "now" must be utc, localtime or a moment`},
@@ -150,7 +185,7 @@ func TestValidate(t *testing.T) {
 		{"long socket", func(m *Machine) { m.Monitor.Socket = "/" + strings.Repeat("s", 107) }, `monitor: socket path "/` + strings.Repeat("s", 107) + `" must be no longer than 107 bytes`},
 		{"disk id", first(func(d *Disk) { d.Name = "a/b" }), `disk a/b: id "disk-a/b" must begin with a letter and hold only letters, digits, '.', '_' and '-'`},
 		{"disk bus", first(func(d *Disk) { d.Bus = "ide" }), `disk containerdisk: bus "ide" must be virtio, scsi, sata or usb`},
-		{"cdrom on virtio", first(func(d *Disk) { d.Kind = KindCDROM }), "disk containerdisk: a CD-ROM must be on bus sata or scsi, not virtio"},
+		{"cdrom on virtio", first(func(d *Disk) { d.Kind = KindCDROM }), "disk containerdisk: a CD-ROM must be on bus sata, scsi or usb, not virtio"},
 		{"lun on virtio", first(func(d *Disk) { d.Kind = KindLUN }), "disk containerdisk: a LUN must be on bus scsi, not virtio"},
 		{"lun of a file", first(func(d *Disk) { d.Kind, d.Bus = KindLUN, BusSCSI }), "disk containerdisk: a LUN must be a block volume"},
 		{"disk kind", first(func(d *Disk) { d.Kind = "floppy" }), `disk containerdisk: kind "floppy" must be disk, cdrom or lun`},
@@ -171,6 +206,28 @@ func TestValidate(t *testing.T) {
 		{"vhost on e1000", nic(func(n *NIC) { n.Model, n.Vhost = "e1000", true }), "interface default: queues and vhost need model virtio, not e1000"},
 		{"watchdog", func(m *Machine) { m.Devices = append(m.Devices, &Watchdog{Name: "w", Action: "pause"}) }, `watchdog w: action "pause" must be reset, poweroff or shutdown`},
 		{"panic model", func(m *Machine) { m.Devices = append(m.Devices, &PanicDevice{Model: "hyperv"}) }, `panic device: model "hyperv" must be isa or pci`},
+		{"numa memory", func(m *Machine) { m.NUMA = []NUMANode{{MiB: 64, CPUs: []int{0, 1, 2, 3}}} }, "memory: NUMA nodes have 64 of 128 MiB and 4 of 4 virtual processors"},
+		{"numa processor", func(m *Machine) { m.NUMA = []NUMANode{{MiB: 128, CPUs: []int{0, 0}}} }, "memory: NUMA node 0 has virtual processor 0, which is not there or that of another node"},
+		{"numa page", func(m *Machine) { m.HugePage, m.NUMA = 2<<20, []NUMANode{{MiB: 127, CPUs: []int{0}}} }, "memory: NUMA node 0 has 127 MiB, which must be a multiple of the page size"},
+		{"huge page", func(m *Machine) { m.HugePage = 3 << 20 }, "memory: huge pages of 3145728 bytes: the size must be a power of two"},
+		{"part of a huge page", func(m *Machine) { m.HugePage = 1 << 30 }, "memory: 128 MiB is no multiple of huge pages of 1073741824 bytes"},
+		{"more than tcg takes", func(m *Machine) { m.CPU.MaxSockets = 128 }, "cpu: more than 255 virtual processors need kvm and machine type q35"},
+		{"disk threads", func(m *Machine) { m.IOThreads = 257 }, "disk threads: must be from 0 to 256, not 257"},
+		{"disk thread", first(func(d *Disk) { d.IOThread = 1 }), "disk containerdisk: there is no disk thread 1"},
+		{"thread on sata", first(func(d *Disk) { d.Bus, d.IOThread = BusSATA, 1 }), "disk containerdisk: only a disk on bus virtio has a thread of its own, not one on sata"},
+		{"blocks on sata", first(func(d *Disk) { d.Bus, d.LogicalBlock = BusSATA, 4096 }), "disk containerdisk: a disk on bus sata has logical blocks of 512 bytes, not 4096"},
+		{"clock that follows", func(m *Machine) { m.Clock.Follows = "moon" }, `clock: it follows "moon" and must follow host or vm`},
+		{"acpi signature", func(m *Machine) { m.ACPITables = []ACPITable{{"SLI", "/x"}} }, `acpi table: signature "SLI" must be four capitals`},
+		{"acpi path", func(m *Machine) { m.ACPITables = []ACPITable{{"SLIC", "x"}} }, `acpi table SLIC: path "x" must be absolute`},
+		{"tpm model", func(m *Machine) { m.Devices = append(m.Devices, &TPM{Model: "tpm-spapr", Socket: "/s"}) }, `tpm: model "tpm-spapr" must be tpm-tis or tpm-crb`},
+		{"tpm line", func(m *Machine) { m.Devices = append(m.Devices, &TPM{Model: "tpm-crb"}) }, `tpm: path "" must be absolute`},
+		{"sound card", func(m *Machine) { m.Devices = append(m.Devices, &Sound{Model: "sb16"}) }, `sound card: model "sb16" must be ich9 or ac97`},
+		{"vsock", func(m *Machine) { m.Devices = append(m.Devices, &VSOCK{CID: 2}) }, "vsock: address 2 must be from 3 to 4294967294"},
+		{"usb ports", func(m *Machine) {
+			for n := range 16 {
+				m.Devices = append(m.Devices, &USBRedirect{Number: n, Socket: "/s"})
+			}
+		}, "usb: 16 devices are more than the 15 ports of the controller"},
 		{"tablet bus", func(m *Machine) { m.Devices = append(m.Devices, &Tablet{Name: "t", Bus: "ps2"}) }, `input t: bus "ps2" must be usb or virtio`},
 		{"display", func(m *Machine) { m.Devices[1].(*Graphics).Model = "qxl" }, `display: model "qxl" must be vga, bochs, virtio, cirrus or ramfb`},
 		{"two rngs", func(m *Machine) { m.Devices = append(m.Devices, &RNG{}) }, "RNG: is there twice"},

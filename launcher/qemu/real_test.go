@@ -3,9 +3,11 @@ package qemu
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +44,11 @@ func TestRealQEMUTakesEachShape(t *testing.T) {
 					script += fmt.Sprintf("ip tuntap add %s mode tap%s && ", n.Tap, queues)
 				}
 				cmd = exec.Command("unshare", append([]string{"-n", "sh", "-c", script + `exec "$@"`, "sh", binary}, args...)...)
+			}
+			for _, d := range m.Devices {
+				if tpm, ok := d.(*TPM); ok {
+					emulateTPM(t, dir, tpm.Socket)
+				}
 			}
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr
@@ -118,9 +125,25 @@ func prepare(t *testing.T, dir string, m *Machine) {
 			t.Fatalf("qemu-img %v: %v\n%s", args, err, out)
 		}
 	}
+	if m.HugePage > 0 && freeHugePages(t)*m.HugePage < m.MemoryMiB<<20 {
+		// What is left of the shape is memory with a name, and the nodes.
+		m.HugePage = 0
+	}
+	for _, table := range m.ACPITables {
+		raw := append([]byte(table.Signature), make([]byte, 32)...)
+		raw[4] = byte(len(raw))
+		if err := os.WriteFile(table.File, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, d := range m.Devices {
+		if _, ok := d.(*VSOCK); ok {
+			if _, err := os.Stat("/dev/vhost-vsock"); err != nil {
+				t.Skipf("no vsock here: %v", err)
+			}
+		}
 		disk, ok := d.(*Disk)
-		if !ok {
+		if !ok || disk.empty() {
 			continue
 		}
 		if base := disk.Image.Backing; base != nil {
@@ -156,4 +179,46 @@ func prepare(t *testing.T, dir string, m *Machine) {
 			}
 		}
 	}
+}
+
+// emulateTPM starts a TPM that listens on a socket.
+func emulateTPM(t *testing.T, dir, socket string) {
+	t.Helper()
+	program, err := exec.LookPath("swtpm")
+	if err != nil {
+		t.Skip("swtpm is not installed")
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	l.SetUnlinkOnClose(false)
+	inherited, err := l.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inherited.Close()
+	cmd := exec.Command(program, "socket", "--tpm2", "--tpmstate", "dir="+dir, "--ctrl", "type=unixio,fd=3", "--terminate")
+	cmd.ExtraFiles = []*os.File{inherited}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+}
+
+// freeHugePages counts the node's free huge pages of the usual size.
+func freeHugePages(t *testing.T) int64 {
+	t.Helper()
+	raw, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int64
+	for line := range strings.Lines(string(raw)) {
+		if rest, ok := strings.CutPrefix(line, "HugePages_Free:"); ok {
+			fmt.Sscan(rest, &n)
+		}
+	}
+	return n
 }

@@ -73,6 +73,38 @@ func (c *Client) SetLink(ctx context.Context, device string, up bool) error {
 	return c.Execute(ctx, "set_link", map[string]any{"name": device, "up": up}, nil)
 }
 
+// OpenTray opens the tray of a CD-ROM drive, whatever the guest says.
+func (c *Client) OpenTray(ctx context.Context, device string) error {
+	return c.Execute(ctx, "blockdev-open-tray", map[string]any{"id": device, "force": true}, nil)
+}
+
+// CPU is one entry of query-cpus-fast.
+type CPU struct {
+	Index int `json:"cpu-index"`
+	// Thread is the number of the thread that runs it.
+	Thread int `json:"thread-id"`
+}
+
+// QueryCPUs lists the virtual processors.
+func (c *Client) QueryCPUs(ctx context.Context) ([]CPU, error) {
+	var out []CPU
+	err := c.Execute(ctx, "query-cpus-fast", nil, &out)
+	return out, err
+}
+
+// IOThread is one entry of query-iothreads.
+type IOThread struct {
+	ID     string `json:"id"`
+	Thread int    `json:"thread-id"`
+}
+
+// QueryIOThreads lists the threads that serve disks.
+func (c *Client) QueryIOThreads(ctx context.Context) ([]IOThread, error) {
+	var out []IOThread
+	err := c.Execute(ctx, "query-iothreads", nil, &out)
+	return out, err
+}
+
 // Chardev is one entry of query-chardev.
 type Chardev struct {
 	Label        string `json:"label"`

@@ -26,11 +26,14 @@ var sentCommands = map[string]func(ctx context.Context, c *Client){
 		c.SetShutdownAction(ctx, ShutdownPause)
 		c.SetShutdownAction(ctx, ShutdownPoweroff)
 	},
-	"set_link":      func(ctx context.Context, c *Client) { c.SetLink(ctx, "net0", true) },
-	"query-chardev": func(ctx context.Context, c *Client) { c.QueryChardev(ctx) },
-	"qom-get":       func(ctx context.Context, c *Client) { c.MachineType(ctx) },
-	"getfd":         func(ctx context.Context, c *Client) { c.GetFD(ctx, "f", os.Stdin) },
-	"closefd":       func(ctx context.Context, c *Client) { c.CloseFD(ctx, "f") },
+	"set_link":           func(ctx context.Context, c *Client) { c.SetLink(ctx, "net0", true) },
+	"query-chardev":      func(ctx context.Context, c *Client) { c.QueryChardev(ctx) },
+	"qom-get":            func(ctx context.Context, c *Client) { c.MachineType(ctx) },
+	"query-cpus-fast":    func(ctx context.Context, c *Client) { c.QueryCPUs(ctx) },
+	"query-iothreads":    func(ctx context.Context, c *Client) { c.QueryIOThreads(ctx) },
+	"blockdev-open-tray": func(ctx context.Context, c *Client) { c.OpenTray(ctx, "cd") },
+	"getfd":              func(ctx context.Context, c *Client) { c.GetFD(ctx, "f", os.Stdin) },
+	"closefd":            func(ctx context.Context, c *Client) { c.CloseFD(ctx, "f") },
 }
 
 // entity is one entry of query-qmp-schema.

@@ -1,6 +1,9 @@
 package machine
 
-import "path"
+import (
+	"fmt"
+	"path"
+)
 
 // Names of the volumes of a launcher pod, and where they are mounted. virt-handler finds the sockets volume through the
 // kubelet's pods directory, hence its name is part of the contract (decision 26).
@@ -10,16 +13,18 @@ const (
 	EphemeralVolume = "ephemeral-disks"
 	TmpVolume       = "tmp"
 
-	PrivateDir        = "/var/run/kubevirt-private"
-	SocketsDir        = "/var/run/kubevirt"
-	EphemeralDir      = "/var/run/kubevirt-ephemeral-disks"
-	ContainerDiskDir  = "/var/run/kubevirt-container-disks"
-	KernelBootDir     = "/var/run/kubevirt-kernel-boot"
-	ClaimDir          = "/var/run/kubevirt-vmi-disks"
-	SecretDir         = "/var/run/kubevirt-secrets"
-	CredentialDir     = "/var/run/kubevirt-access-credentials"
-	ConfigDir         = "/var/run/kubevirt-config"
-	HostDiskDir       = "/var/run/kubevirt-host-disks"
+	PrivateDir       = "/var/run/kubevirt-private"
+	SocketsDir       = "/var/run/kubevirt"
+	EphemeralDir     = "/var/run/kubevirt-ephemeral-disks"
+	ContainerDiskDir = "/var/run/kubevirt-container-disks"
+	KernelBootDir    = "/var/run/kubevirt-kernel-boot"
+	ClaimDir         = "/var/run/kubevirt-vmi-disks"
+	SecretDir        = "/var/run/kubevirt-secrets"
+	CredentialDir    = "/var/run/kubevirt-access-credentials"
+	ConfigDir        = "/var/run/kubevirt-config"
+	HostDiskDir      = "/var/run/kubevirt-host-disks"
+	// StateDir is where the claim is mounted that keeps UEFI variables and TPM state from one instance of a machine to the next.
+	StateDir          = "/var/run/kubevirt-state"
 	KernelBootVolume  = "kernel-boot"
 	networkDataSuffix = "-networkdata"
 )
@@ -30,6 +35,12 @@ const (
 	SerialSocket   = "virt-serial0"
 	VNCSocket      = "virt-vnc"
 )
+
+// USBRedirections is how many USB devices of clients a guest has plugs for.
+const USBRedirections = 4
+
+// USBRedirSocket is the name of the socket of the nth plug for a client's USB device, counted from 0.
+func USBRedirSocket(n int) string { return fmt.Sprintf("virt-usbredir-%d", n) }
 
 // ContainerDiskPath is where the image of the containerDisk volume is mounted.
 func ContainerDiskPath(volume string) string { return path.Join(ContainerDiskDir, volume) }

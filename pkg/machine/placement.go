@@ -142,16 +142,28 @@ func dedicated(cpu *virtv1.CPU) *bool {
 	return cpu.DedicatedCPUPlacement
 }
 
-// DedicatedCPUs is how many CPUs of the node a guest has for itself, that of the emulator included; 0 if it shares them.
-func DedicatedCPUs(cpu *virtv1.CPU) uint32 {
-	if !IsTrue(dedicated(cpu)) {
+// DedicatedCPUs is how many CPUs of the node a guest has for itself: one for each of its own, one for the emulator where that is
+// isolated, one for each disk thread of a pool; 0 if it shares them.
+func DedicatedCPUs(d *virtv1.DomainSpec) uint32 {
+	if !IsTrue(dedicated(d.CPU)) {
 		return 0
 	}
-	n := VCPUs(cpu)
-	if IsTrue(cpu.IsolateEmulatorThread) {
+	n := VCPUs(d.CPU) + PoolThreads(d)
+	if IsTrue(d.CPU.IsolateEmulatorThread) {
 		n++
 	}
 	return n
+}
+
+// MaxPoolThreads bounds the pool of threads that serve disks.
+const MaxPoolThreads = 64
+
+// PoolThreads is the size of the pool of threads that serve disks, 0 without one.
+func PoolThreads(d *virtv1.DomainSpec) uint32 {
+	if d.IOThreadsPolicy != "supplementalPool" || d.IOThreads == nil || d.IOThreads.SupplementalPoolThreadCount == nil {
+		return 0
+	}
+	return uint32(min(max(*d.IOThreads.SupplementalPoolThreadCount, 0), MaxPoolThreads))
 }
 
 // IsTrue says whether a switch is there and on.

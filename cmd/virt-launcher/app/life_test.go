@@ -13,6 +13,7 @@ import (
 
 	"github.com/virtplane/virtplane/launcher/api"
 	"github.com/virtplane/virtplane/launcher/testguest"
+	"github.com/virtplane/virtplane/test/spec"
 )
 
 // Short names of the states.
@@ -212,6 +213,50 @@ func TestStartPaused(t *testing.T) {
 	p.client.Shutdown(p.context(), &api.ShutdownRequest{})
 	console.hear("button")
 	p.expectEnd(0, api.ReasonGuestShutdown)
+}
+
+// otherSector is a boot sector that writes "other" on the first serial port, again and again.
+var otherSector = append([]byte{
+	0x31, 0xc0, 0x8e, 0xd8, // ds = 0
+	0xba, 0xf8, 0x03, 0xbe, 0x13, 0x7c, // dx = port, si = text
+	0xac, 0x84, 0xc0, 0x74, 0xf8, 0xee, 0xeb, 0xf8, 0x90, // write up to the zero, begin again
+}, "other\x00"...)
+
+// TestBootOrder has two disks to boot from. Without an order it is the first.
+func TestBootOrder(t *testing.T) {
+	spec.Covers(t, "P1-BOOT-04", "P2-VIRTIOWIN-06", "P2-VIRTIOWIN-07")
+	for _, tc := range []struct {
+		name, disks string
+		other       bool
+	}{
+		{"no order, other first", `{"name":"other","disk":{"bus":"virtio"}},{"name":"root","disk":{"bus":"virtio"}}`, true},
+		{"no order, other last", `{"name":"root","disk":{"bus":"virtio"}},{"name":"other","disk":{"bus":"virtio"}}`, false},
+		{"order against the list", `{"name":"other","disk":{"bus":"virtio"},"bootOrder":2},{"name":"root","disk":{"bus":"sata"},"bootOrder":1}`, false},
+		{"order of one", `{"name":"root","disk":{"bus":"virtio"}},{"name":"other","disk":{"bus":"scsi"},"bootOrder":1}`, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			p := makePod(t, func(p *pod) {
+				if err := testguest.Write(p.path("container-disk/root/disk/guest.img")); err != nil {
+					t.Fatal(err)
+				}
+				disk := make([]byte, 1<<20)
+				copy(disk, otherSector)
+				disk[510], disk[511] = 0x55, 0xaa
+				if err := os.MkdirAll(p.path("container-disk/other/disk"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				p.write("container-disk/other/disk/guest.img", string(disk))
+			})
+			p.syncLinux(`{"domain":{"memory":{"guest":"64Mi"},"devices":{"disks":[` + tc.disks + `]}},"volumes":[{"name":"root","containerDisk":{"image":"guest"}},{"name":"other","containerDisk":{"image":"guest"}}]}`)
+			console := p.serial()
+			if tc.other {
+				console.hear("otherother")
+			} else {
+				console.ping()
+			}
+		})
+	}
 }
 
 // A start that fails before QEMU leaves the pod ready for the next try.

@@ -361,6 +361,50 @@ func (p *pod) qemuPID() int {
 	return pid
 }
 
+// threads reads what the kernel says of each thread of a process.
+func (p *pod) threads(pid int) []map[string]string {
+	p.t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil || len(files) == 0 {
+		p.t.Fatalf("process %d has no threads: %v", pid, err)
+	}
+	var out []map[string]string
+	for _, file := range files {
+		out = append(out, readStatus(file))
+	}
+	return out
+}
+
+// readStatus reads a status file of /proc; one that is gone is empty.
+func readStatus(file string) map[string]string {
+	out := map[string]string{}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return out
+	}
+	for line := range strings.Lines(string(raw)) {
+		key, value, _ := strings.Cut(line, ":")
+		out[key] = strings.TrimSpace(value)
+	}
+	return out
+}
+
+// children names the processes that the pod's first process has started.
+func (p *pod) children() []string {
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", p.init.Process.Pid))
+	var out []string
+	for _, list := range lists {
+		raw, err := os.ReadFile(list)
+		if err != nil {
+			continue
+		}
+		for _, pid := range strings.Fields(string(raw)) {
+			out = append(out, readStatus("/proc/" + pid + "/status")["Name"])
+		}
+	}
+	return out
+}
+
 // killLauncher kills the launcher and waits for the next one to serve.
 func (p *pod) killLauncher() {
 	p.t.Helper()

@@ -48,7 +48,7 @@ const stateFile = "state.json"
 type options struct {
 	namespace, name, uid string
 	paths                convert.Paths
-	qemu, qemuImg        string
+	qemu, qemuImg, swtpm string
 	prlimit              string
 	virtiofsd            string
 	resolvConf           string
@@ -74,7 +74,9 @@ func (o *options) addFlags(set *flag.FlagSet) {
 	set.StringVar(&o.paths.HostDisks, "host-disk-dir", paths.HostDisks, "folder in which files of the node are mounted by volume name")
 	set.StringVar(&o.paths.Devices, "device-dir", paths.Devices, "folder of the devices of block claims, by volume name")
 	set.StringVar(&o.paths.Firmware, "firmware-dir", paths.Firmware, "folder of the UEFI firmware")
+	set.StringVar(&o.paths.State, "state-dir", paths.State, "folder of state that outlives the pod; without it none does")
 	set.StringVar(&o.qemu, "qemu", "/usr/bin/qemu-system-x86_64", "QEMU")
+	set.StringVar(&o.swtpm, "swtpm", "/usr/bin/swtpm", "program that emulates a TPM")
 	set.StringVar(&o.qemuImg, "qemu-img", "qemu-img", "program that inspects and makes images")
 	set.StringVar(&o.prlimit, "prlimit", "prlimit", "program that limits what qemu-img may use")
 	set.StringVar(&o.virtiofsd, "virtiofsd", "/usr/libexec/virtiofsd", "program that shares folders with guests")
@@ -175,7 +177,7 @@ func (o *options) info(d *domain.Domain) *api.InfoResponse {
 // domain wires the guest to the world.
 func (o *options) domain(super *supervise.Client, log *slog.Logger) domain.Config {
 	preparer := &boot.Preparer{
-		Paths: o.paths, ResolvConf: o.resolvConf, FileServer: o.virtiofsd, Log: log, Now: time.Now,
+		Paths: o.paths, ResolvConf: o.resolvConf, FileServer: o.virtiofsd, Swtpm: o.swtpm, Log: log, Now: time.Now,
 	}
 	preparer.Tool.QemuImg, preparer.Tool.Prlimit = o.qemuImg, o.prlimit
 	return domain.Config{

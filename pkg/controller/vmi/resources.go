@@ -32,7 +32,7 @@ func resources(spec *virtv1.VirtualMachineInstanceSpec, overhead resource.Quanti
 	maps.Copy(requests, spec.Domain.Resources.Requests)
 	maps.Copy(limits, spec.Domain.Resources.Limits)
 	memory(spec, overhead, requests, limits)
-	if n := machine.DedicatedCPUs(spec.Domain.CPU); n > 0 {
+	if n := machine.DedicatedCPUs(&spec.Domain); n > 0 {
 		// Equal requests and limits, in whole CPUs, are what the kubelet's static CPU manager asks for.
 		requests[corev1.ResourceCPU], limits[corev1.ResourceCPU] = whole(n), whole(n)
 		limits[corev1.ResourceMemory] = requests[corev1.ResourceMemory]

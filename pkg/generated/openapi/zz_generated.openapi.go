@@ -1636,7 +1636,7 @@ func schema_pkg_apis_kubevirt_v1_CDRomTarget(ref common.ReferenceCallback) commo
 				Properties: map[string]spec.Schema{
 					"bus": {
 						SchemaProps: spec.SchemaProps{
-							Description: "sata, scsi or usb. Default: sata.",
+							Description: "sata, scsi, usb, or virtio for a disk that is only read. Default: sata.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -6288,7 +6288,7 @@ func schema_pkg_apis_kubevirt_v1_LunTarget(ref common.ReferenceCallback) common.
 				Properties: map[string]spec.Schema{
 					"bus": {
 						SchemaProps: spec.SchemaProps{
-							Description: "virtio, sata, scsi or usb. Default: sata.",
+							Description: "virtio, sata, scsi or usb. Default: scsi.",
 							Type:        []string{"string"},
 							Format:      "",
 						},

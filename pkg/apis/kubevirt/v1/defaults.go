@@ -23,6 +23,8 @@ const (
 	DefaultDiskBus = "sata"
 	// MetricsDiskBus is the only one on which guests look for downward metrics.
 	MetricsDiskBus = "virtio"
+	// DefaultLUNBus is the only bus on which a guest can send commands of SCSI.
+	DefaultLUNBus = "scsi"
 	// DefaultInterfaceModel needs a driver in the guest that all current systems but Windows have.
 	DefaultInterfaceModel = "virtio"
 	// DefaultInputBus and DefaultInputType make pointers in the console line up.
@@ -253,7 +255,7 @@ func defaultDisks(spec *VirtualMachineInstanceSpec) {
 			}
 		}
 		if d.Lun != nil && d.Lun.Bus == "" {
-			d.Lun.Bus = DefaultDiskBus
+			d.Lun.Bus = DefaultLUNBus
 		}
 		if c := d.Cdrom; c != nil {
 			on(&c.Readonly)

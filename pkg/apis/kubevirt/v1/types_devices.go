@@ -58,7 +58,7 @@ type BlockSize struct {
 
 // CDRomTarget is a CD-ROM drive.
 type CDRomTarget struct {
-	// sata, scsi or usb. Default: sata.
+	// sata, scsi, usb, or virtio for a disk that is only read. Default: sata.
 	// +optional
 	Bus string `json:"bus,omitempty" protobuf:"bytes,1,opt,name=bus"`
 	// Whether the guest cannot write. Default: true.
@@ -84,7 +84,7 @@ type DiskTarget struct {
 
 // LunTarget is a SCSI device that is passed to the guest.
 type LunTarget struct {
-	// virtio, sata, scsi or usb. Default: sata.
+	// virtio, sata, scsi or usb. Default: scsi.
 	// +optional
 	Bus string `json:"bus,omitempty" protobuf:"bytes,1,opt,name=bus"`
 	// Whether the guest cannot write. Default: false.

@@ -28,7 +28,7 @@ var deviceRows = []row{
 	})},
 	{RuleDiskTarget, "two", ofDisk(func(d *virtv1.Disk) { d.Cdrom = &virtv1.CDRomTarget{} })},
 	{RuleDiskBus, "ide", ofDisk(func(d *virtv1.Disk) { d.Disk.Bus = "ide" })},
-	{RuleDiskBus, "CD-ROM on virtio", ofDisk(func(d *virtv1.Disk) { d.Disk, d.Cdrom = nil, &virtv1.CDRomTarget{Bus: "virtio"} })},
+	{RuleDiskBus, "CD-ROM on IDE", ofDisk(func(d *virtv1.Disk) { d.Disk, d.Cdrom = nil, &virtv1.CDRomTarget{Bus: "ide"} })},
 	{RuleDiskReadonly, "sata", ofDisk(func(d *virtv1.Disk) { d.Disk = &virtv1.DiskTarget{Readonly: ptr.To(true)} })},
 	{RuleDiskLUN, "container disk", ofDisk(func(d *virtv1.Disk) { d.Disk, d.Lun = nil, &virtv1.LunTarget{} })},
 	{RuleDiskMetrics, "sata", func() *report {

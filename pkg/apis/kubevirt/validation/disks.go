@@ -82,16 +82,16 @@ func (r *report) disk(d *virtv1.Disk, p *field.Path) {
 	if count(d.Disk != nil, d.Lun != nil, d.Cdrom != nil) > 1 {
 		r.forbidden(RuleDiskTarget, p, "can only have a single target type defined: `disk`, `lun` or `cdrom`")
 	}
-	bus, busPath, allowed := "", p.Child("disk", "bus"), []string{"virtio", "sata", "scsi", "usb"}
+	bus, busPath := "", p.Child("disk", "bus")
 	switch {
 	case d.Disk != nil:
 		bus = d.Disk.Bus
 	case d.Lun != nil:
 		bus, busPath = d.Lun.Bus, p.Child("lun", "bus")
 	case d.Cdrom != nil:
-		bus, busPath, allowed = d.Cdrom.Bus, p.Child("cdrom", "bus"), []string{"sata", "scsi", "usb"}
+		bus, busPath = d.Cdrom.Bus, p.Child("cdrom", "bus")
 	}
-	oneOf(r, RuleDiskBus, busPath, bus, allowed...)
+	oneOf(r, RuleDiskBus, busPath, bus, "virtio", "sata", "scsi", "usb")
 	if bus == "" {
 		bus = defaultBus
 	}

@@ -31,7 +31,7 @@ var (
 	RuleMemoryMinimum     = rule("memory-minimum", "memory is at least 1M")
 	RuleMemoryGuestLimit  = rule("memory-guest-limit", "guest memory fits the memory limit")
 	RuleMemoryMaxGuest    = rule("memory-max-guest", "maxGuest is not below the memory of the guest")
-	RuleHugepagesSize     = rule("hugepages-size", "the page size of huge pages is a quantity above zero")
+	RuleHugepagesSize     = rule("hugepages-size", "the page size of huge pages is one that the processor has: 2Mi or 1Gi (row P2-HUGE-04)")
 	RuleHugepagesMultiple = rule("hugepages-multiple", "memory on huge pages is a multiple of their size")
 	RuleMemLock           = rule("memory-lock", "memLock is Required or NotRequired")
 	RuleResourceNegative  = rule("resource-negative", "requests and limits are not negative")
@@ -199,8 +199,8 @@ func (r *report) memory(d *virtv1.DomainSpec, p *field.Path) {
 	if h := d.Memory.Hugepages; h != nil {
 		sizePath := p.Child("memory", "hugepages", "pageSize")
 		size, err := resource.ParseQuantity(h.PageSize)
-		if err != nil || size.Value() <= 0 {
-			r.invalid(RuleHugepagesSize, sizePath, h.PageSize, "must be the size of a huge page of the nodes, such as 2Mi or 1Gi")
+		if err != nil || size.Value() != 2<<20 && size.Value() != 1<<30 {
+			r.invalid(RuleHugepagesSize, sizePath, h.PageSize, "must be a size of huge pages that the processor has: 2Mi or 1Gi")
 			return
 		}
 		backed, backedPath := guest, guestPath

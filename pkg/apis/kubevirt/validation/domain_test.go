@@ -64,6 +64,7 @@ var domainRows = []row{
 	{RuleMemoryGuestLimit, "above", ofDomain(func(d *virtv1.DomainSpec) { d.Resources.Limits = list("memory", "512Mi") })},
 	{RuleMemoryMaxGuest, "below", ofDomain(func(d *virtv1.DomainSpec) { d.Memory.MaxGuest = ptr.To(quantity("512Mi")) })},
 	{RuleHugepagesSize, "not a quantity", ofDomain(func(d *virtv1.DomainSpec) { d.Memory.Hugepages = &virtv1.Hugepages{PageSize: "huge"} })},
+	{RuleHugepagesSize, "of no processor", ofDomain(func(d *virtv1.DomainSpec) { d.Memory.Hugepages = &virtv1.Hugepages{PageSize: "4Mi"} })},
 	{RuleHugepagesSize, "zero", ofDomain(func(d *virtv1.DomainSpec) { d.Memory.Hugepages = &virtv1.Hugepages{PageSize: "0"} })},
 	{RuleHugepagesMultiple, "guest", ofDomain(func(d *virtv1.DomainSpec) {
 		d.Memory = &virtv1.Memory{Guest: ptr.To(quantity("1025Mi")), Hugepages: &virtv1.Hugepages{PageSize: "2Mi"}}

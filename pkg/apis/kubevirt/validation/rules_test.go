@@ -216,6 +216,56 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// TestMachineRows applies what the manual says of single fields of the machine.
+func TestMachineRows(t *testing.T) {
+	spec.Covers(t, "P2-EFI-04", "P2-CPU-03", "P2-HUGE-04", "P2-HUGE-05", "P2-WDOG-02")
+	hugepages := func(guest, page string) func(*virtv1.DomainSpec) {
+		return func(d *virtv1.DomainSpec) {
+			d.Memory = &virtv1.Memory{Guest: ptr.To(resource.MustParse(guest)), Hugepages: &virtv1.Hugepages{PageSize: page}}
+		}
+	}
+	secure := func(smm *virtv1.FeatureState) func(*virtv1.DomainSpec) {
+		return func(d *virtv1.DomainSpec) {
+			d.Features = &virtv1.Features{SMM: smm}
+			d.Firmware = &virtv1.Firmware{Bootloader: &virtv1.Bootloader{EFI: &virtv1.EFI{SecureBoot: ptr.To(true)}}}
+		}
+	}
+	policy := func(p string) func(*virtv1.DomainSpec) {
+		return func(d *virtv1.DomainSpec) { d.CPU.Features = []virtv1.CPUFeature{{Name: "apic", Policy: p}} }
+	}
+	action := func(a string) func(*virtv1.DomainSpec) {
+		return func(d *virtv1.DomainSpec) {
+			d.Devices.Watchdog = &virtv1.Watchdog{Name: "dog", I6300ESB: &virtv1.I6300ESBWatchdog{Action: a}}
+		}
+	}
+	for _, tc := range []struct {
+		name   string
+		change func(*virtv1.DomainSpec)
+		breaks *Rule
+	}{
+		{"secure boot with SMM", secure(&virtv1.FeatureState{Enabled: ptr.To(true)}), nil},
+		{"secure boot without SMM", secure(nil), RuleSecureBoot},
+		{"force", policy("force"), nil}, {"require", policy("require"), nil}, {"optional", policy("optional"), nil},
+		{"disable", policy("disable"), nil}, {"forbid", policy("forbid"), nil}, {"no policy", policy(""), nil}, {"another policy", policy("always"), RuleCPUPolicy},
+		{"2Mi", hugepages("512Mi", "2Mi"), nil}, {"1Gi", hugepages("4Gi", "1Gi"), nil}, {"one page", hugepages("1Gi", "1Gi"), nil},
+		{"4Mi", hugepages("512Mi", "4Mi"), RuleHugepagesSize}, {"part of a page", hugepages("500Mi", "1Gi"), RuleHugepagesMultiple}, {"less than a page", hugepages("1Mi", "2Mi"), RuleHugepagesMultiple},
+		{"poweroff", action("poweroff"), nil}, {"reset", action("reset"), nil}, {"shutdown", action("shutdown"), nil}, {"another action", action("pause"), RuleWatchdog},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if tc.name == "less than a page" {
+				spec.Covers(t, "P2-HUGE-06")
+			}
+			findings := ofDomain(tc.change)().findings
+			switch {
+			case tc.breaks == nil && len(findings) > 0:
+				t.Errorf("refused: %s", findings[0].err)
+			case tc.breaks != nil && (len(findings) != 1 || findings[0].rule != tc.breaks):
+				t.Errorf("got %v, want rule %s broken", findings, tc.breaks.Name)
+			}
+		})
+	}
+}
+
 // TestEveryRuleHasARow fails when a rule is added without a row that breaks it.
 func TestEveryRuleHasARow(t *testing.T) {
 	broken := map[string]bool{}

@@ -10,7 +10,7 @@ package v1
 //
 // CDRomTarget is a CD-ROM drive.
 type CDRomTargetApplyConfiguration struct {
-	// sata, scsi or usb. Default: sata.
+	// sata, scsi, usb, or virtio for a disk that is only read. Default: sata.
 	Bus *string `json:"bus,omitempty"`
 	// Whether the guest cannot write. Default: true.
 	Readonly *bool `json:"readonly,omitempty"`
