@@ -177,7 +177,7 @@ func TestFilesystems(t *testing.T) {
 		t.Error(diff)
 	}
 	line := strings.Join(g.Args, "\n")
-	for _, want := range []string{"memory-backend=ram", `"qom-type":"memory-backend-memfd","id":"ram","size":67108864,"share":true`, `"tag":"shared"`, `"tag":"files"`} {
+	for _, want := range []string{"memory-backend=pc.ram", `"qom-type":"memory-backend-memfd","id":"pc.ram","size":67108864,"share":true`, `"tag":"shared"`, `"tag":"files"`} {
 		if !strings.Contains(line, want) {
 			t.Errorf("command line lacks %s:\n%s", want, line)
 		}
