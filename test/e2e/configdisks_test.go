@@ -251,7 +251,7 @@ stringData: {key: came later}
 		if got := c.Exec(t, ns, "keeper", "keeper", "sha256sum", "/golden/disk.img"); !strings.HasPrefix(got, fmt.Sprintf("%x", sha256.Sum256(golden()))) {
 			t.Errorf("the claim under the layer has changed: %s", got)
 		}
-		spec.Covers(t, "P1-VOL-01")
+		spec.Covers(t, "P1-VOL-01", "P1-VOL-07")
 	})
 	t.Run("it stays off once its guest is off", func(t *testing.T) {
 		if err := g.console.Type("poweroff\r"); err != nil {

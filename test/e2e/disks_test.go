@@ -80,6 +80,7 @@ stringData:
 		if got := harness.Run(t, console, "cat /run/from-secret"); got != "from-secret" {
 			t.Errorf("user data from the Secret did not run: %q", got)
 		}
+		spec.Covers(t, "P1-VOL-05")
 	})
 	t.Run("config drive", func(t *testing.T) {
 		c.WaitVMI(t, ns, "drive", "running", harness.BootLimit, harness.Running)
@@ -109,7 +110,7 @@ stringData:
 		if got := harness.Run(t, console, "dd if=/dev/vda bs=512 skip="+last+" 2>/dev/null | tr -d '\\000'"); strings.Contains(got, "forgotten") {
 			t.Error("the container disk still holds what was written before the restart")
 		}
-		spec.Covers(t, "P3-CDISK-03", "P3-CDISK-02", "P3-CDISK-05")
+		spec.Covers(t, "P3-CDISK-03", "P3-CDISK-02", "P3-CDISK-05", "P1-VOL-02")
 	})
 	t.Run("a claim outlives its machine", func(t *testing.T) {
 		c.Kubectl(t, "", "-n", ns, "delete", "vm", "disks", "--timeout=90s")
