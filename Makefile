@@ -84,12 +84,15 @@ spec-report: ## Count the requirement rows by state and check the claims (RECORD
 
 ##### Measure: each prints a table and writes .bench/NAME.json
 
-.PHONY: bench-overhead bench-start bench-api
+.PHONY: bench-overhead bench-start bench-access bench-api
 bench-overhead: deps ## Memory that a virtual machine costs beside its own
 	@go run ./test/bench overhead
 
 bench-start: deps ## Start of a virtual machine beside a plain pod with the same QEMU
 	@go run ./test/bench start
+
+bench-access: deps ## Ways to a running guest beside kubectl port-forward
+	@go run ./test/bench access
 
 bench-api: deps ## Our API server beside CustomResourceDefinitions
 	@go run ./test/bench api

@@ -1179,6 +1179,96 @@ func (*EventsRequest) Descriptor() ([]byte, []int) {
 	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{20}
 }
 
+type ScreenshotRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// move_cursor moves the pointer first, which wakes a screen that sleeps.
+	MoveCursor    bool `protobuf:"varint,1,opt,name=move_cursor,json=moveCursor,proto3" json:"move_cursor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScreenshotRequest) Reset() {
+	*x = ScreenshotRequest{}
+	mi := &file_launcher_api_launcher_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScreenshotRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScreenshotRequest) ProtoMessage() {}
+
+func (x *ScreenshotRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_launcher_api_launcher_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScreenshotRequest.ProtoReflect.Descriptor instead.
+func (*ScreenshotRequest) Descriptor() ([]byte, []int) {
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ScreenshotRequest) GetMoveCursor() bool {
+	if x != nil {
+		return x.MoveCursor
+	}
+	return false
+}
+
+type ScreenshotResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// png is the next piece of the file.
+	Png           []byte `protobuf:"bytes,1,opt,name=png,proto3" json:"png,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScreenshotResponse) Reset() {
+	*x = ScreenshotResponse{}
+	mi := &file_launcher_api_launcher_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScreenshotResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScreenshotResponse) ProtoMessage() {}
+
+func (x *ScreenshotResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_launcher_api_launcher_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScreenshotResponse.ProtoReflect.Descriptor instead.
+func (*ScreenshotResponse) Descriptor() ([]byte, []int) {
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ScreenshotResponse) GetPng() []byte {
+	if x != nil {
+		return x.Png
+	}
+	return nil
+}
+
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// sequence grows with each state; it starts again from 1 when the launcher was restarted.
@@ -1226,7 +1316,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[21]
+	mi := &file_launcher_api_launcher_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1238,7 +1328,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[21]
+	mi := &file_launcher_api_launcher_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1251,7 +1341,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{21}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Event) GetSequence() uint64 {
@@ -1407,7 +1497,7 @@ type CredentialsState struct {
 
 func (x *CredentialsState) Reset() {
 	*x = CredentialsState{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[22]
+	mi := &file_launcher_api_launcher_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1419,7 +1509,7 @@ func (x *CredentialsState) String() string {
 func (*CredentialsState) ProtoMessage() {}
 
 func (x *CredentialsState) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[22]
+	mi := &file_launcher_api_launcher_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1432,7 +1522,7 @@ func (x *CredentialsState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CredentialsState.ProtoReflect.Descriptor instead.
 func (*CredentialsState) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{22}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CredentialsState) GetSynced() bool {
@@ -1468,7 +1558,7 @@ type Incident struct {
 
 func (x *Incident) Reset() {
 	*x = Incident{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[23]
+	mi := &file_launcher_api_launcher_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1480,7 +1570,7 @@ func (x *Incident) String() string {
 func (*Incident) ProtoMessage() {}
 
 func (x *Incident) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[23]
+	mi := &file_launcher_api_launcher_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1493,7 +1583,7 @@ func (x *Incident) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Incident.ProtoReflect.Descriptor instead.
 func (*Incident) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{23}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Incident) GetReason() string {
@@ -1530,7 +1620,7 @@ type QEMUExit struct {
 
 func (x *QEMUExit) Reset() {
 	*x = QEMUExit{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[24]
+	mi := &file_launcher_api_launcher_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1542,7 +1632,7 @@ func (x *QEMUExit) String() string {
 func (*QEMUExit) ProtoMessage() {}
 
 func (x *QEMUExit) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[24]
+	mi := &file_launcher_api_launcher_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1555,7 +1645,7 @@ func (x *QEMUExit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QEMUExit.ProtoReflect.Descriptor instead.
 func (*QEMUExit) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{24}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *QEMUExit) GetCode() int32 {
@@ -1596,7 +1686,7 @@ type GuestAgent struct {
 
 func (x *GuestAgent) Reset() {
 	*x = GuestAgent{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[25]
+	mi := &file_launcher_api_launcher_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1608,7 +1698,7 @@ func (x *GuestAgent) String() string {
 func (*GuestAgent) ProtoMessage() {}
 
 func (x *GuestAgent) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[25]
+	mi := &file_launcher_api_launcher_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1621,7 +1711,7 @@ func (x *GuestAgent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestAgent.ProtoReflect.Descriptor instead.
 func (*GuestAgent) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{25}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GuestAgent) GetConnected() bool {
@@ -1696,7 +1786,7 @@ type OSInfo struct {
 
 func (x *OSInfo) Reset() {
 	*x = OSInfo{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[26]
+	mi := &file_launcher_api_launcher_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1708,7 +1798,7 @@ func (x *OSInfo) String() string {
 func (*OSInfo) ProtoMessage() {}
 
 func (x *OSInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[26]
+	mi := &file_launcher_api_launcher_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1721,7 +1811,7 @@ func (x *OSInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OSInfo.ProtoReflect.Descriptor instead.
 func (*OSInfo) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{26}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *OSInfo) GetId() string {
@@ -1790,7 +1880,7 @@ type Timezone struct {
 
 func (x *Timezone) Reset() {
 	*x = Timezone{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[27]
+	mi := &file_launcher_api_launcher_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1802,7 +1892,7 @@ func (x *Timezone) String() string {
 func (*Timezone) ProtoMessage() {}
 
 func (x *Timezone) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[27]
+	mi := &file_launcher_api_launcher_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1815,7 +1905,7 @@ func (x *Timezone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timezone.ProtoReflect.Descriptor instead.
 func (*Timezone) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{27}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Timezone) GetZone() string {
@@ -1853,7 +1943,7 @@ type GuestInterface struct {
 
 func (x *GuestInterface) Reset() {
 	*x = GuestInterface{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[28]
+	mi := &file_launcher_api_launcher_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1865,7 +1955,7 @@ func (x *GuestInterface) String() string {
 func (*GuestInterface) ProtoMessage() {}
 
 func (x *GuestInterface) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[28]
+	mi := &file_launcher_api_launcher_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1878,7 +1968,7 @@ func (x *GuestInterface) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestInterface.ProtoReflect.Descriptor instead.
 func (*GuestInterface) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{28}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GuestInterface) GetName() string {
@@ -1945,7 +2035,7 @@ type GuestInfoRequest struct {
 
 func (x *GuestInfoRequest) Reset() {
 	*x = GuestInfoRequest{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[29]
+	mi := &file_launcher_api_launcher_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1957,7 +2047,7 @@ func (x *GuestInfoRequest) String() string {
 func (*GuestInfoRequest) ProtoMessage() {}
 
 func (x *GuestInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[29]
+	mi := &file_launcher_api_launcher_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1970,7 +2060,7 @@ func (x *GuestInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestInfoRequest.ProtoReflect.Descriptor instead.
 func (*GuestInfoRequest) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{29}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{31}
 }
 
 type GuestInfoResponse struct {
@@ -1986,7 +2076,7 @@ type GuestInfoResponse struct {
 
 func (x *GuestInfoResponse) Reset() {
 	*x = GuestInfoResponse{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[30]
+	mi := &file_launcher_api_launcher_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1998,7 +2088,7 @@ func (x *GuestInfoResponse) String() string {
 func (*GuestInfoResponse) ProtoMessage() {}
 
 func (x *GuestInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[30]
+	mi := &file_launcher_api_launcher_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2011,7 +2101,7 @@ func (x *GuestInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestInfoResponse.ProtoReflect.Descriptor instead.
 func (*GuestInfoResponse) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{30}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GuestInfoResponse) GetAgent() *GuestAgent {
@@ -2050,7 +2140,7 @@ type GuestUsersRequest struct {
 
 func (x *GuestUsersRequest) Reset() {
 	*x = GuestUsersRequest{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[31]
+	mi := &file_launcher_api_launcher_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2062,7 +2152,7 @@ func (x *GuestUsersRequest) String() string {
 func (*GuestUsersRequest) ProtoMessage() {}
 
 func (x *GuestUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[31]
+	mi := &file_launcher_api_launcher_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2075,7 +2165,7 @@ func (x *GuestUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestUsersRequest.ProtoReflect.Descriptor instead.
 func (*GuestUsersRequest) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{31}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{33}
 }
 
 type GuestUsersResponse struct {
@@ -2087,7 +2177,7 @@ type GuestUsersResponse struct {
 
 func (x *GuestUsersResponse) Reset() {
 	*x = GuestUsersResponse{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[32]
+	mi := &file_launcher_api_launcher_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2099,7 +2189,7 @@ func (x *GuestUsersResponse) String() string {
 func (*GuestUsersResponse) ProtoMessage() {}
 
 func (x *GuestUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[32]
+	mi := &file_launcher_api_launcher_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2112,7 +2202,7 @@ func (x *GuestUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestUsersResponse.ProtoReflect.Descriptor instead.
 func (*GuestUsersResponse) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{32}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GuestUsersResponse) GetUsers() []*GuestUser {
@@ -2135,7 +2225,7 @@ type GuestUser struct {
 
 func (x *GuestUser) Reset() {
 	*x = GuestUser{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[33]
+	mi := &file_launcher_api_launcher_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2147,7 +2237,7 @@ func (x *GuestUser) String() string {
 func (*GuestUser) ProtoMessage() {}
 
 func (x *GuestUser) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[33]
+	mi := &file_launcher_api_launcher_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2160,7 +2250,7 @@ func (x *GuestUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestUser.ProtoReflect.Descriptor instead.
 func (*GuestUser) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{33}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *GuestUser) GetName() string {
@@ -2192,7 +2282,7 @@ type GuestFilesystemsRequest struct {
 
 func (x *GuestFilesystemsRequest) Reset() {
 	*x = GuestFilesystemsRequest{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[34]
+	mi := &file_launcher_api_launcher_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2204,7 +2294,7 @@ func (x *GuestFilesystemsRequest) String() string {
 func (*GuestFilesystemsRequest) ProtoMessage() {}
 
 func (x *GuestFilesystemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[34]
+	mi := &file_launcher_api_launcher_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2217,7 +2307,7 @@ func (x *GuestFilesystemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestFilesystemsRequest.ProtoReflect.Descriptor instead.
 func (*GuestFilesystemsRequest) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{34}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{36}
 }
 
 type GuestFilesystemsResponse struct {
@@ -2229,7 +2319,7 @@ type GuestFilesystemsResponse struct {
 
 func (x *GuestFilesystemsResponse) Reset() {
 	*x = GuestFilesystemsResponse{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[35]
+	mi := &file_launcher_api_launcher_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2241,7 +2331,7 @@ func (x *GuestFilesystemsResponse) String() string {
 func (*GuestFilesystemsResponse) ProtoMessage() {}
 
 func (x *GuestFilesystemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[35]
+	mi := &file_launcher_api_launcher_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2254,7 +2344,7 @@ func (x *GuestFilesystemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestFilesystemsResponse.ProtoReflect.Descriptor instead.
 func (*GuestFilesystemsResponse) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{35}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GuestFilesystemsResponse) GetFilesystems() []*GuestFilesystem {
@@ -2279,7 +2369,7 @@ type GuestFilesystem struct {
 
 func (x *GuestFilesystem) Reset() {
 	*x = GuestFilesystem{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[36]
+	mi := &file_launcher_api_launcher_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2291,7 +2381,7 @@ func (x *GuestFilesystem) String() string {
 func (*GuestFilesystem) ProtoMessage() {}
 
 func (x *GuestFilesystem) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[36]
+	mi := &file_launcher_api_launcher_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2304,7 +2394,7 @@ func (x *GuestFilesystem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestFilesystem.ProtoReflect.Descriptor instead.
 func (*GuestFilesystem) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{36}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GuestFilesystem) GetName() string {
@@ -2360,7 +2450,7 @@ type GuestDisk struct {
 
 func (x *GuestDisk) Reset() {
 	*x = GuestDisk{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[37]
+	mi := &file_launcher_api_launcher_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2372,7 +2462,7 @@ func (x *GuestDisk) String() string {
 func (*GuestDisk) ProtoMessage() {}
 
 func (x *GuestDisk) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[37]
+	mi := &file_launcher_api_launcher_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2385,7 +2475,7 @@ func (x *GuestDisk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestDisk.ProtoReflect.Descriptor instead.
 func (*GuestDisk) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{37}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GuestDisk) GetBus() string {
@@ -2412,7 +2502,7 @@ type FreezeRequest struct {
 
 func (x *FreezeRequest) Reset() {
 	*x = FreezeRequest{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[38]
+	mi := &file_launcher_api_launcher_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2424,7 +2514,7 @@ func (x *FreezeRequest) String() string {
 func (*FreezeRequest) ProtoMessage() {}
 
 func (x *FreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[38]
+	mi := &file_launcher_api_launcher_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2437,7 +2527,7 @@ func (x *FreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreezeRequest.ProtoReflect.Descriptor instead.
 func (*FreezeRequest) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{38}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *FreezeRequest) GetUnfreezeAfter() *durationpb.Duration {
@@ -2455,7 +2545,7 @@ type FreezeResponse struct {
 
 func (x *FreezeResponse) Reset() {
 	*x = FreezeResponse{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[39]
+	mi := &file_launcher_api_launcher_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2467,7 +2557,7 @@ func (x *FreezeResponse) String() string {
 func (*FreezeResponse) ProtoMessage() {}
 
 func (x *FreezeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[39]
+	mi := &file_launcher_api_launcher_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2480,7 +2570,7 @@ func (x *FreezeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreezeResponse.ProtoReflect.Descriptor instead.
 func (*FreezeResponse) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{39}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{41}
 }
 
 type UnfreezeRequest struct {
@@ -2491,7 +2581,7 @@ type UnfreezeRequest struct {
 
 func (x *UnfreezeRequest) Reset() {
 	*x = UnfreezeRequest{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[40]
+	mi := &file_launcher_api_launcher_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2503,7 +2593,7 @@ func (x *UnfreezeRequest) String() string {
 func (*UnfreezeRequest) ProtoMessage() {}
 
 func (x *UnfreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[40]
+	mi := &file_launcher_api_launcher_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2516,7 +2606,7 @@ func (x *UnfreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnfreezeRequest.ProtoReflect.Descriptor instead.
 func (*UnfreezeRequest) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{40}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{42}
 }
 
 type UnfreezeResponse struct {
@@ -2527,7 +2617,7 @@ type UnfreezeResponse struct {
 
 func (x *UnfreezeResponse) Reset() {
 	*x = UnfreezeResponse{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[41]
+	mi := &file_launcher_api_launcher_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2539,7 +2629,7 @@ func (x *UnfreezeResponse) String() string {
 func (*UnfreezeResponse) ProtoMessage() {}
 
 func (x *UnfreezeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[41]
+	mi := &file_launcher_api_launcher_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2552,7 +2642,7 @@ func (x *UnfreezeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnfreezeResponse.ProtoReflect.Descriptor instead.
 func (*UnfreezeResponse) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{41}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{43}
 }
 
 type ProbeRequest struct {
@@ -2565,7 +2655,7 @@ type ProbeRequest struct {
 
 func (x *ProbeRequest) Reset() {
 	*x = ProbeRequest{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[42]
+	mi := &file_launcher_api_launcher_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2577,7 +2667,7 @@ func (x *ProbeRequest) String() string {
 func (*ProbeRequest) ProtoMessage() {}
 
 func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[42]
+	mi := &file_launcher_api_launcher_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2590,7 +2680,7 @@ func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeRequest.ProtoReflect.Descriptor instead.
 func (*ProbeRequest) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{42}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ProbeRequest) GetCommand() []string {
@@ -2614,7 +2704,7 @@ type ProbeResponse struct {
 
 func (x *ProbeResponse) Reset() {
 	*x = ProbeResponse{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[43]
+	mi := &file_launcher_api_launcher_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2626,7 +2716,7 @@ func (x *ProbeResponse) String() string {
 func (*ProbeResponse) ProtoMessage() {}
 
 func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[43]
+	mi := &file_launcher_api_launcher_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2639,7 +2729,7 @@ func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeResponse.ProtoReflect.Descriptor instead.
 func (*ProbeResponse) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{43}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ProbeResponse) GetExitCode() int32 {
@@ -2735,7 +2825,12 @@ const file_launcher_api_launcher_proto_rawDesc = "" +
 	"\rResetResponse\"\x13\n" +
 	"\x11SoftRebootRequest\"\x14\n" +
 	"\x12SoftRebootResponse\"\x0f\n" +
-	"\rEventsRequest\"\xb5\a\n" +
+	"\rEventsRequest\"4\n" +
+	"\x11ScreenshotRequest\x12\x1f\n" +
+	"\vmove_cursor\x18\x01 \x01(\bR\n" +
+	"moveCursor\"&\n" +
+	"\x12ScreenshotResponse\x12\x10\n" +
+	"\x03png\x18\x01 \x01(\fR\x03png\"\xb5\a\n" +
 	"\x05Event\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x129\n" +
 	"\n" +
@@ -2863,8 +2958,7 @@ const file_launcher_api_launcher_proto_rawDesc = "" +
 	"\x13DOMAIN_STATE_PAUSED\x10\x04\x12\x19\n" +
 	"\x15DOMAIN_STATE_STOPPING\x10\x05\x12\x19\n" +
 	"\x15DOMAIN_STATE_SHUTDOWN\x10\x06\x12\x18\n" +
-	"\x14DOMAIN_STATE_CRASHED\x10\a2\xcf\n" +
-	"\n" +
+	"\x14DOMAIN_STATE_CRASHED\x10\a2\xb4\v\n" +
 	"\bLauncher\x12O\n" +
 	"\x04Info\x12\".virtplane.launcher.v1.InfoRequest\x1a#.virtplane.launcher.v1.InfoResponse\x12O\n" +
 	"\x04Sync\x12\".virtplane.launcher.v1.SyncRequest\x1a#.virtplane.launcher.v1.SyncResponse\x12R\n" +
@@ -2875,7 +2969,9 @@ const file_launcher_api_launcher_proto_rawDesc = "" +
 	"\x05Reset\x12#.virtplane.launcher.v1.ResetRequest\x1a$.virtplane.launcher.v1.ResetResponse\x12a\n" +
 	"\n" +
 	"SoftReboot\x12(.virtplane.launcher.v1.SoftRebootRequest\x1a).virtplane.launcher.v1.SoftRebootResponse\x12N\n" +
-	"\x06Events\x12$.virtplane.launcher.v1.EventsRequest\x1a\x1c.virtplane.launcher.v1.Event0\x01\x12^\n" +
+	"\x06Events\x12$.virtplane.launcher.v1.EventsRequest\x1a\x1c.virtplane.launcher.v1.Event0\x01\x12c\n" +
+	"\n" +
+	"Screenshot\x12(.virtplane.launcher.v1.ScreenshotRequest\x1a).virtplane.launcher.v1.ScreenshotResponse0\x01\x12^\n" +
 	"\tGuestInfo\x12'.virtplane.launcher.v1.GuestInfoRequest\x1a(.virtplane.launcher.v1.GuestInfoResponse\x12a\n" +
 	"\n" +
 	"GuestUsers\x12(.virtplane.launcher.v1.GuestUsersRequest\x1a).virtplane.launcher.v1.GuestUsersResponse\x12s\n" +
@@ -2897,7 +2993,7 @@ func file_launcher_api_launcher_proto_rawDescGZIP() []byte {
 }
 
 var file_launcher_api_launcher_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_launcher_api_launcher_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_launcher_api_launcher_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_launcher_api_launcher_proto_goTypes = []any{
 	(DomainState)(0),                 // 0: virtplane.launcher.v1.DomainState
 	(*InfoRequest)(nil),              // 1: virtplane.launcher.v1.InfoRequest
@@ -2921,61 +3017,63 @@ var file_launcher_api_launcher_proto_goTypes = []any{
 	(*SoftRebootRequest)(nil),        // 19: virtplane.launcher.v1.SoftRebootRequest
 	(*SoftRebootResponse)(nil),       // 20: virtplane.launcher.v1.SoftRebootResponse
 	(*EventsRequest)(nil),            // 21: virtplane.launcher.v1.EventsRequest
-	(*Event)(nil),                    // 22: virtplane.launcher.v1.Event
-	(*CredentialsState)(nil),         // 23: virtplane.launcher.v1.CredentialsState
-	(*Incident)(nil),                 // 24: virtplane.launcher.v1.Incident
-	(*QEMUExit)(nil),                 // 25: virtplane.launcher.v1.QEMUExit
-	(*GuestAgent)(nil),               // 26: virtplane.launcher.v1.GuestAgent
-	(*OSInfo)(nil),                   // 27: virtplane.launcher.v1.OSInfo
-	(*Timezone)(nil),                 // 28: virtplane.launcher.v1.Timezone
-	(*GuestInterface)(nil),           // 29: virtplane.launcher.v1.GuestInterface
-	(*GuestInfoRequest)(nil),         // 30: virtplane.launcher.v1.GuestInfoRequest
-	(*GuestInfoResponse)(nil),        // 31: virtplane.launcher.v1.GuestInfoResponse
-	(*GuestUsersRequest)(nil),        // 32: virtplane.launcher.v1.GuestUsersRequest
-	(*GuestUsersResponse)(nil),       // 33: virtplane.launcher.v1.GuestUsersResponse
-	(*GuestUser)(nil),                // 34: virtplane.launcher.v1.GuestUser
-	(*GuestFilesystemsRequest)(nil),  // 35: virtplane.launcher.v1.GuestFilesystemsRequest
-	(*GuestFilesystemsResponse)(nil), // 36: virtplane.launcher.v1.GuestFilesystemsResponse
-	(*GuestFilesystem)(nil),          // 37: virtplane.launcher.v1.GuestFilesystem
-	(*GuestDisk)(nil),                // 38: virtplane.launcher.v1.GuestDisk
-	(*FreezeRequest)(nil),            // 39: virtplane.launcher.v1.FreezeRequest
-	(*FreezeResponse)(nil),           // 40: virtplane.launcher.v1.FreezeResponse
-	(*UnfreezeRequest)(nil),          // 41: virtplane.launcher.v1.UnfreezeRequest
-	(*UnfreezeResponse)(nil),         // 42: virtplane.launcher.v1.UnfreezeResponse
-	(*ProbeRequest)(nil),             // 43: virtplane.launcher.v1.ProbeRequest
-	(*ProbeResponse)(nil),            // 44: virtplane.launcher.v1.ProbeResponse
-	(*timestamppb.Timestamp)(nil),    // 45: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),      // 46: google.protobuf.Duration
+	(*ScreenshotRequest)(nil),        // 22: virtplane.launcher.v1.ScreenshotRequest
+	(*ScreenshotResponse)(nil),       // 23: virtplane.launcher.v1.ScreenshotResponse
+	(*Event)(nil),                    // 24: virtplane.launcher.v1.Event
+	(*CredentialsState)(nil),         // 25: virtplane.launcher.v1.CredentialsState
+	(*Incident)(nil),                 // 26: virtplane.launcher.v1.Incident
+	(*QEMUExit)(nil),                 // 27: virtplane.launcher.v1.QEMUExit
+	(*GuestAgent)(nil),               // 28: virtplane.launcher.v1.GuestAgent
+	(*OSInfo)(nil),                   // 29: virtplane.launcher.v1.OSInfo
+	(*Timezone)(nil),                 // 30: virtplane.launcher.v1.Timezone
+	(*GuestInterface)(nil),           // 31: virtplane.launcher.v1.GuestInterface
+	(*GuestInfoRequest)(nil),         // 32: virtplane.launcher.v1.GuestInfoRequest
+	(*GuestInfoResponse)(nil),        // 33: virtplane.launcher.v1.GuestInfoResponse
+	(*GuestUsersRequest)(nil),        // 34: virtplane.launcher.v1.GuestUsersRequest
+	(*GuestUsersResponse)(nil),       // 35: virtplane.launcher.v1.GuestUsersResponse
+	(*GuestUser)(nil),                // 36: virtplane.launcher.v1.GuestUser
+	(*GuestFilesystemsRequest)(nil),  // 37: virtplane.launcher.v1.GuestFilesystemsRequest
+	(*GuestFilesystemsResponse)(nil), // 38: virtplane.launcher.v1.GuestFilesystemsResponse
+	(*GuestFilesystem)(nil),          // 39: virtplane.launcher.v1.GuestFilesystem
+	(*GuestDisk)(nil),                // 40: virtplane.launcher.v1.GuestDisk
+	(*FreezeRequest)(nil),            // 41: virtplane.launcher.v1.FreezeRequest
+	(*FreezeResponse)(nil),           // 42: virtplane.launcher.v1.FreezeResponse
+	(*UnfreezeRequest)(nil),          // 43: virtplane.launcher.v1.UnfreezeRequest
+	(*UnfreezeResponse)(nil),         // 44: virtplane.launcher.v1.UnfreezeResponse
+	(*ProbeRequest)(nil),             // 45: virtplane.launcher.v1.ProbeRequest
+	(*ProbeResponse)(nil),            // 46: virtplane.launcher.v1.ProbeResponse
+	(*timestamppb.Timestamp)(nil),    // 47: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),      // 48: google.protobuf.Duration
 }
 var file_launcher_api_launcher_proto_depIdxs = []int32{
 	4,  // 0: virtplane.launcher.v1.SyncRequest.options:type_name -> virtplane.launcher.v1.SyncOptions
 	5,  // 1: virtplane.launcher.v1.SyncOptions.interfaces:type_name -> virtplane.launcher.v1.InterfaceOptions
 	6,  // 2: virtplane.launcher.v1.SyncOptions.cloud_init:type_name -> virtplane.launcher.v1.CloudInitData
 	7,  // 3: virtplane.launcher.v1.SyncOptions.claims:type_name -> virtplane.launcher.v1.ClaimOptions
-	22, // 4: virtplane.launcher.v1.SyncResponse.state:type_name -> virtplane.launcher.v1.Event
-	45, // 5: virtplane.launcher.v1.Event.changed_at:type_name -> google.protobuf.Timestamp
+	24, // 4: virtplane.launcher.v1.SyncResponse.state:type_name -> virtplane.launcher.v1.Event
+	47, // 5: virtplane.launcher.v1.Event.changed_at:type_name -> google.protobuf.Timestamp
 	0,  // 6: virtplane.launcher.v1.Event.state:type_name -> virtplane.launcher.v1.DomainState
-	45, // 7: virtplane.launcher.v1.Event.started_at:type_name -> google.protobuf.Timestamp
-	45, // 8: virtplane.launcher.v1.Event.last_reset_at:type_name -> google.protobuf.Timestamp
-	25, // 9: virtplane.launcher.v1.Event.exit:type_name -> virtplane.launcher.v1.QEMUExit
-	26, // 10: virtplane.launcher.v1.Event.agent:type_name -> virtplane.launcher.v1.GuestAgent
-	29, // 11: virtplane.launcher.v1.Event.interfaces:type_name -> virtplane.launcher.v1.GuestInterface
-	45, // 12: virtplane.launcher.v1.Event.stop_deadline:type_name -> google.protobuf.Timestamp
-	24, // 13: virtplane.launcher.v1.Event.incidents:type_name -> virtplane.launcher.v1.Incident
-	23, // 14: virtplane.launcher.v1.Event.credentials:type_name -> virtplane.launcher.v1.CredentialsState
-	45, // 15: virtplane.launcher.v1.Incident.at:type_name -> google.protobuf.Timestamp
-	45, // 16: virtplane.launcher.v1.GuestAgent.changed_at:type_name -> google.protobuf.Timestamp
-	27, // 17: virtplane.launcher.v1.GuestAgent.os:type_name -> virtplane.launcher.v1.OSInfo
-	28, // 18: virtplane.launcher.v1.GuestAgent.timezone:type_name -> virtplane.launcher.v1.Timezone
-	45, // 19: virtplane.launcher.v1.GuestInterface.leased_at:type_name -> google.protobuf.Timestamp
-	26, // 20: virtplane.launcher.v1.GuestInfoResponse.agent:type_name -> virtplane.launcher.v1.GuestAgent
-	29, // 21: virtplane.launcher.v1.GuestInfoResponse.interfaces:type_name -> virtplane.launcher.v1.GuestInterface
-	34, // 22: virtplane.launcher.v1.GuestInfoResponse.users:type_name -> virtplane.launcher.v1.GuestUser
-	37, // 23: virtplane.launcher.v1.GuestInfoResponse.filesystems:type_name -> virtplane.launcher.v1.GuestFilesystem
-	34, // 24: virtplane.launcher.v1.GuestUsersResponse.users:type_name -> virtplane.launcher.v1.GuestUser
-	37, // 25: virtplane.launcher.v1.GuestFilesystemsResponse.filesystems:type_name -> virtplane.launcher.v1.GuestFilesystem
-	38, // 26: virtplane.launcher.v1.GuestFilesystem.disks:type_name -> virtplane.launcher.v1.GuestDisk
-	46, // 27: virtplane.launcher.v1.FreezeRequest.unfreeze_after:type_name -> google.protobuf.Duration
+	47, // 7: virtplane.launcher.v1.Event.started_at:type_name -> google.protobuf.Timestamp
+	47, // 8: virtplane.launcher.v1.Event.last_reset_at:type_name -> google.protobuf.Timestamp
+	27, // 9: virtplane.launcher.v1.Event.exit:type_name -> virtplane.launcher.v1.QEMUExit
+	28, // 10: virtplane.launcher.v1.Event.agent:type_name -> virtplane.launcher.v1.GuestAgent
+	31, // 11: virtplane.launcher.v1.Event.interfaces:type_name -> virtplane.launcher.v1.GuestInterface
+	47, // 12: virtplane.launcher.v1.Event.stop_deadline:type_name -> google.protobuf.Timestamp
+	26, // 13: virtplane.launcher.v1.Event.incidents:type_name -> virtplane.launcher.v1.Incident
+	25, // 14: virtplane.launcher.v1.Event.credentials:type_name -> virtplane.launcher.v1.CredentialsState
+	47, // 15: virtplane.launcher.v1.Incident.at:type_name -> google.protobuf.Timestamp
+	47, // 16: virtplane.launcher.v1.GuestAgent.changed_at:type_name -> google.protobuf.Timestamp
+	29, // 17: virtplane.launcher.v1.GuestAgent.os:type_name -> virtplane.launcher.v1.OSInfo
+	30, // 18: virtplane.launcher.v1.GuestAgent.timezone:type_name -> virtplane.launcher.v1.Timezone
+	47, // 19: virtplane.launcher.v1.GuestInterface.leased_at:type_name -> google.protobuf.Timestamp
+	28, // 20: virtplane.launcher.v1.GuestInfoResponse.agent:type_name -> virtplane.launcher.v1.GuestAgent
+	31, // 21: virtplane.launcher.v1.GuestInfoResponse.interfaces:type_name -> virtplane.launcher.v1.GuestInterface
+	36, // 22: virtplane.launcher.v1.GuestInfoResponse.users:type_name -> virtplane.launcher.v1.GuestUser
+	39, // 23: virtplane.launcher.v1.GuestInfoResponse.filesystems:type_name -> virtplane.launcher.v1.GuestFilesystem
+	36, // 24: virtplane.launcher.v1.GuestUsersResponse.users:type_name -> virtplane.launcher.v1.GuestUser
+	39, // 25: virtplane.launcher.v1.GuestFilesystemsResponse.filesystems:type_name -> virtplane.launcher.v1.GuestFilesystem
+	40, // 26: virtplane.launcher.v1.GuestFilesystem.disks:type_name -> virtplane.launcher.v1.GuestDisk
+	48, // 27: virtplane.launcher.v1.FreezeRequest.unfreeze_after:type_name -> google.protobuf.Duration
 	1,  // 28: virtplane.launcher.v1.Launcher.Info:input_type -> virtplane.launcher.v1.InfoRequest
 	3,  // 29: virtplane.launcher.v1.Launcher.Sync:input_type -> virtplane.launcher.v1.SyncRequest
 	9,  // 30: virtplane.launcher.v1.Launcher.Pause:input_type -> virtplane.launcher.v1.PauseRequest
@@ -2985,29 +3083,31 @@ var file_launcher_api_launcher_proto_depIdxs = []int32{
 	17, // 34: virtplane.launcher.v1.Launcher.Reset:input_type -> virtplane.launcher.v1.ResetRequest
 	19, // 35: virtplane.launcher.v1.Launcher.SoftReboot:input_type -> virtplane.launcher.v1.SoftRebootRequest
 	21, // 36: virtplane.launcher.v1.Launcher.Events:input_type -> virtplane.launcher.v1.EventsRequest
-	30, // 37: virtplane.launcher.v1.Launcher.GuestInfo:input_type -> virtplane.launcher.v1.GuestInfoRequest
-	32, // 38: virtplane.launcher.v1.Launcher.GuestUsers:input_type -> virtplane.launcher.v1.GuestUsersRequest
-	35, // 39: virtplane.launcher.v1.Launcher.GuestFilesystems:input_type -> virtplane.launcher.v1.GuestFilesystemsRequest
-	39, // 40: virtplane.launcher.v1.Launcher.Freeze:input_type -> virtplane.launcher.v1.FreezeRequest
-	41, // 41: virtplane.launcher.v1.Launcher.Unfreeze:input_type -> virtplane.launcher.v1.UnfreezeRequest
-	43, // 42: virtplane.launcher.v1.Launcher.Probe:input_type -> virtplane.launcher.v1.ProbeRequest
-	2,  // 43: virtplane.launcher.v1.Launcher.Info:output_type -> virtplane.launcher.v1.InfoResponse
-	8,  // 44: virtplane.launcher.v1.Launcher.Sync:output_type -> virtplane.launcher.v1.SyncResponse
-	10, // 45: virtplane.launcher.v1.Launcher.Pause:output_type -> virtplane.launcher.v1.PauseResponse
-	12, // 46: virtplane.launcher.v1.Launcher.Unpause:output_type -> virtplane.launcher.v1.UnpauseResponse
-	14, // 47: virtplane.launcher.v1.Launcher.Shutdown:output_type -> virtplane.launcher.v1.ShutdownResponse
-	16, // 48: virtplane.launcher.v1.Launcher.Kill:output_type -> virtplane.launcher.v1.KillResponse
-	18, // 49: virtplane.launcher.v1.Launcher.Reset:output_type -> virtplane.launcher.v1.ResetResponse
-	20, // 50: virtplane.launcher.v1.Launcher.SoftReboot:output_type -> virtplane.launcher.v1.SoftRebootResponse
-	22, // 51: virtplane.launcher.v1.Launcher.Events:output_type -> virtplane.launcher.v1.Event
-	31, // 52: virtplane.launcher.v1.Launcher.GuestInfo:output_type -> virtplane.launcher.v1.GuestInfoResponse
-	33, // 53: virtplane.launcher.v1.Launcher.GuestUsers:output_type -> virtplane.launcher.v1.GuestUsersResponse
-	36, // 54: virtplane.launcher.v1.Launcher.GuestFilesystems:output_type -> virtplane.launcher.v1.GuestFilesystemsResponse
-	40, // 55: virtplane.launcher.v1.Launcher.Freeze:output_type -> virtplane.launcher.v1.FreezeResponse
-	42, // 56: virtplane.launcher.v1.Launcher.Unfreeze:output_type -> virtplane.launcher.v1.UnfreezeResponse
-	44, // 57: virtplane.launcher.v1.Launcher.Probe:output_type -> virtplane.launcher.v1.ProbeResponse
-	43, // [43:58] is the sub-list for method output_type
-	28, // [28:43] is the sub-list for method input_type
+	22, // 37: virtplane.launcher.v1.Launcher.Screenshot:input_type -> virtplane.launcher.v1.ScreenshotRequest
+	32, // 38: virtplane.launcher.v1.Launcher.GuestInfo:input_type -> virtplane.launcher.v1.GuestInfoRequest
+	34, // 39: virtplane.launcher.v1.Launcher.GuestUsers:input_type -> virtplane.launcher.v1.GuestUsersRequest
+	37, // 40: virtplane.launcher.v1.Launcher.GuestFilesystems:input_type -> virtplane.launcher.v1.GuestFilesystemsRequest
+	41, // 41: virtplane.launcher.v1.Launcher.Freeze:input_type -> virtplane.launcher.v1.FreezeRequest
+	43, // 42: virtplane.launcher.v1.Launcher.Unfreeze:input_type -> virtplane.launcher.v1.UnfreezeRequest
+	45, // 43: virtplane.launcher.v1.Launcher.Probe:input_type -> virtplane.launcher.v1.ProbeRequest
+	2,  // 44: virtplane.launcher.v1.Launcher.Info:output_type -> virtplane.launcher.v1.InfoResponse
+	8,  // 45: virtplane.launcher.v1.Launcher.Sync:output_type -> virtplane.launcher.v1.SyncResponse
+	10, // 46: virtplane.launcher.v1.Launcher.Pause:output_type -> virtplane.launcher.v1.PauseResponse
+	12, // 47: virtplane.launcher.v1.Launcher.Unpause:output_type -> virtplane.launcher.v1.UnpauseResponse
+	14, // 48: virtplane.launcher.v1.Launcher.Shutdown:output_type -> virtplane.launcher.v1.ShutdownResponse
+	16, // 49: virtplane.launcher.v1.Launcher.Kill:output_type -> virtplane.launcher.v1.KillResponse
+	18, // 50: virtplane.launcher.v1.Launcher.Reset:output_type -> virtplane.launcher.v1.ResetResponse
+	20, // 51: virtplane.launcher.v1.Launcher.SoftReboot:output_type -> virtplane.launcher.v1.SoftRebootResponse
+	24, // 52: virtplane.launcher.v1.Launcher.Events:output_type -> virtplane.launcher.v1.Event
+	23, // 53: virtplane.launcher.v1.Launcher.Screenshot:output_type -> virtplane.launcher.v1.ScreenshotResponse
+	33, // 54: virtplane.launcher.v1.Launcher.GuestInfo:output_type -> virtplane.launcher.v1.GuestInfoResponse
+	35, // 55: virtplane.launcher.v1.Launcher.GuestUsers:output_type -> virtplane.launcher.v1.GuestUsersResponse
+	38, // 56: virtplane.launcher.v1.Launcher.GuestFilesystems:output_type -> virtplane.launcher.v1.GuestFilesystemsResponse
+	42, // 57: virtplane.launcher.v1.Launcher.Freeze:output_type -> virtplane.launcher.v1.FreezeResponse
+	44, // 58: virtplane.launcher.v1.Launcher.Unfreeze:output_type -> virtplane.launcher.v1.UnfreezeResponse
+	46, // 59: virtplane.launcher.v1.Launcher.Probe:output_type -> virtplane.launcher.v1.ProbeResponse
+	44, // [44:60] is the sub-list for method output_type
+	28, // [28:44] is the sub-list for method input_type
 	28, // [28:28] is the sub-list for extension type_name
 	28, // [28:28] is the sub-list for extension extendee
 	0,  // [0:28] is the sub-list for field type_name
@@ -3026,7 +3126,7 @@ func file_launcher_api_launcher_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_launcher_api_launcher_proto_rawDesc), len(file_launcher_api_launcher_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   44,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -41,6 +41,7 @@ const (
 	Launcher_Reset_FullMethodName            = "/virtplane.launcher.v1.Launcher/Reset"
 	Launcher_SoftReboot_FullMethodName       = "/virtplane.launcher.v1.Launcher/SoftReboot"
 	Launcher_Events_FullMethodName           = "/virtplane.launcher.v1.Launcher/Events"
+	Launcher_Screenshot_FullMethodName       = "/virtplane.launcher.v1.Launcher/Screenshot"
 	Launcher_GuestInfo_FullMethodName        = "/virtplane.launcher.v1.Launcher/GuestInfo"
 	Launcher_GuestUsers_FullMethodName       = "/virtplane.launcher.v1.Launcher/GuestUsers"
 	Launcher_GuestFilesystems_FullMethodName = "/virtplane.launcher.v1.Launcher/GuestFilesystems"
@@ -75,6 +76,8 @@ type LauncherClient interface {
 	// Events sends the present state at once and then each state that follows. Each message is whole: a slow reader
 	// misses states in between, never the last one. The stream ends when the launcher ends.
 	Events(ctx context.Context, in *EventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Event], error)
+	// Screenshot gives what is on the guest's screen as a PNG file, in pieces.
+	Screenshot(ctx context.Context, in *ScreenshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ScreenshotResponse], error)
 	// GuestInfo asks the guest agent now, rather than answer with what the last poll saw. A guest whose agent cannot answer,
 	// because its file systems are frozen or its CPUs halted, is described as it was seen last.
 	GuestInfo(ctx context.Context, in *GuestInfoRequest, opts ...grpc.CallOption) (*GuestInfoResponse, error)
@@ -196,6 +199,25 @@ func (c *launcherClient) Events(ctx context.Context, in *EventsRequest, opts ...
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Launcher_EventsClient = grpc.ServerStreamingClient[Event]
 
+func (c *launcherClient) Screenshot(ctx context.Context, in *ScreenshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ScreenshotResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Launcher_ServiceDesc.Streams[1], Launcher_Screenshot_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ScreenshotRequest, ScreenshotResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Launcher_ScreenshotClient = grpc.ServerStreamingClient[ScreenshotResponse]
+
 func (c *launcherClient) GuestInfo(ctx context.Context, in *GuestInfoRequest, opts ...grpc.CallOption) (*GuestInfoResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GuestInfoResponse)
@@ -282,6 +304,8 @@ type LauncherServer interface {
 	// Events sends the present state at once and then each state that follows. Each message is whole: a slow reader
 	// misses states in between, never the last one. The stream ends when the launcher ends.
 	Events(*EventsRequest, grpc.ServerStreamingServer[Event]) error
+	// Screenshot gives what is on the guest's screen as a PNG file, in pieces.
+	Screenshot(*ScreenshotRequest, grpc.ServerStreamingServer[ScreenshotResponse]) error
 	// GuestInfo asks the guest agent now, rather than answer with what the last poll saw. A guest whose agent cannot answer,
 	// because its file systems are frozen or its CPUs halted, is described as it was seen last.
 	GuestInfo(context.Context, *GuestInfoRequest) (*GuestInfoResponse, error)
@@ -330,6 +354,9 @@ func (UnimplementedLauncherServer) SoftReboot(context.Context, *SoftRebootReques
 }
 func (UnimplementedLauncherServer) Events(*EventsRequest, grpc.ServerStreamingServer[Event]) error {
 	return status.Error(codes.Unimplemented, "method Events not implemented")
+}
+func (UnimplementedLauncherServer) Screenshot(*ScreenshotRequest, grpc.ServerStreamingServer[ScreenshotResponse]) error {
+	return status.Error(codes.Unimplemented, "method Screenshot not implemented")
 }
 func (UnimplementedLauncherServer) GuestInfo(context.Context, *GuestInfoRequest) (*GuestInfoResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GuestInfo not implemented")
@@ -525,6 +552,17 @@ func _Launcher_Events_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Launcher_EventsServer = grpc.ServerStreamingServer[Event]
 
+func _Launcher_Screenshot_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ScreenshotRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(LauncherServer).Screenshot(m, &grpc.GenericServerStream[ScreenshotRequest, ScreenshotResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Launcher_ScreenshotServer = grpc.ServerStreamingServer[ScreenshotResponse]
+
 func _Launcher_GuestInfo_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GuestInfoRequest)
 	if err := dec(in); err != nil {
@@ -701,6 +739,11 @@ var Launcher_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Events",
 			Handler:       _Launcher_Events_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Screenshot",
+			Handler:       _Launcher_Screenshot_Handler,
 			ServerStreams: true,
 		},
 	},

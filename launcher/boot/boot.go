@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -17,7 +18,9 @@ import (
 	"github.com/virtplane/virtplane/launcher/disk"
 	"github.com/virtplane/virtplane/launcher/domain"
 	"github.com/virtplane/virtplane/launcher/qemu"
+	"github.com/virtplane/virtplane/launcher/supervise"
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/machine"
 )
 
 // Preparer makes VMIs ready.
@@ -96,6 +99,11 @@ func (p *Preparer) Prepare(ctx context.Context, req *api.SyncRequest) (*domain.G
 		UID: string(r.vmi.UID), Args: args, Emulation: in.Emulation, Grace: convert.GracePeriod(r.vmi),
 		Paused: result.Paused, LinksDown: result.LinksDown, ClockOffset: clockOffset(r.vmi), Credentials: r.agentCredentials(),
 		OpenTrays: result.OpenTrays, Helpers: helpers, Pins: (*domain.Pins)(result.Pins),
+	}
+	if result.Serial {
+		guest.Serial = &supervise.Serial{
+			Port: filepath.Join(p.Paths.Private, convert.SerialPort), Clients: filepath.Join(p.Paths.Sockets, machine.SerialSocket),
+		}
 	}
 	if guest.Interfaces, err = r.guestInterfaces(result); err != nil {
 		return nil, err

@@ -18,7 +18,8 @@ func (b *builder) transitional() bool { return isTrue(b.domain.Devices.UseVirtio
 func (b *builder) devices() {
 	d := &b.domain.Devices
 	if unlessFalse(d.AutoattachSerialConsole) {
-		b.add(&qemu.SerialConsole{Socket: filepath.Join(b.Paths.Sockets, machine.SerialSocket)})
+		b.add(&qemu.SerialConsole{Socket: filepath.Join(b.Paths.Private, SerialPort)})
+		b.result.Serial = true
 	}
 	if unlessFalse(d.AutoattachGraphicsDevice) {
 		g := &qemu.Graphics{Socket: filepath.Join(b.Paths.Sockets, machine.VNCSocket), Model: "vga"}

@@ -19,6 +19,8 @@ const (
 	MonitorSocket = "qmp.sock"
 	AgentSocket   = "qga.sock"
 	TPMSocket     = "tpm.sock"
+	// SerialPort is where QEMU gives the first serial port to the pod's first process, which serves the console.
+	SerialPort = "serial0.sock"
 )
 
 // Input is all that decides how a machine looks.
@@ -66,6 +68,8 @@ type Result struct {
 	Machine *qemu.Machine
 	// Paused says that the guest is not to run until somebody asks.
 	Paused bool
+	// Serial says that there is a serial console.
+	Serial bool
 	// LinksDown names the cards whose cable is to be pulled before the guest runs.
 	LinksDown []string
 	// OpenTrays names the CD-ROM drives whose tray is to be opened before the guest runs.

@@ -17,9 +17,11 @@ import (
 
 // Guest is a VMI made ready to run. It goes into the state file and so holds no secret.
 type Guest struct {
-	UID       string   `json:"uid"`
-	Args      []string `json:"args"`
-	Emulation bool     `json:"emulation,omitempty"`
+	UID  string   `json:"uid"`
+	Args []string `json:"args"`
+	// Serial is set for a guest with a serial console.
+	Serial    *supervise.Serial `json:"serial,omitempty"`
+	Emulation bool              `json:"emulation,omitempty"`
 	// Grace is the time to power down that the VMI grants.
 	Grace time.Duration `json:"grace"`
 	// Paused says that the guest is not to run until somebody asks.

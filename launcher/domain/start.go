@@ -281,7 +281,7 @@ func (d *Domain) spawn(ctx context.Context, guest *Guest) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
 	defer cancel()
 	s, err := d.Supervisor.Spawn(ctx, supervise.Spawn{
-		Path: d.QEMU, Args: guest.Args, GraceSeconds: int64(guest.Grace / time.Second), Helpers: guest.Helpers,
+		Path: d.QEMU, Args: guest.Args, Serial: guest.Serial, GraceSeconds: int64(guest.Grace / time.Second), Helpers: guest.Helpers,
 	})
 	if err != nil {
 		return err

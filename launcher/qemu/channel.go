@@ -2,8 +2,8 @@ package qemu
 
 import "fmt"
 
-// SerialConsole is the first serial port, served on a unix socket to one client at a time. QEMU throws away what the
-// guest writes while nobody listens.
+// SerialConsole is the first serial port. QEMU connects to a unix socket with it when it starts, and does not start if
+// nobody listens there: what a guest writes on a port that QEMU serves itself is lost while no client is connected.
 type SerialConsole struct{ Socket string }
 
 // Validate tells what QEMU would not take.
@@ -12,7 +12,7 @@ func (s *SerialConsole) Validate() error { return checkSocket("serial console", 
 // Args gives the character device and the port.
 func (s *SerialConsole) Args() []string {
 	return []string{
-		"-chardev", socketChardev("serial0", s.Socket),
+		"-chardev", "socket,id=serial0,path=" + escape(s.Socket) + ",server=off",
 		"-device", newProps("driver", "isa-serial").set("id", "isa-serial0").set("chardev", "serial0").String(),
 	}
 }

@@ -137,6 +137,13 @@ func prepare(t *testing.T, dir string, m *Machine) {
 		}
 	}
 	for _, d := range m.Devices {
+		if port, ok := d.(*SerialConsole); ok {
+			l, err := net.Listen("unix", port.Socket)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { l.Close() })
+		}
 		if _, ok := d.(*VSOCK); ok {
 			if _, err := os.Stat("/dev/vhost-vsock"); err != nil {
 				t.Skipf("no vsock here: %v", err)

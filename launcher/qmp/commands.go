@@ -138,3 +138,34 @@ func (c *Client) GetFD(ctx context.Context, name string, f *os.File) error {
 func (c *Client) CloseFD(ctx context.Context, name string) error {
 	return c.Execute(ctx, "closefd", map[string]any{"fdname": name}, nil)
 }
+
+// Screendump writes what is on the first screen to a PNG file.
+func (c *Client) Screendump(ctx context.Context, path string) error {
+	return c.Execute(ctx, "screendump", map[string]any{"filename": path, "format": "png"}, nil)
+}
+
+// inputEvent is a movement along an axis: "abs" to a place, "rel" by a distance.
+func inputEvent(kind, axis string, value int) map[string]any {
+	return map[string]any{"type": kind, "data": map[string]any{"axis": axis, "value": value}}
+}
+
+// MovePointer moves the guest's pointer into the corner and a bit out of it, or where it only knows distances, to and fro.
+func (c *Client) MovePointer(ctx context.Context) error {
+	var err error
+	for _, kind := range []string{"abs", "rel"} {
+		for _, value := range []int{-64, 64} {
+			to := value
+			if kind == "abs" {
+				to = max(value, 0)
+			}
+			err = c.Execute(ctx, "input-send-event", map[string]any{"events": []any{inputEvent(kind, "x", to), inputEvent(kind, "y", to)}}, nil)
+			if err != nil {
+				break
+			}
+		}
+		if err == nil {
+			return nil
+		}
+	}
+	return err
+}

@@ -34,6 +34,8 @@ var sentCommands = map[string]func(ctx context.Context, c *Client){
 	"blockdev-open-tray": func(ctx context.Context, c *Client) { c.OpenTray(ctx, "cd") },
 	"getfd":              func(ctx context.Context, c *Client) { c.GetFD(ctx, "f", os.Stdin) },
 	"closefd":            func(ctx context.Context, c *Client) { c.CloseFD(ctx, "f") },
+	"screendump":         func(ctx context.Context, c *Client) { c.Screendump(ctx, "/x.png") },
+	"input-send-event":   func(ctx context.Context, c *Client) { c.MovePointer(ctx) },
 }
 
 // entity is one entry of query-qmp-schema.
@@ -82,6 +84,15 @@ func (s schema) check(typ string, value any, path string) error {
 		if kind != "int" && kind != "number" && kind != "value" {
 			return fmt.Errorf("%s: a number is no %s", path, kind)
 		}
+	case []any:
+		if kind != "array" {
+			return fmt.Errorf("%s: a list is no %s", path, kind)
+		}
+		for i, element := range v {
+			if err := s.check(e.Element, element, fmt.Sprintf("%s[%d]", path, i)); err != nil {
+				return err
+			}
+		}
 	case map[string]any:
 		if kind != "object" {
 			return fmt.Errorf("%s: an object is no %s", path, kind)
@@ -95,7 +106,13 @@ func (s schema) check(typ string, value any, path string) error {
 
 func (s schema) checkObject(e entity, v map[string]any, path string) error {
 	known := map[string]bool{}
-	for _, m := range e.Members {
+	members := slices.Clone(e.Members)
+	for _, variant := range e.Variants {
+		if v[e.Tag] == variant.Case {
+			members = append(members, s[variant.Type].Members...)
+		}
+	}
+	for _, m := range members {
 		known[m.Name] = true
 		value, given := v[m.Name]
 		if !given && m.Default == nil {

@@ -4,8 +4,11 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -23,6 +26,7 @@ type Domain interface {
 	Kill(context.Context) error
 	Reset(context.Context) error
 	SoftReboot(context.Context) error
+	Screenshot(ctx context.Context, moveCursor bool) (*os.File, error)
 	GuestInfo(context.Context) (*api.GuestInfoResponse, error)
 	GuestUsers(context.Context) (*api.GuestUsersResponse, error)
 	GuestFilesystems(context.Context) (*api.GuestFilesystemsResponse, error)
@@ -107,6 +111,33 @@ func (s *Server) Reset(ctx context.Context, _ *api.ResetRequest) (*api.ResetResp
 // SoftReboot asks the guest to reboot.
 func (s *Server) SoftReboot(ctx context.Context, _ *api.SoftRebootRequest) (*api.SoftRebootResponse, error) {
 	return &api.SoftRebootResponse{}, s.domain.SoftReboot(ctx)
+}
+
+// piece is how much of a screenshot is sent at a time.
+const piece = 32 << 10
+
+// Screenshot sends what is on the guest's screen.
+func (s *Server) Screenshot(r *api.ScreenshotRequest, stream api.Launcher_ScreenshotServer) error {
+	file, err := s.domain.Screenshot(stream.Context(), r.GetMoveCursor())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	buf := make([]byte, piece)
+	for {
+		n, err := file.Read(buf)
+		if n > 0 {
+			if err := stream.Send(&api.ScreenshotResponse{Png: buf[:n]}); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return api.Errorf(codes.Unavailable, api.ReasonUnavailable, "reading the screenshot: %w", err)
+		}
+	}
 }
 
 // GuestInfo asks the guest agent.

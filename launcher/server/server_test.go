@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -27,6 +28,7 @@ type fake struct {
 	ended   chan struct{}
 	calls   []string
 	grace   *time.Duration
+	picture string
 	err     error
 }
 
@@ -48,6 +50,21 @@ func (f *fake) Kill(context.Context) error                   { return f.call("ki
 func (f *fake) Reset(context.Context) error                  { return f.call("reset") }
 func (f *fake) SoftReboot(context.Context) error             { return f.call("softReboot") }
 func (f *fake) Shutdown(grace *time.Duration)                { f.call("shutdown"); f.grace = grace }
+func (f *fake) Screenshot(_ context.Context, moveCursor bool) (*os.File, error) {
+	if err := f.call(fmt.Sprintf("screenshot %v", moveCursor)); err != nil {
+		return nil, err
+	}
+	file, err := os.CreateTemp("", "shot")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(file.Name())
+	if _, err := file.WriteString(f.picture); err != nil {
+		return nil, err
+	}
+	_, err = file.Seek(0, io.SeekStart)
+	return file, err
+}
 func (f *fake) GuestInfo(context.Context) (*api.GuestInfoResponse, error) {
 	return &api.GuestInfoResponse{}, f.call("guestInfo")
 }

@@ -107,6 +107,11 @@ func (s *supervisor) spawn(w *Spawn) error {
 	case s.status.TerminateBy != nil, s.finished:
 		return fmt.Errorf("the pod is about to end")
 	}
+	if w.Serial != nil {
+		if err := s.Console.Serve(w.Serial.Port, w.Serial.Clients); err != nil {
+			return err
+		}
+	}
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return err

@@ -31,6 +31,8 @@ type Spawn struct {
 	Path string   `json:"path"`
 	Args []string `json:"args"`
 	Env  []string `json:"env,omitempty"`
+	// Serial is set for a guest with a serial console.
+	Serial *Serial `json:"serial,omitempty"`
 	// GraceSeconds is how long the guest may take to power down once the pod is told to end. Should the launcher not
 	// be there then, the first process waits that long before it ends QEMU.
 	GraceSeconds int64 `json:"graceSeconds"`
@@ -51,6 +53,12 @@ type Helper struct {
 
 // HelperFD is the file descriptor of the socket in a helper.
 const HelperFD = 3
+
+// Serial names the sockets of the guest's serial console: QEMU connects to Port when it starts, clients to Clients.
+type Serial struct {
+	Port    string `json:"port"`
+	Clients string `json:"clients"`
+}
 
 // Status is all that the first process knows.
 type Status struct {

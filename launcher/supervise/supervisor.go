@@ -41,7 +41,15 @@ type Options struct {
 	TerminationLog string
 	// Grace is the guest's time to power down until QEMU was started with one of its own.
 	Grace time.Duration
-	Log   *slog.Logger
+	// Console serves the serial console of a guest that has one.
+	Console Console
+	Log     *slog.Logger
+}
+
+// Console serves a serial console.
+type Console interface {
+	// Serve waits for QEMU to connect to the socket port and serves clients on another; a second call does nothing.
+	Serve(port, clients string) error
 }
 
 // LauncherFD is the file descriptor of the line in the launcher.

@@ -28,6 +28,8 @@ const (
 	HandlerAppName  = "virt-handler"
 	// ComputeContainer is the container of a launcher pod that runs the guest (row P5-OBS-20).
 	ComputeContainer = "compute"
+	// ConsoleLogContainer prints what the guest writes on its serial console.
+	ConsoleLogContainer = "guest-console-log"
 	// HandlerPort is the mutual-TLS port of virt-handler.
 	HandlerPort = 8186
 )

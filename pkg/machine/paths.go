@@ -42,6 +42,10 @@ const USBRedirections = 4
 // USBRedirSocket is the name of the socket of the nth plug for a client's USB device, counted from 0.
 func USBRedirSocket(n int) string { return fmt.Sprintf("virt-usbredir-%d", n) }
 
+// ConsoleLogSocket is the socket inside PrivateDir that carries the serial console from the pod's first process to the
+// container that logs it.
+const ConsoleLogSocket = "console-log.sock"
+
 // ContainerDiskPath is where the image of the containerDisk volume is mounted.
 func ContainerDiskPath(volume string) string { return path.Join(ContainerDiskDir, volume) }
 

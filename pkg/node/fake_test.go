@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -188,6 +189,19 @@ type fakeNetwork struct {
 	mu    sync.Mutex
 	plans []*network.Plan
 	errs  []error
+	// dialed are the connections into the pod.
+	dialed []string
+}
+
+func (n *fakeNetwork) Dial(_ context.Context, path, protocol string, to netip.AddrPort) (net.Conn, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, err := os.Stat(path); err != nil {
+		return nil, err
+	}
+	n.dialed = append(n.dialed, protocol+" "+to.String())
+	ours, theirs := net.Pipe()
+	return ours, theirs.Close()
 }
 
 func (n *fakeNetwork) Apply(_ context.Context, _ string, plan *network.Plan) (network.Result, error) {

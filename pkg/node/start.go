@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -21,6 +22,8 @@ import (
 type Network interface {
 	// Apply brings the namespace at path to the plan.
 	Apply(ctx context.Context, path string, plan *network.Plan) (network.Result, error)
+	// Dial connects by "tcp" or "udp" from inside the namespace at path.
+	Dial(ctx context.Context, path, protocol string, to netip.AddrPort) (net.Conn, error)
 }
 
 // PodNetwork is the Network of a real node.
@@ -29,6 +32,11 @@ type PodNetwork struct{}
 // Apply brings the namespace at path to the plan.
 func (PodNetwork) Apply(ctx context.Context, path string, plan *network.Plan) (network.Result, error) {
 	return network.Apply(ctx, path, plan)
+}
+
+// Dial connects from inside the namespace at path.
+func (PodNetwork) Dial(ctx context.Context, path, protocol string, to netip.AddrPort) (net.Conn, error) {
+	return network.Dial(ctx, path, protocol, to)
 }
 
 // Process is the launcher's process as far as a start needs it.

@@ -38,6 +38,7 @@ type target struct {
 var benches = map[string]func(ctx context.Context, root string) (report.Report, error){
 	"overhead": onCluster(overhead),
 	"start":    onCluster(start),
+	"access":   onCluster(access),
 	"api":      api,
 }
 

@@ -138,6 +138,8 @@ func (s sample) plainPod(name string) (*corev1.Pod, error) {
 	spec := *s.pod.Spec.DeepCopy()
 	spec.NodeName = ""
 	spec.TerminationGracePeriodSeconds = ptr.To(int64(0))
+	// What logs the console stands beside the guest and is ours.
+	spec.Containers = spec.Containers[:1]
 	spec.Containers[0].Command, spec.Containers[0].Args = []string{"/bin/bash", "-c", script}, nil
 	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec}, nil
 }
@@ -166,9 +168,9 @@ func (s sample) script() (string, error) {
 				return "", err
 			}
 			arg = "user,id=" + id
-		case previous == "-chardev" && strings.HasPrefix(arg, "socket,") && strings.Contains(arg, "/"+machine.SerialSocket+","):
-			arg = strings.Replace(arg, "wait=off", "wait=on", 1)
-			if strings.Contains(arg, "wait=on") {
+		case previous == "-chardev" && strings.HasPrefix(arg, "socket,id=serial0,"):
+			if strings.HasSuffix(arg, ",server=off") { // ours connects to the pod's first process
+				arg = "socket,id=serial0,path=" + machine.SocketsDir + "/" + machine.SerialSocket + ",server=on,wait=on"
 				serial++
 			}
 		}

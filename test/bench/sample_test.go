@@ -14,7 +14,7 @@ import (
 var machineArgs = []string{
 	"qemu-system-x86_64", "-name", "guest=it's mine,debug-threads=on", "-nodefaults", "-S",
 	"-chardev", "socket,id=monitor,path=/var/run/kubevirt-private/qmp.sock,server=on,wait=off",
-	"-chardev", "socket,id=serial0,path=/var/run/kubevirt/virt-serial0,server=on,wait=off",
+	"-chardev", "socket,id=serial0,path=/var/run/kubevirt-private/serial0.sock,server=off",
 	"-netdev", `{"type":"tap","id":"net-default","ifname":"tap0"}`,
 	"-blockdev", `{"driver":"qcow2","node-name":"disk-root","file":{"driver":"file","filename":"/var/run/kubevirt-ephemeral-disks/root.qcow2","aio":"threads"}}`,
 }
@@ -77,8 +77,8 @@ func TestScriptRefuses(t *testing.T) {
 		want string
 	}{
 		{"no overlay", replaced("kubevirt-ephemeral-disks", "elsewhere"), "no overlay below"},
-		{"no serial socket", replaced("virt-serial0", "other"), "0 serial sockets that can wait"},
-		{"a serial socket of another form", replaced(",wait=off", ""), "0 serial sockets that can wait"},
+		{"no serial socket", replaced("serial0", "other"), "0 serial sockets that can wait"},
+		{"a serial socket of another form", replaced("server=off", "reconnect=1"), "0 serial sockets that can wait"},
 		{"a network without a name", replaced(`{"type":"tap","id":"net-default","ifname":"tap0"}`, "tap"), `netdev "tap" has no id`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

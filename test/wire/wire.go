@@ -100,6 +100,15 @@ func (r *Refused) Error() string { return fmt.Sprintf("refused with %d: %s", r.C
 // Stream opens a WebSocket with the plain subprotocol and returns it as a byte stream: one binary frame for each write.
 // Reading ends with io.EOF after a normal close. ctx bounds the life of the stream.
 func (c *Client) Stream(ctx context.Context, path string) (net.Conn, error) {
+	conn, err := c.Socket(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	return websocket.NetConn(ctx, conn, websocket.MessageBinary), nil
+}
+
+// Socket is Stream for those who look at frames: how one ends tells why.
+func (c *Client) Socket(ctx context.Context, path string) (*websocket.Conn, error) {
 	target := *c.base
 	target.Path, target.RawQuery, _ = strings.Cut(path, "?")
 	header := http.Header{}
@@ -120,5 +129,5 @@ func (c *Client) Stream(ctx context.Context, path string) (net.Conn, error) {
 		return nil, fmt.Errorf("opening %s: the server chose subprotocol %q", path, got)
 	}
 	conn.SetReadLimit(1 << 20)
-	return websocket.NetConn(ctx, conn, websocket.MessageBinary), nil
+	return conn, nil
 }

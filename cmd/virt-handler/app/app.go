@@ -31,6 +31,7 @@ import (
 	"github.com/virtplane/virtplane/pkg/node/nodestatus"
 	"github.com/virtplane/virtplane/pkg/node/pod"
 	"github.com/virtplane/virtplane/pkg/node/server"
+	"github.com/virtplane/virtplane/pkg/node/vsock"
 )
 
 // NewCommand returns the command.
@@ -112,12 +113,15 @@ func Run(ctx context.Context, o *Options) error {
 		return err
 	}
 	certificate := certs.New(o.Node, certs.APISigner{Client: kube.CoreV1().RESTClient()}, clock.RealClock{})
-	api := server.New(agent, func(ctx context.Context, uid types.UID, socket string) (net.Conn, error) {
-		conn, process, err := pods.Dial(ctx, uid, socket)
-		if err == nil {
-			process.Close()
-		}
-		return conn, err
+	api := server.New(agent, server.Ways{
+		Socket: func(ctx context.Context, uid types.UID, socket string) (net.Conn, error) {
+			conn, process, err := pods.Dial(ctx, uid, socket)
+			if err == nil {
+				process.Close()
+			}
+			return conn, err
+		},
+		Port: agent.DialPort, VSOCK: vsock.Dial, Certificate: certificate.Certificate,
 	})
 
 	group.Go(func() error { return devices.Run(ctx) })

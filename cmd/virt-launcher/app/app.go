@@ -18,9 +18,10 @@ Usage:
   virt-launcher init [flags] -- [flags of run]   be the pod's first process: start the launcher and keep QEMU
   virt-launcher run [flags]                      be the launcher: serve the node agent and drive QEMU
   virt-launcher probe [flags] [-- COMMAND ...]   ask the guest for a sign of life, or have it run a command
+  virt-launcher console-log [flags]              print what the guest writes on its serial console
   virt-launcher version                          print the version
 
-"virt-launcher init -h", "virt-launcher run -h" and "virt-launcher probe -h" list the flags.
+"virt-launcher init -h" and the like list the flags.
 `
 
 // Run does what the arguments say and gives the exit code.
@@ -36,6 +37,8 @@ func Run(args []string, stderr io.Writer) int {
 		return runLauncher(args, stderr)
 	case "probe":
 		return runProbe(args, os.Stdout, stderr)
+	case "console-log":
+		return runConsoleLog(args, stderr)
 	case "version":
 		fmt.Println(version.Get().GitVersion)
 		return 0

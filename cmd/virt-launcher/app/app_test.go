@@ -46,7 +46,7 @@ func TestRun(t *testing.T) {
 
 // A flag that comes or goes shows in review.
 func TestFlags(t *testing.T) {
-	for _, command := range []string{"init", "run"} {
+	for _, command := range []string{"init", "run", "console-log"} {
 		var out bytes.Buffer
 		if code := Run([]string{command, "-h"}, &out); code != 0 {
 			t.Errorf("exit code %d", code)

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/virtplane/virtplane/launcher/console"
 	"github.com/virtplane/virtplane/launcher/footprint"
 	"github.com/virtplane/virtplane/launcher/supervise"
 )
@@ -22,11 +23,15 @@ const (
 	trimInterval = time.Minute
 )
 
+// consoleFlush is what the clients of the console have to take what the guest wrote last.
+const consoleFlush = time.Second
+
 func runInit(args []string, stderr io.Writer) int {
 	set := flag.NewFlagSet("virt-launcher init", flag.ContinueOnError)
 	set.SetOutput(stderr)
 	terminationLog := set.String("termination-log", "/dev/termination-log", "file for the pod's termination message; empty writes none")
 	grace := set.Duration("grace-period", 30*time.Second, "guest's time to power down, until the launcher tells the one of its VMI")
+	consoleLog := set.String("console-log", "", "socket on which the guest's serial console is given to whoever logs it; empty: nobody does")
 	level := set.String("log-level", env("VIRT_LAUNCHER_LOG_LEVEL", "info"), "least level that is logged: debug, info, warn or error")
 	if code, done := parse(set, args); done {
 		return code
@@ -40,8 +45,15 @@ func runInit(args []string, stderr io.Writer) int {
 	stop := make(chan struct{})
 	defer close(stop)
 	go footprint.Keep(stop, trimSoon, trimInterval, func(err error) { log.Warn("Could not give memory back", "err", err) })
+	hub := console.New(log)
+	defer hub.Close(consoleFlush)
+	if *consoleLog != "" {
+		if err := hub.ServeLog(*consoleLog); err != nil {
+			return fail(stderr, err)
+		}
+	}
 	launcher := append([]string{"virt-launcher", "run", "--log-level=" + *level}, set.Args()...)
-	code, err := supervise.Run(supervise.Options{Launcher: launcher, TerminationLog: *terminationLog, Grace: *grace, Log: log})
+	code, err := supervise.Run(supervise.Options{Launcher: launcher, TerminationLog: *terminationLog, Grace: *grace, Console: hub, Log: log})
 	if err != nil {
 		return fail(stderr, err)
 	}

@@ -97,7 +97,7 @@ func makePod(t *testing.T, prepare func(*pod), around ...string) *pod {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	p := &pod{t: t, dir: dir, exited: make(chan struct{})}
-	args := append(around, binary, "init", "--termination-log="+p.path("termination-log"), "--log-level=debug", "--",
+	args := append(around, binary, "init", "--termination-log="+p.path("termination-log"), "--console-log="+p.path("private/console-log.sock"), "--log-level=debug", "--",
 		"--name=testvm", "--namespace=default", "--uid=the-uid", "--resolv-conf="+p.path("resolv.conf"))
 	qemu, err := exec.LookPath("qemu-system-x86_64")
 	if err != nil {

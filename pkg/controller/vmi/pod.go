@@ -3,6 +3,7 @@ package vmi
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -67,7 +68,12 @@ func Pod(vmi *virtv1.VirtualMachineInstance, attempt int, o RenderOptions) *core
 	if machine.HugepagesSize(spec) != "" {
 		volumes.add(machine.HugepagesVolume, machine.HugepagesDir, false, corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumHugePages}})
 	}
-	return &corev1.Pod{
+	initFlags := []string{"--grace-period", fmt.Sprintf("%ds", gracePeriod(spec))}
+	logs := logsConsole(spec, o.Config)
+	if logs {
+		initFlags = append(initFlags, "--console-log", consoleLogSocket)
+	}
+	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: machine.LauncherPodName(vmi.Name, vmi.UID, attempt), Namespace: vmi.Namespace,
 			Labels: labels, Annotations: annotations,
@@ -102,8 +108,8 @@ func Pod(vmi *virtv1.VirtualMachineInstance, attempt int, o RenderOptions) *core
 				Name:            machine.ComputeContainer,
 				Image:           o.LauncherImage,
 				ImagePullPolicy: o.Config.ImagePullPolicy,
-				Command: []string{"/usr/bin/virt-launcher", "init", "--grace-period", fmt.Sprintf("%ds", gracePeriod(spec)), "--",
-					"--name", vmi.Name, "--namespace", vmi.Namespace, "--uid", string(vmi.UID)},
+				Command: slices.Concat([]string{"/usr/bin/virt-launcher", "init"}, initFlags,
+					[]string{"--", "--name", vmi.Name, "--namespace", vmi.Namespace, "--uid", string(vmi.UID)}),
 				SecurityContext: &corev1.SecurityContext{
 					AllowPrivilegeEscalation: ptr.To(false), ReadOnlyRootFilesystem: ptr.To(true),
 					RunAsUser: ptr.To(machine.QEMUUser), RunAsGroup: ptr.To(machine.QEMUGroup), RunAsNonRoot: ptr.To(true),
@@ -118,6 +124,10 @@ func Pod(vmi *virtv1.VirtualMachineInstance, attempt int, o RenderOptions) *core
 			}},
 		},
 	}
+	if logs {
+		logConsole(pod)
+	}
+	return pod
 }
 
 // private says whether an annotation concerns the instance's own object and would be wrong on its pod.

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -340,5 +341,26 @@ func TestInspect(t *testing.T) {
 	got, err := Inspect(l.pod.Path())
 	if err != nil || fmt.Sprint(got) != "{1400 [10.99.0.2 fd99::2]}" {
 		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+// TestDial connects to the guest from inside the pod, by the address that nobody else knows.
+func TestDial(t *testing.T) {
+	l := newLab(t)
+	l.apply()
+	l.boot()
+	l.serve(l.guest, 22)
+	ctx, cancel := context.WithTimeout(t.Context(), waitFor)
+	defer cancel()
+	conn, err := Dial(ctx, l.pod.Path(), "tcp", netip.MustParseAddrPort("10.0.2.2:22"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if got := readLine(t, conn); got != "10.0.2.1" {
+		t.Errorf("the guest saw %s", got)
+	}
+	if _, err := Dial(ctx, l.pod.Path(), "tcp", netip.MustParseAddrPort("10.0.2.2:23")); !errors.Is(err, unix.ECONNREFUSED) {
+		t.Errorf("a port where nobody listens: %v", err)
 	}
 }

@@ -10,14 +10,19 @@ import (
 
 // Types of streams, as a label has them.
 const (
-	typeConsole = "console"
-	typeVNC     = "vnc"
+	typeConsole     = "console"
+	typeVNC         = "vnc"
+	typeUSBRedir    = "usbredir"
+	typeVSOCK       = "vsock"
+	typePortForward = "portforward"
 )
+
+var streamTypes = []string{typeConsole, typeVNC, typeUSBRedir, typeVSOCK, typePortForward}
 
 // lastConnection has series only for instances of this node; ForgetConnections removes them.
 var lastConnection = metrics.NewGaugeVec(&metrics.GaugeOpts{
 	Namespace: "kubevirt", Subsystem: "vmi", Name: "last_api_connection_timestamp_seconds", StabilityLevel: metrics.ALPHA,
-	Help: "When a client last connected to the console or screen of an instance, in seconds since 1970.",
+	Help: "When a client last connected to a stream of an instance, in seconds since 1970.",
 }, []string{"namespace", "name", "type"})
 
 // RegisterMetrics adds the metrics of the package to the registry of the process.
@@ -27,7 +32,7 @@ func RegisterMetrics() {
 
 // ForgetConnections removes what is told of an instance that has left the node.
 func ForgetConnections(instance types.NamespacedName) {
-	for _, kind := range []string{typeConsole, typeVNC} {
+	for _, kind := range streamTypes {
 		lastConnection.Delete(map[string]string{"namespace": instance.Namespace, "name": instance.Name, "type": kind})
 	}
 }

@@ -84,7 +84,7 @@ func TestConnectionOfAnInstanceThatLeaves(t *testing.T) {
 	m := &leaving{}
 	l := newLab(t, func(l *lab) {
 		m.fakeMachines = *l.machines
-		l.server = New(m, l.guest.dial)
+		l.server = New(m, Ways{Socket: l.guest.dial})
 	})
 	l.open("console")
 	for end := time.Now().Add(waitFor); m.asked.Load() < 2; time.Sleep(time.Millisecond) {

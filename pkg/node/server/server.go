@@ -39,18 +39,27 @@ type Machines interface {
 // Dialer connects to a socket of a launcher pod.
 type Dialer func(ctx context.Context, pod types.UID, socket string) (net.Conn, error)
 
+// Ways are those to a guest.
+type Ways struct {
+	Socket Dialer
+	Port   PortDialer
+	VSOCK  VSOCKDialer
+	// Certificate is what this node shows to programs in guests.
+	Certificate func() (*tls.Certificate, error)
+}
+
 // Server answers virt-api. Make one by New.
 type Server struct {
 	machines Machines
-	dial     Dialer
+	ways     Ways
 	streams  streams
 	// pingEvery and pongWithin keep streams alive and find dead ones.
 	pingEvery, pongWithin time.Duration
 }
 
 // New makes a Server.
-func New(machines Machines, dial Dialer) *Server {
-	return &Server{machines: machines, dial: dial, pingEvery: 10 * time.Second, pongWithin: 30 * time.Second}
+func New(machines Machines, ways Ways) *Server {
+	return &Server{machines: machines, ways: ways, pingEvery: 10 * time.Second, pongWithin: 60 * time.Second}
 }
 
 // Handler gives the handler of all requests.
@@ -58,6 +67,11 @@ func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+base+"console", s.console)
 	mux.HandleFunc("GET "+base+"vnc", s.vnc)
+	mux.HandleFunc("GET "+base+"vnc/screenshot", s.screenshot)
+	mux.HandleFunc("GET "+base+"usbredir", s.usbredir)
+	mux.HandleFunc("GET "+base+"vsock", s.vsock)
+	mux.HandleFunc("GET "+base+"portforward/{port}", s.portforward)
+	mux.HandleFunc("GET "+base+"portforward/{port}/{protocol}", s.portforward)
 	for name, act := range actions {
 		mux.HandleFunc("PUT "+base+name, func(w http.ResponseWriter, r *http.Request) { s.act(w, r, act) })
 	}

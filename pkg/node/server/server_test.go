@@ -84,7 +84,7 @@ func (g *fakeGuest) dial(_ context.Context, pod types.UID, socket string) (net.C
 	if g.err != nil {
 		return nil, g.err
 	}
-	if pod != "pod" || socket != "virt-serial0" && socket != "virt-vnc" {
+	if pod != "pod" || socket != "virt-serial0" && socket != "virt-vnc" && !strings.HasPrefix(socket, "virt-usbredir-") {
 		return nil, errors.New("no such socket")
 	}
 	ours, theirs := net.Pipe()
@@ -125,7 +125,7 @@ func newLab(t *testing.T, change func(*lab)) *lab {
 		ObjectMeta: metav1.ObjectMeta{Name: "testvm", Namespace: "default", UID: "1"},
 		Status:     virtv1.VirtualMachineInstanceStatus{Phase: virtv1.Running},
 	}}}
-	l.server = New(l.machines, l.guest.dial)
+	l.server = New(l.machines, Ways{Socket: l.guest.dial})
 	if change != nil {
 		change(l)
 	}

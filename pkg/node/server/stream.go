@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -24,38 +22,93 @@ import (
 const (
 	// subprotocol says that binary frames carry the bytes of the stream and nothing else.
 	subprotocol = "plain.kubevirt.io"
-	bufferSize  = 32 << 10
-	// frameLimit bounds a frame of a client; stock clients send some 10 KiB.
-	frameLimit  = 1 << 20
-	dialTimeout = 5 * time.Second
-	// evictTimeout bounds the wait for an older stream to let go of the guest's socket, which serves one at a time.
-	evictTimeout = 5 * time.Second
+	dialTimeout = 10 * time.Second
 )
 
+// streamSpec is one kind of stream.
+type streamSpec struct {
+	// kind is the type in the metric of connections.
+	kind string
+	// may says what an instance that runs lacks for it.
+	may func(*virtv1.VirtualMachineInstance) error
+	// turn is the right to the guest's end. It is given back when the stream ends.
+	turn func(context.Context, *virtv1.VirtualMachineInstance) (*turn, error)
+	// dial connects to the guest; the turn says where, if there is a choice.
+	dial func(context.Context, *virtv1.VirtualMachineInstance, types.UID, *turn) (net.Conn, error)
+	form form
+}
+
 func (s *Server) console(w http.ResponseWriter, r *http.Request) {
-	s.stream(w, r, typeConsole, machine.SerialSocket, func(vmi *virtv1.VirtualMachineInstance) error {
-		if attach := vmi.Spec.Domain.Devices.AutoattachSerialConsole; attach != nil && !*attach {
-			return apierrors.NewBadRequest("No serial consoles are present.")
-		}
-		return nil
-	})
+	s.stream(w, r, streamSpec{kind: typeConsole, may: hasConsole, turn: s.exclusive(machine.SerialSocket, false), dial: s.dialSocket})
 }
 
 func (s *Server) vnc(w http.ResponseWriter, r *http.Request) {
-	s.stream(w, r, typeVNC, machine.VNCSocket, func(vmi *virtv1.VirtualMachineInstance) error {
-		if attach := vmi.Spec.Domain.Devices.AutoattachGraphicsDevice; attach != nil && !*attach {
-			return apierrors.NewBadRequest("No graphics devices are present.")
-		}
-		return nil
-	})
+	preserve, _ := strconv.ParseBool(r.URL.Query().Get("preserveSession"))
+	s.stream(w, r, streamSpec{kind: typeVNC, may: hasGraphics, turn: s.exclusive(machine.VNCSocket, preserve), dial: s.dialSocket})
 }
 
-// stream relays between a WebSocket and a socket of the guest. All that can go wrong is answered before the connection is
-// upgraded, so that the client can show it.
-func (s *Server) stream(w http.ResponseWriter, r *http.Request, kind, socket string, has func(*virtv1.VirtualMachineInstance) error) {
+// usbredir takes the first place that is free: a device is plugged into each.
+func (s *Server) usbredir(w http.ResponseWriter, r *http.Request) {
+	s.stream(w, r, streamSpec{kind: typeUSBRedir, may: hasRedirection, dial: s.dialSocket,
+		turn: func(ctx context.Context, vmi *virtv1.VirtualMachineInstance) (*turn, error) {
+			for i := range machine.USBRedirections {
+				if turn, err := s.streams.begin(ctx, streamKey{vmi.UID, machine.USBRedirSocket(i)}, true); err == nil {
+					return turn, nil
+				}
+			}
+			return nil, apierrors.NewServiceUnavailable("All USB devices are in use.")
+		}})
+}
+
+func hasConsole(vmi *virtv1.VirtualMachineInstance) error {
+	if attach := vmi.Spec.Domain.Devices.AutoattachSerialConsole; attach != nil && !*attach {
+		return apierrors.NewBadRequest("No serial consoles are present.")
+	}
+	return nil
+}
+
+func hasGraphics(vmi *virtv1.VirtualMachineInstance) error {
+	if attach := vmi.Spec.Domain.Devices.AutoattachGraphicsDevice; attach != nil && !*attach {
+		return apierrors.NewBadRequest("No graphics devices are present.")
+	}
+	return nil
+}
+
+func hasRedirection(vmi *virtv1.VirtualMachineInstance) error {
+	if vmi.Spec.Domain.Devices.ClientPassthrough == nil {
+		//lint:ignore ST1005 the text is part of the API
+		return conflict(vmi, errors.New("Not configured with USB Redirection"))
+	}
+	return nil
+}
+
+// exclusive takes the turn at a socket, from whoever has it unless preserve says to leave it.
+func (s *Server) exclusive(socket string, preserve bool) func(context.Context, *virtv1.VirtualMachineInstance) (*turn, error) {
+	return func(ctx context.Context, vmi *virtv1.VirtualMachineInstance) (*turn, error) {
+		return s.streams.begin(ctx, streamKey{vmi.UID, socket}, preserve)
+	}
+}
+
+// shared takes a turn beside all others.
+func (s *Server) shared(_ context.Context, vmi *virtv1.VirtualMachineInstance) (*turn, error) {
+	return s.streams.join(vmi.UID)
+}
+
+// dialSocket connects to the socket that the turn is about.
+func (s *Server) dialSocket(ctx context.Context, vmi *virtv1.VirtualMachineInstance, pod types.UID, turn *turn) (net.Conn, error) {
+	conn, err := s.ways.Socket(ctx, pod, turn.key.socket)
+	if err != nil {
+		return nil, apierrors.NewServiceUnavailable(fmt.Sprintf("%s of %s/%s cannot be reached: %v", turn.key.socket, vmi.Namespace, vmi.Name, err))
+	}
+	return conn, nil
+}
+
+// stream relays between a WebSocket and a guest. All that can go wrong is answered before the connection is upgraded, so
+// that the client can show it.
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, spec streamSpec) {
 	vmi, pod, _, err := s.machines.Machine(r.PathValue("namespace"), r.PathValue("name"))
 	if err == nil {
-		err = errors.Join(streamable(vmi), has(vmi))
+		err = errors.Join(streamable(vmi), spec.may(vmi))
 	}
 	if err == nil && !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 		err = apierrors.NewBadRequest("this is a stream: upgrade the connection to a WebSocket")
@@ -64,18 +117,17 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, kind, socket str
 		fail(w, r, err)
 		return
 	}
-	preserve, _ := strconv.ParseBool(r.URL.Query().Get("preserveSession"))
-	turn, err := s.streams.begin(r.Context(), streamKey{vmi.UID, socket}, preserve)
+	turn, err := spec.turn(r.Context(), vmi)
 	if err != nil {
 		fail(w, r, err)
 		return
 	}
 	defer turn.end()
 	ctx, cancel := context.WithTimeout(r.Context(), dialTimeout)
-	guest, err := s.dial(ctx, pod, socket)
+	guest, err := spec.dial(ctx, vmi, pod, turn)
 	cancel()
 	if err != nil {
-		fail(w, r, apierrors.NewServiceUnavailable(fmt.Sprintf("%s of %s/%s cannot be reached: %v", socket, vmi.Namespace, vmi.Name, err)))
+		fail(w, r, err)
 		return
 	}
 	defer func() { _ = guest.Close() }()
@@ -87,10 +139,10 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, kind, socket str
 	if err != nil {
 		return // Accept has answered
 	}
-	log := klog.FromContext(r.Context()).WithValues("vmi", klog.KRef(vmi.Namespace, vmi.Name), "socket", socket)
+	log := klog.FromContext(r.Context()).WithValues("vmi", klog.KRef(vmi.Namespace, vmi.Name), "stream", spec.kind, "place", turn.key.socket)
 	log.Info("Connected a stream", "auditID", r.Header.Get("Audit-Id"))
-	s.connected(vmi, kind)
-	code, reason := s.relay(r.Context(), client, guest, turn)
+	s.connected(vmi, spec.kind)
+	code, reason := (&relay{client: client, guest: guest, turn: turn, form: spec.form, pingEvery: s.pingEvery, pongWithin: s.pongWithin}).run(r.Context())
 	log.Info("Ended a stream", "code", int(code), "reason", reason)
 }
 
@@ -103,191 +155,4 @@ func streamable(vmi *virtv1.VirtualMachineInstance) error {
 		return conflict(vmi, errors.New("VMI is in failed status"))
 	}
 	return apierrors.NewBadRequest(fmt.Sprintf("Unable to connect to VirtualMachineInstance because phase is %s instead of %s", vmi.Status.Phase, virtv1.Running))
-}
-
-// relay copies both ways until one side ends or another client takes the turn, and says how to close the WebSocket.
-func (s *Server) relay(ctx context.Context, client *websocket.Conn, guest net.Conn, turn *turn) (websocket.StatusCode, string) {
-	client.SetReadLimit(frameLimit)
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	type end struct {
-		code   websocket.StatusCode
-		reason string
-	}
-	ends := make(chan end, 3)
-	wg.Go(func() {
-		code, reason := fromGuest(ctx, client, guest)
-		ends <- end{code, reason}
-	})
-	wg.Go(func() {
-		code, reason := toGuest(ctx, client, guest)
-		ends <- end{code, reason}
-	})
-	wg.Go(func() {
-		if err := s.ping(ctx, client); err != nil {
-			ends <- end{websocket.StatusGoingAway, "the client does not answer"}
-		}
-	})
-	var first end
-	select {
-	case first = <-ends:
-	case reason := <-turn.evicted:
-		first = end{websocket.StatusGoingAway, reason}
-	}
-	// The guest's socket is given free at once; its copier ends with it. The other copier reads the client's frames, and
-	// with them the answer to our closing, and so must go on until that is done.
-	_ = guest.Close()
-	closed := make(chan struct{})
-	go func() {
-		_ = client.Close(first.code, first.reason)
-		close(closed)
-	}()
-	turn.release()
-	<-closed
-	cancel()
-	wg.Wait()
-	return first.code, first.reason
-}
-
-func fromGuest(ctx context.Context, client *websocket.Conn, guest net.Conn) (websocket.StatusCode, string) {
-	buf := make([]byte, bufferSize)
-	for {
-		n, err := guest.Read(buf)
-		if n > 0 {
-			if err := client.Write(ctx, websocket.MessageBinary, buf[:n]); err != nil {
-				return websocket.StatusGoingAway, "the client is gone"
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return websocket.StatusNormalClosure, ""
-		}
-		if err != nil {
-			return websocket.StatusInternalError, "the guest's socket failed"
-		}
-	}
-}
-
-func toGuest(ctx context.Context, client *websocket.Conn, guest net.Conn) (websocket.StatusCode, string) {
-	buf := make([]byte, bufferSize)
-	for {
-		kind, frame, err := client.Reader(ctx)
-		if err != nil {
-			return websocket.StatusNormalClosure, ""
-		}
-		if kind != websocket.MessageBinary {
-			if _, err := io.Copy(io.Discard, frame); err != nil {
-				return websocket.StatusNormalClosure, ""
-			}
-			continue
-		}
-		for {
-			n, err := frame.Read(buf)
-			if n > 0 {
-				if _, err := guest.Write(buf[:n]); err != nil {
-					return websocket.StatusNormalClosure, ""
-				}
-			}
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				return websocket.StatusNormalClosure, ""
-			}
-		}
-	}
-}
-
-// ping keeps proxies in between from ending an idle stream, and notices a client that has gone without a word.
-func (s *Server) ping(ctx context.Context, client *websocket.Conn) error {
-	ticker := time.NewTicker(s.pingEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-		pingCtx, cancel := context.WithTimeout(ctx, s.pongWithin)
-		err := client.Ping(pingCtx)
-		cancel()
-		if err != nil && ctx.Err() == nil {
-			return err
-		}
-	}
-}
-
-type streamKey struct {
-	vmi    types.UID
-	socket string
-}
-
-// streams lets one client at a time have a socket of a guest.
-type streams struct {
-	mu   sync.Mutex
-	held map[streamKey]*turn
-}
-
-// turn is the right to a socket.
-type turn struct {
-	owner   *streams
-	key     streamKey
-	evicted chan string   // receives why, once
-	free    chan struct{} // closed when the socket is not used any more
-	once    sync.Once
-}
-
-// begin takes the turn, from whoever has it unless preserve says to leave it.
-func (s *streams) begin(ctx context.Context, key streamKey, preserve bool) (*turn, error) {
-	mine := &turn{owner: s, key: key, evicted: make(chan string, 1), free: make(chan struct{})}
-	s.mu.Lock()
-	older := s.held[key]
-	if older != nil && preserve {
-		s.mu.Unlock()
-		return nil, apierrors.NewServiceUnavailable("another client is connected: come without preserveSession to take its place")
-	}
-	if s.held == nil {
-		s.held = map[streamKey]*turn{}
-	}
-	s.held[key] = mine
-	s.mu.Unlock()
-	if older == nil {
-		return mine, nil
-	}
-	older.evict("another client has connected and takes your place")
-	ctx, cancel := context.WithTimeout(ctx, evictTimeout)
-	defer cancel()
-	select {
-	case <-older.free:
-		return mine, nil
-	case <-ctx.Done():
-		mine.end()
-		return nil, apierrors.NewServiceUnavailable("the client before does not let go: try again")
-	}
-}
-
-func (t *turn) evict(reason string) {
-	select {
-	case t.evicted <- reason:
-	default: // it knows already
-	}
-}
-
-// release says that the socket is free.
-func (t *turn) release() { t.once.Do(func() { close(t.free) }) }
-
-func (t *turn) end() {
-	t.release()
-	t.owner.mu.Lock()
-	defer t.owner.mu.Unlock()
-	if t.owner.held[t.key] == t {
-		delete(t.owner.held, t.key)
-	}
-}
-
-func (s *streams) closeAll(reason string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, t := range s.held {
-		t.evict(reason)
-	}
 }

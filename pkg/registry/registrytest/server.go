@@ -133,7 +133,7 @@ type Authorizer struct {
 	denied map[string]bool
 }
 
-// Deny refuses a verb to a user.
+// Deny refuses a verb to a user, on everything or, after a space, on one subresource.
 func (a *Authorizer) Deny(name, verb string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -150,7 +150,8 @@ func (a *Authorizer) DenySubresource(name string) { a.Deny("", name) }
 func (a *Authorizer) Authorize(_ context.Context, attributes authorizer.Attributes) (authorizer.Decision, string, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.denied[attributes.GetUser().GetName()+" "+attributes.GetVerb()] || a.denied[" "+attributes.GetSubresource()] {
+	asked := attributes.GetUser().GetName() + " " + attributes.GetVerb()
+	if a.denied[asked] || a.denied[" "+attributes.GetSubresource()] || a.denied[asked+" "+attributes.GetSubresource()] {
 		return authorizer.DecisionNoOpinion, "denied by the test", nil
 	}
 	return authorizer.DecisionAllow, "", nil

@@ -6,6 +6,7 @@ package serial
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -39,12 +40,14 @@ type Console struct {
 	err     error         // why reading ended
 	changed chan struct{} // closed and replaced when text or err changes
 
+	// session tells the marks of this connection's commands from those of earlier ones: a console repeats what it has shown.
+	session  string
 	commands atomic.Int64
 }
 
 // New starts to read from rw. Close rw to end that.
 func New(rw io.ReadWriter) *Console {
-	c := &Console{rw: rw, changed: make(chan struct{})}
+	c := &Console{rw: rw, changed: make(chan struct{}), session: strings.ToLower(rand.Text()[:8])}
 	go c.read()
 	return c
 }
@@ -158,7 +161,7 @@ func (c *Console) Type(text string) error {
 // the last line end. A status other than 0 is an *ExitError.
 func (c *Console) Run(ctx context.Context, command string) (string, error) {
 	// The quotes keep the shell's echo of the line from looking like the marks it prints.
-	mark := strconv.FormatInt(c.commands.Add(1), 10)
+	mark := c.session + strconv.FormatInt(c.commands.Add(1), 10)
 	line := fmt.Sprintf(`echo "vp"start-%s; { %s; }; echo "vp"end-%s=$?`, mark, command, mark)
 	if err := c.Send(line); err != nil {
 		return "", err
@@ -197,7 +200,7 @@ func (c *Console) Login(ctx context.Context, host, user, password string) error 
 	if err := c.Send(""); err != nil {
 		return err
 	}
-	got, err := c.Expect(ctx, `(?m)^`+host+` login: |^\S+@`+host+`:\S*[$#] \z`)
+	got, err := c.Expect(ctx, `(?m)^`+host+` login: \z|^\S+@`+host+`:\S*[$#] \z`)
 	if err != nil {
 		return err
 	}

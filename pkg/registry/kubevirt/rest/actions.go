@@ -3,7 +3,6 @@ package rest
 import (
 	"context"
 	"fmt"
-	"net/http"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,8 +13,6 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
-	"github.com/virtplane/virtplane/pkg/registry/kubevirt/virtualmachineinstance/node"
-	"github.com/virtplane/virtplane/pkg/registry/stream"
 )
 
 // actionREST serves an action as the creation of its options: POST, so that the verb is create and kubectl create --raw does
@@ -83,51 +80,7 @@ func (s *Stores) actions() map[string]rest.Storage {
 				o.DryRun = append(o.DryRun, dryRun...)
 				return guests.Unpause(ctx, name, o)
 			}},
-		"virtualmachineinstances/console": &ConsoleREST{Guests: guests, Authorizer: s.Environment.Authorizer, Methods: []string{http.MethodGet, http.MethodPost}},
 	}
-}
-
-// ConsoleREST serves the serial console of an instance as an upgraded connection.
-type ConsoleREST struct {
-	Guests *node.Actions
-	// Authorizer, when set, is asked for the verb create also where a client comes with GET, as browsers must: whoever
-	// may only read instances may not type into them.
-	Authorizer authorizer.UnconditionalAuthorizer
-	Methods    []string
-}
-
-var (
-	_ rest.Connecter                = &ConsoleREST{}
-	_ rest.GroupVersionKindProvider = &ConsoleREST{}
-)
-
-// New makes an empty object of the kind that the console belongs to.
-func (*ConsoleREST) New() runtime.Object { return &virtv1.VirtualMachineInstance{} }
-
-// Destroy does nothing.
-func (*ConsoleREST) Destroy() {}
-
-// GroupVersionKind is that of the instance.
-func (*ConsoleREST) GroupVersionKind(schema.GroupVersion) schema.GroupVersionKind {
-	return virtv1.SchemeGroupVersion.WithKind("VirtualMachineInstance")
-}
-
-// ConnectMethods are the methods by which a client may come.
-func (r *ConsoleREST) ConnectMethods() []string { return r.Methods }
-
-// NewConnectOptions has none.
-func (*ConsoleREST) NewConnectOptions() (runtime.Object, bool, string) { return nil, false, "" }
-
-// Connect finds the console and relays it.
-func (r *ConsoleREST) Connect(ctx context.Context, name string, _ runtime.Object, responder rest.Responder) (http.Handler, error) {
-	if err := RequireVerb(ctx, r.Authorizer, "create"); err != nil {
-		return nil, err
-	}
-	location, transport, err := r.Guests.Console(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	return stream.Handler(location, transport, responder), nil
 }
 
 // RequireVerb asks whether the user of a request may also use another verb on what it is for. Without an authorizer the

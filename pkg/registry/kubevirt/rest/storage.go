@@ -126,5 +126,8 @@ func (p StorageProvider) resources() map[string]rest.Storage {
 	}
 	maps.Copy(resources, s.actions())
 	maps.Copy(resources, s.GuestStorage(http.MethodPost, true, s.Environment.Authorizer))
+	// Whoever may only read instances may not type into them: a stream is an act of creation here, also where a client comes
+	// with GET, as browsers must (decision 4).
+	maps.Copy(resources, s.Streams("create", http.MethodGet, http.MethodPost))
 	return resources
 }

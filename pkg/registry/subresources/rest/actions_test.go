@@ -391,7 +391,8 @@ func TestRoutes(t *testing.T) {
 		for _, r := range list.APIResources {
 			got[r.Name] = r.Kind
 		}
-		want := map[string]string{"virtualmachines": "VirtualMachine", "virtualmachines/start": "StartOptions", "virtualmachines/stop": "StopOptions", "virtualmachines/restart": "RestartOptions",
+		want := map[string]string{"virtualmachines": "VirtualMachine", "virtualmachines/portforward": "VirtualMachine", "virtualmachineinstances/portforward": "VirtualMachineInstance",
+			"virtualmachineinstances/vnc": "VirtualMachineInstance", "virtualmachineinstances/usbredir": "VirtualMachineInstance", "virtualmachineinstances/vsock": "VirtualMachineInstance", "virtualmachines/start": "StartOptions", "virtualmachines/stop": "StopOptions", "virtualmachines/restart": "RestartOptions",
 			"virtualmachineinstances": "VirtualMachineInstance", "virtualmachineinstances/pause": "PauseOptions", "virtualmachineinstances/unpause": "UnpauseOptions", "virtualmachineinstances/console": "VirtualMachineInstance",
 			"virtualmachines/evacuate": "VirtualMachine", "virtualmachines/expand-spec": "VirtualMachine", "virtualmachines/objectgraph": "VirtualMachine",
 			"virtualmachineinstances/freeze": "VirtualMachineInstance", "virtualmachineinstances/unfreeze": "VirtualMachineInstance", "virtualmachineinstances/reset": "VirtualMachineInstance",

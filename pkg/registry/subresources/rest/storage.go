@@ -55,9 +55,9 @@ func (p StorageProvider) resources() map[string]rest.Storage {
 			empty: func() *virtv1.PauseOptions { return &virtv1.PauseOptions{} }},
 		"virtualmachineinstances/unpause": &actionREST[*virtv1.UnpauseOptions]{kind: "UnpauseOptions", run: guests.Unpause, code: http.StatusOK,
 			empty: func() *virtv1.UnpauseOptions { return &virtv1.UnpauseOptions{} }},
-		// In this group the verb of a stream is get, as the reference has it (decision 4).
-		"virtualmachineinstances/console": &kubevirtrest.ConsoleREST{Guests: guests, Methods: []string{http.MethodGet}},
 	}
 	maps.Copy(resources, p.Stores.GuestStorage(http.MethodPut, false, p.Stores.Environment.Authorizer))
+	// In this group the verb of a stream is get, as the reference has it (decision 4).
+	maps.Copy(resources, p.Stores.Streams("get", http.MethodGet))
 	return resources
 }

@@ -69,11 +69,6 @@ func (a *Actions) Unpause(ctx context.Context, name string, options *virtv1.Unpa
 	return a.put(ctx, name, "unpause", options.DryRun, mayUnpause)
 }
 
-// Console finds the serial console of a guest.
-func (a *Actions) Console(ctx context.Context, name string) (*url.URL, http.RoundTripper, error) {
-	return a.stream(ctx, name, "console", mayConsole)
-}
-
 func resource(vmi *virtv1.VirtualMachineInstance, err error) error {
 	return apierrors.NewConflict(virtv1.Resource("virtualmachineinstance"), vmi.Name, err)
 }
@@ -111,15 +106,6 @@ func mayUnpause(vmi *virtv1.VirtualMachineInstance) error {
 	return nil
 }
 
-// mayConsole answers a request that comes before the guest runs with 400: clients take that, and only that, for a reason to
-// try again.
-func mayConsole(vmi *virtv1.VirtualMachineInstance) error {
-	if attach := vmi.Spec.Domain.Devices.AutoattachSerialConsole; attach != nil && !*attach {
-		return apierrors.NewBadRequest("No serial consoles are present.")
-	}
-	return running(vmi)
-}
-
 func running(vmi *virtv1.VirtualMachineInstance) error {
 	switch vmi.Status.Phase {
 	case virtv1.Running:
@@ -147,20 +133,22 @@ func (a *Actions) get(ctx context.Context, name string, may func(*virtv1.Virtual
 }
 
 // locate gives the address of an endpoint of an instance at the agent of its node.
-func (a *Actions) locate(ctx context.Context, vmi *virtv1.VirtualMachineInstance, endpoint string) (*url.URL, http.RoundTripper, error) {
+func (a *Actions) locate(ctx context.Context, vmi *virtv1.VirtualMachineInstance, query url.Values, endpoint ...string) (*url.URL, http.RoundTripper, error) {
 	base, transport, err := a.nodes.NodeConnection(ctx, vmi.Status.NodeName)
 	if err != nil {
 		return nil, nil, err
 	}
-	return base.JoinPath("v1", "namespaces", vmi.Namespace, "virtualmachineinstances", vmi.Name, endpoint), transport, nil
+	location := base.JoinPath(append([]string{"v1", "namespaces", vmi.Namespace, "virtualmachineinstances", vmi.Name}, endpoint...)...)
+	location.RawQuery = query.Encode()
+	return location, transport, nil
 }
 
-func (a *Actions) stream(ctx context.Context, name, endpoint string, may func(*virtv1.VirtualMachineInstance) error) (*url.URL, http.RoundTripper, error) {
+func (a *Actions) stream(ctx context.Context, name string, may func(*virtv1.VirtualMachineInstance) error, query url.Values, endpoint ...string) (*url.URL, http.RoundTripper, error) {
 	vmi, err := a.get(ctx, name, may)
 	if err != nil {
 		return nil, nil, err
 	}
-	return a.locate(ctx, vmi, endpoint)
+	return a.locate(ctx, vmi, query, endpoint...)
 }
 
 func (a *Actions) put(ctx context.Context, name, endpoint string, dryRun []string, may func(*virtv1.VirtualMachineInstance) error) error {
@@ -183,31 +171,9 @@ func (a *Actions) act(ctx context.Context, name, endpoint string, body any, dryR
 func (a *Actions) call(ctx context.Context, vmi *virtv1.VirtualMachineInstance, method, endpoint string, body, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, a.deadline)
 	defer cancel()
-	location, transport, err := a.locate(ctx, vmi, endpoint)
+	resp, err := a.request(ctx, vmi, method, nil, body, endpoint)
 	if err != nil {
 		return err
-	}
-	var content io.Reader
-	if body != nil {
-		raw, err := json.Marshal(body)
-		if err != nil {
-			return apierrors.NewInternalError(err)
-		}
-		content = bytes.NewReader(raw)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, location.String(), content)
-	if err != nil {
-		return fmt.Errorf("addressing node %s: %w", vmi.Status.NodeName, err)
-	}
-	if id := audit.GetAuditIDTruncated(ctx); id != "" {
-		req.Header.Set("Audit-ID", id) // so that the agent's log can be matched with the audit log
-	}
-	resp, err := transport.RoundTrip(req)
-	if err != nil {
-		if ctx.Err() != nil {
-			return apierrors.NewTimeoutError(fmt.Sprintf("node %s did not %s %s within %s", vmi.Status.NodeName, endpoint, vmi.Name, a.deadline), 0)
-		}
-		return apierrors.NewServiceUnavailable(fmt.Sprintf("could not reach the agent of node %s: %v", vmi.Status.NodeName, err))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if err := answer(resp, vmi.Status.NodeName); err != nil || into == nil {
@@ -221,6 +187,37 @@ func (a *Actions) call(ctx context.Context, vmi *virtv1.VirtualMachineInstance, 
 		return apierrors.NewInternalError(fmt.Errorf("what node %s answers cannot be understood: %w", vmi.Status.NodeName, err))
 	}
 	return nil
+}
+
+// request asks the agent of an instance's node. The caller closes the answer's body.
+func (a *Actions) request(ctx context.Context, vmi *virtv1.VirtualMachineInstance, method string, query url.Values, body any, endpoint ...string) (*http.Response, error) {
+	location, transport, err := a.locate(ctx, vmi, query, endpoint...)
+	if err != nil {
+		return nil, err
+	}
+	var content io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return nil, apierrors.NewInternalError(err)
+		}
+		content = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, location.String(), content)
+	if err != nil {
+		return nil, fmt.Errorf("addressing node %s: %w", vmi.Status.NodeName, err)
+	}
+	if id := audit.GetAuditIDTruncated(ctx); id != "" {
+		req.Header.Set("Audit-ID", id) // so that the agent's log can be matched with the audit log
+	}
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, apierrors.NewTimeoutError(fmt.Sprintf("node %s did not %s %s within %s", vmi.Status.NodeName, endpoint[len(endpoint)-1], vmi.Name, a.deadline), 0)
+		}
+		return nil, apierrors.NewServiceUnavailable(fmt.Sprintf("could not reach the agent of node %s: %v", vmi.Status.NodeName, err))
+	}
+	return resp, nil
 }
 
 // answer passes on what an agent says. It may be of another version than this server, or hostile: only a well-formed
