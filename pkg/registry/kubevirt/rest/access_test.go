@@ -114,7 +114,7 @@ func TestStreamsRefused(t *testing.T) {
 		{"virtualmachineinstances/plain/portforward/22/sctp", 400, `protocol "sctp" must be tcp or udp`},
 		{"virtualmachineinstances/plain/portforward/22/tcp/more", 400, "the path must end with PORT or PORT/PROTOCOL"},
 		{"virtualmachineinstances/missing/portforward/22", 404, `virtualmachineinstance.kubevirt.io "missing" not found`},
-		{"virtualmachines/missing/portforward/22", 404, `virtualmachines.kubevirt.io "missing" not found`},
+		{"virtualmachines/missing/portforward/22", 404, `virtualmachine.kubevirt.io "missing" not found`},
 		{"virtualmachines/stopped/portforward/22", 409, `Operation cannot be fulfilled on virtualmachine.kubevirt.io "stopped": VMI is not started`},
 		{"virtualmachines/scheduled/portforward/22", 400, "Unable to connect to VirtualMachineInstance because phase is Scheduled instead of Running"},
 		{"virtualmachineinstances/scheduled/vnc", 400, "Unable to connect to VirtualMachineInstance because phase is Scheduled instead of Running"},

@@ -70,7 +70,11 @@ func (s *Stores) portForward(ctx context.Context, name string, path []string, _ 
 
 // portForwardMachine leads to the instance of a machine.
 func (s *Stores) portForwardMachine(ctx context.Context, name string, path []string, query url.Values) (*url.URL, http.RoundTripper, error) {
-	if _, err := s.VirtualMachines.Get(ctx, name, &metav1.GetOptions{}); err != nil {
+	_, err := s.VirtualMachines.Get(ctx, name, &metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		err = apierrors.NewNotFound(virtv1.Resource("virtualmachine"), name) // whichever group was asked
+	}
+	if err != nil {
 		return nil, nil, err
 	}
 	location, transport, err := s.portForward(ctx, name, path, query)
