@@ -96,9 +96,10 @@ func (c *Cluster) Open(ctx context.Context, t Target, subresource string) (*Stre
 	return nil, fmt.Errorf("%s of %s: %w", name, t, c.Explain(ctx, t, err))
 }
 
-// Explain says more than that an instance was not found when its machine exists: that it is not running, and how to start it.
+// Explain says more than that an instance was not found when its machine exists: that it is not running, and how to start it. A
+// machine itself is found, and then refuses with a conflict.
 func (c *Cluster) Explain(ctx context.Context, t Target, err error) error {
-	if Code(err) != http.StatusNotFound {
+	if code := Code(err); code != http.StatusNotFound && (code != http.StatusConflict || t.Kind != KindVM) {
 		return err
 	}
 	vm, vmErr := c.Virt.KubevirtV1().VirtualMachines(t.Namespace).Get(ctx, t.Name, metav1.GetOptions{})

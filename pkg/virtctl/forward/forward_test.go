@@ -157,6 +157,8 @@ func TestRefusals(t *testing.T) {
 		switch {
 		case strings.Contains(r.URL.Path, "/long/"):
 			virtctltest.Refuse(w, 409, long)
+		case strings.Contains(r.URL.Path, "/virtualmachines/stopped/"):
+			virtctltest.Refuse(w, 409, "VMI is not started")
 		case strings.HasSuffix(r.URL.Path, "/virtualmachines/stopped"):
 			virtctltest.JSON(w, virtv1.VirtualMachine{TypeMeta: metav1.TypeMeta{APIVersion: "kubevirt.io/v1", Kind: "VirtualMachine"}, ObjectMeta: metav1.ObjectMeta{Name: "stopped"}})
 		default:
@@ -167,6 +169,7 @@ func TestRefusals(t *testing.T) {
 	for target, want := range map[string]string{
 		"vm/long":    "portforward/22/tcp of vm/long: " + long,
 		"stopped":    "portforward/22/tcp of vmi/stopped: the machine is not running; start it: virtctl start stopped -n ns",
+		"vm/stopped": "portforward/22/tcp of vm/stopped: the machine is not running; start it: virtctl start stopped -n ns",
 		"vm/missing": "portforward/22/tcp of vm/missing: not found",
 	} {
 		_, _, err := virtctltest.Run(t, server, nil, virtctltest.One(NewPortForward), "port-forward", "--stdio", target, "22")

@@ -200,7 +200,8 @@ func newEvacuateCancel(e *command.Environment) *cobra.Command {
 				return command.Usagef("%w: say evacuate-cancel vm NAME or evacuate-cancel vmi NAME", err)
 			}
 			resource := command.Target{Kind: kind}.Resource()
-			if err := act(cmd.Context(), e, resource, args[1], "evacuate/cancel", &evacuateCancel{DryRun: dryRunOption(dry)}, "stays on its node", dry); err != nil {
+			body := &virtv1.EvacuateCancelOptions{DryRun: dryRunOption(dry), EvacuationNodeName: leaves(cmd.Context(), e, args[1])}
+			if err := act(cmd.Context(), e, resource, args[1], "evacuate/cancel", body, "stays on its node", dry); err != nil {
 				return err
 			}
 			if migration && !dry {
@@ -214,9 +215,18 @@ func newEvacuateCancel(e *command.Environment) *cobra.Command {
 	return cmd
 }
 
-// evacuateCancel is the body of evacuate/cancel without a node: whichever is being drained.
-type evacuateCancel struct {
-	DryRun []string `json:"dryRun,omitempty"`
+// leaves is the node that an instance is to leave, so that the server can refuse if it is another by then; empty if that
+// cannot be read.
+func leaves(ctx context.Context, e *command.Environment, name string) string {
+	c, err := e.Connect()
+	if err != nil {
+		return "" // the action itself tells why
+	}
+	vmi, err := c.Virt.KubevirtV1().VirtualMachineInstances(c.Namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return ""
+	}
+	return vmi.Status.EvacuationNodeName
 }
 
 // nodeSelector is a flag of key=value pairs.

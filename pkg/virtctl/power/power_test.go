@@ -37,8 +37,6 @@ func TestActionsOnTheWire(t *testing.T) {
 		{[]string{"reset", "web"}, put(base+"virtualmachineinstances/web/reset", ``), "VMI web was reset\n"},
 		{[]string{"migrate", "web"}, put(base+"virtualmachines/web/migrate", `{}`), "VM web was scheduled to migrate\n"},
 		{[]string{"migrate", "web", "--addedNodeSelector", "rack=12,fast="}, put(base+"virtualmachines/web/migrate", `{"addedNodeSelector":{"fast":"","rack":"12"}}`), "VM web was scheduled to migrate\n"},
-		{[]string{"evacuate-cancel", "vm", "web"}, put(base+"virtualmachines/web/evacuate/cancel", `{}`), "VM web stays on its node\n"},
-		{[]string{"evacuate-cancel", "vmi", "web", "--dry-run"}, put(base+"virtualmachineinstances/web/evacuate/cancel", `{"dryRun":["All"]}`), "VMI web stays on its node (dry run)\n"},
 	} {
 		t.Run(strings.Join(tc.args, " "), func(t *testing.T) {
 			s := &virtctltest.Server{}
@@ -87,6 +85,38 @@ func TestRefusalsAreTold(t *testing.T) {
 				t.Errorf("asked the cluster all the same: %v", s.Requests())
 			}
 		})
+	}
+}
+
+// TestEvacuateCancel names the node that it was about, so that the server can tell an order that is out of date.
+func TestEvacuateCancel(t *testing.T) {
+	const vmi = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachineinstances/web"
+	for _, tc := range []struct {
+		args, path, body, out string
+		readable              bool
+	}{
+		{"evacuate-cancel vm web", "virtualmachines/web/evacuate/cancel", `{"evacuationNodeName":"node1"}`, "VM web stays on its node\n", true},
+		{"evacuate-cancel vmi web --dry-run", "virtualmachineinstances/web/evacuate/cancel", `{"dryRun":["All"],"evacuationNodeName":"node1"}`, "VMI web stays on its node (dry run)\n", true},
+		{"evacuate-cancel vm web", "virtualmachines/web/evacuate/cancel", `{"evacuationNodeName":""}`, "VM web stays on its node\n", false},
+	} {
+		s := &virtctltest.Server{Answer: func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path != vmi {
+				return false
+			}
+			if !tc.readable {
+				virtctltest.Refuse(w, 403, "you may not")
+				return true
+			}
+			virtctltest.JSON(w, virtv1.VirtualMachineInstance{TypeMeta: metav1.TypeMeta{APIVersion: "kubevirt.io/v1", Kind: "VirtualMachineInstance"}, Status: virtv1.VirtualMachineInstanceStatus{EvacuationNodeName: "node1"}})
+			return true
+		}}
+		out, _, err := virtctltest.Run(t, s, nil, New, strings.Fields(tc.args)...)
+		if err != nil || out != tc.out {
+			t.Errorf("%s: printed %q, %v", tc.args, out, err)
+		}
+		if diff := cmp.Diff([]string{tc.body}, s.Saw(http.MethodPut, virtctltest.Base+tc.path)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tc.args, diff)
+		}
 	}
 }
 
