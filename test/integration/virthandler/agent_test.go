@@ -2,6 +2,7 @@ package virthandler
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -105,6 +106,10 @@ type playedNetwork struct{}
 
 func (playedNetwork) Apply(context.Context, string, *network.Plan) (network.Result, error) {
 	return network.Result{MTU: 1450, PodIPs: []netip.Addr{netip.MustParseAddr("10.244.1.7")}}, nil
+}
+
+func (playedNetwork) Dial(context.Context, string, string, netip.AddrPort) (net.Conn, error) {
+	return nil, errors.New("there is no network behind a played one")
 }
 
 // instance makes an instance that virt-controller has bound to a pod.
