@@ -67,7 +67,7 @@ func TestPortForward(t *testing.T) {
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	c.Apply(t, ns, harness.Instance{Network: true}.VM("web", "Always"))
-	c.Apply(t, ns, harness.Instance{}.VM("off", "Halted"))
+	c.Apply(t, ns, harness.Instance{}.VM("resting", "Halted"))
 	c.Apply(t, ns, harness.Instance{Network: true, Ports: []int{80}}.VMI("closed"))
 	c.WaitVMI(t, ns, "web", "running", harness.BootLimit, harness.Running)
 	console := c.Console(t, ns, "web")
@@ -160,7 +160,7 @@ func TestPortForward(t *testing.T) {
 			path("virtualmachineinstances", "web", "9999"):    {http.StatusInternalServerError, "connection refused"},
 			path("virtualmachineinstances", "web", "0"):       {http.StatusBadRequest, "must be a number from 1 to 65535"},
 			path("virtualmachineinstances", "closed", "7777"): {http.StatusBadRequest, "is not among spec.domain.devices.interfaces[0].ports"},
-			path("virtualmachines", "off", "80"):              {http.StatusConflict, "VMI is not started"},
+			path("virtualmachines", "resting", "80"):          {http.StatusConflict, "VMI is not started"},
 			path("virtualmachineinstances", "nobody", "80"):   {http.StatusNotFound, "not found"},
 		} {
 			if code, text := refusal(t, c.Wire, p); code != want.code || !strings.Contains(text, want.text) {

@@ -137,9 +137,9 @@ func TestVirtctlPorts(t *testing.T) {
 		}
 	})
 	t.Run("a machine that is stopped", func(t *testing.T) {
-		c.Apply(t, ns, harness.Instance{}.VM("off", "Halted"))
-		_, says, err := virtctl(t, ns, "", "port-forward", "--stdio", "vm/off", "80")
-		if err == nil || !strings.Contains(says, "the machine is not running; start it: kubectl virt start off") {
+		c.Apply(t, ns, harness.Instance{}.VM("resting", "Halted"))
+		_, says, err := virtctl(t, ns, "", "port-forward", "--stdio", "vm/resting", "80")
+		if err == nil || !strings.Contains(says, "the machine is not running; start it: kubectl virt start resting") {
 			t.Errorf("said %q, %v", says, err)
 		}
 	})
