@@ -167,6 +167,9 @@ type Session struct {
 // timeout bounds a command.
 const timeout = 30 * time.Second
 
+// verbosity guards klog's level, which all tests of a package share.
+var verbosity sync.Mutex
+
 // Start runs commands in the background, as their program would: in namespace ns, unless the arguments name another.
 func Start(t testing.TB, server *Server, stdin io.Reader, commands func(*command.Environment) []*cobra.Command, args ...string) *Session {
 	t.Helper()
@@ -189,13 +192,19 @@ func Start(t testing.TB, server *Server, stdin io.Reader, commands func(*command
 	env.Config.AddFlags(root.PersistentFlags())
 	logging := flag.NewFlagSet("logging", flag.ContinueOnError)
 	klog.InitFlags(logging)
+	verbosity.Lock()
 	root.PersistentFlags().AddGoFlag(logging.Lookup("v"))
+	verbosity.Unlock()
 	root.AddCommand(commands(env)...)
 	root.SetOut(&s.Out)
 	root.SetErr(&s.Err)
 	root.SetArgs(args)
 	go func() {
-		defer func() { _ = logging.Set("v", "0") }()
+		defer func() {
+			verbosity.Lock()
+			defer verbosity.Unlock()
+			_ = logging.Set("v", "0")
+		}()
 		s.done <- root.ExecuteContext(ctx)
 	}()
 	return s
