@@ -169,24 +169,31 @@ func (v *vnc) view(parent context.Context, start []string, port int, listener ne
 		<-ended // it was killed
 		return nil
 	case err := <-ended:
-		cancel()
-		switch {
-		case err != nil && !hasDisplay():
-			return fmt.Errorf("%s: %w; there is no display here: over ssh, forward X with ssh -X, or use --proxy-only", start[0], err)
-		case err != nil:
-			return fmt.Errorf("%s: %w", start[0], err)
-		}
-		return nil
+		return viewerEnd(start[0], err)
 	case err := <-joined:
 		// The screen is gone: the viewer may still show why, or ask whether to connect again.
 		if err == nil {
-			<-ended
-			return nil
+			err = <-ended
+			if parent.Err() != nil {
+				return nil // it was killed
+			}
+			return viewerEnd(start[0], err)
 		}
 		cancel()
 		<-ended
 		return err
 	}
+}
+
+// viewerEnd says how a viewer ended.
+func viewerEnd(viewer string, err error) error {
+	switch {
+	case err != nil && !hasDisplay():
+		return fmt.Errorf("%s: %w; there is no display here: over ssh, forward X with ssh -X, or use --proxy-only", viewer, err)
+	case err != nil:
+		return fmt.Errorf("%s: %w", viewer, err)
+	}
+	return nil
 }
 
 func newScreenshot(e *command.Environment) *cobra.Command {
