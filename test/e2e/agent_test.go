@@ -165,6 +165,7 @@ func eventually(t *testing.T, what string, limit time.Duration, look func() (str
 
 // TestGuestAgent starts one Debian guest and does with it all that goes through its agent.
 func TestGuestAgent(t *testing.T) {
+	harness.Unproven(t)
 	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)

@@ -32,6 +32,7 @@ const answers = "<?xml version=\"1.0\"?>\r\n<unattend xmlns=\"urn:schemas-micros
 // TestConfigDisks shows one guest every volume that is made from other objects or lasts only as long as its instance, and looks
 // at what becomes of each in a reboot, a restart and the end.
 func TestConfigDisks(t *testing.T) {
+	harness.Unproven(t)
 	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)

@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -26,8 +28,12 @@ func label(t *testing.T, c *harness.Cluster, node, value string) {
 	t.Helper()
 	patchLabel(t, c, node, value)
 	t.Cleanup(func() {
-		if out, err := c.TryKubectl(t, "", "label", "node", node, placementKey+"-"); err != nil {
-			t.Errorf("taking the label away: %v\n%s", err, out)
+		// The test's own context has ended by now.
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		patch := fmt.Appendf(nil, `{"metadata":{"labels":{%q:null}}}`, placementKey)
+		if _, err := c.Kube.CoreV1().Nodes().Patch(ctx, node, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+			t.Errorf("taking the label away: %v", err)
 		}
 	})
 }

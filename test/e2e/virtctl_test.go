@@ -194,6 +194,7 @@ func TestVirtctlVNC(t *testing.T) {
 // TestVirtctlSSH makes a Debian with create vm, logs in with the local ssh, and copies files both ways: no route leads to the guest
 // but the API server.
 func TestVirtctlSSH(t *testing.T) {
+	harness.Unproven(t)
 	t.Parallel()
 	for _, program := range []string{"ssh", "scp", "ssh-keygen"} {
 		if _, err := exec.LookPath(program); err != nil {
