@@ -2,7 +2,6 @@ package media
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -138,7 +137,7 @@ func FuzzFiles(f *testing.F) {
 			t.Fatal(err)
 		}
 		if got, _ := readISO(t, path); !cmp.Equal(got, want) {
-			t.Error(fmt.Sprintf("read %v back", got))
+			t.Errorf("read %v back", got)
 		}
 	})
 }

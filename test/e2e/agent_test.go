@@ -367,11 +367,11 @@ func TestNetworkProbes(t *testing.T) {
 		for _, name := range []string{"http", "tcp"} {
 			c.WaitVMI(t, ns, name, "running and ready", harness.BootLimit, harness.Running)
 		}
-		vmi := c.WaitVMI(t, ns, "closed", "running", harness.BootLimit, func(v *virtv1.VirtualMachineInstance) bool { return v != nil && v.Status.Phase == virtv1.Running })
+		c.WaitVMI(t, ns, "closed", "running", harness.BootLimit, func(v *virtv1.VirtualMachineInstance) bool { return v != nil && v.Status.Phase == virtv1.Running })
 		console := c.Console(t, ns, "closed")
 		harness.Shell(t, console)
 		time.Sleep(10 * time.Second)
-		if vmi = c.WaitVMI(t, ns, "closed", "there", time.Minute, func(v *virtv1.VirtualMachineInstance) bool { return v != nil }); harness.Running(vmi) {
+		if vmi := c.WaitVMI(t, ns, "closed", "there", time.Minute, func(v *virtv1.VirtualMachineInstance) bool { return v != nil }); harness.Running(vmi) {
 			t.Errorf("ready although nothing listens: %+v", vmi.Status.Conditions)
 		}
 		spec.Covers(t, "P4-PROBE-07", "P4-PROBE-09", "P4-PROBE-16")

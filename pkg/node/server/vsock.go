@@ -50,7 +50,6 @@ func (s *Server) vsock(w http.ResponseWriter, r *http.Request) {
 
 func hasVSOCK(vmi *virtv1.VirtualMachineInstance) error {
 	if attach := vmi.Spec.Domain.Devices.AutoattachVSOCK; attach == nil || !*attach {
-		//lint:ignore ST1005 the text is part of the API
 		return apierrors.NewBadRequest("VSOCK is not attached.")
 	}
 	if vmi.Status.VSOCKCID == nil {
