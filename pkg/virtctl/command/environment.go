@@ -54,7 +54,7 @@ func (e *Environment) Say(format string, args ...any) { fmt.Fprintf(e.ErrOut, fo
 
 // Trace tells what goes on behind the scenes, when -v asks for that level.
 func (e *Environment) Trace(level klog.Level, format string, args ...any) {
-	if klog.V(level).Enabled() {
+	if verbose := klog.V(level); verbose.Enabled() {
 		fmt.Fprintf(e.ErrOut, time.Now().Format("15:04:05.000 ")+format+"\n", args...)
 	}
 }
