@@ -30,7 +30,8 @@ func (a *Actions) CancelEvacuation(ctx context.Context, name string, options *vi
 	}
 	info := rest.DefaultUpdatedObjectInfo(nil, func(_ context.Context, _, old runtime.Object) (runtime.Object, error) {
 		out := old.(*virtv1.VirtualMachineInstance).DeepCopy()
-		if leaves := out.Status.EvacuationNodeName; leaves != options.EvacuationNodeName {
+		// A client that names no node, as stock ones do, means whichever it is.
+		if leaves := out.Status.EvacuationNodeName; options.EvacuationNodeName != "" && leaves != options.EvacuationNodeName {
 			return nil, apierrors.NewConflict(virtv1.Resource("virtualmachineinstance"), name, fmt.Errorf("evacuationNodeName is %q, not %q", leaves, options.EvacuationNodeName))
 		}
 		out.Status.EvacuationNodeName = ""
