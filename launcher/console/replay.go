@@ -88,9 +88,13 @@ func controlAsks(parameters []byte, final byte) bool {
 	return false
 }
 
+// longest is how long a control string that asks may be: a guest that begins one again and again must not have all that
+// was kept looked through for each.
+const longest = 1 << 10
+
 // stringEnd finds the end of a control string, 0 if p does not hold it.
 func stringEnd(p []byte) int {
-	for i := 2; i < len(p); i++ {
+	for i := 2; i < min(len(p), longest); i++ {
 		switch {
 		case p[i] == bell:
 			return i + 1
