@@ -68,7 +68,8 @@ func start(ctx context.Context, h *harness.Host) (stop func(), err error) {
 	if err != nil {
 		return stop, err
 	}
-	return func() { end(); stop() }, nil
+	servers := stop // the name is the result's, which is set below
+	return func() { end(); servers() }, nil
 }
 
 // startController runs virt-controller in this process, with its own account's token.

@@ -28,7 +28,8 @@ func TestQuota(t *testing.T) {
 		{name: "requests that are used up", hard: map[corev1.ResourceName]string{"requests.memory": "128Mi"},
 			vmi:     `{metadata: {name: a}, spec: {domain: {memory: {guest: 128Mi}, devices: {autoattachPodInterface: false}}}}`,
 			refused: "exceeded quota"},
-		{name: "limits that nobody wrote", hard: map[corev1.ResourceName]string{"limits.memory": "2Gi", "limits.cpu": "2"},
+		// Two for the guest; the container that prints its console has a small limit of its own.
+		{name: "limits that nobody wrote", hard: map[corev1.ResourceName]string{"limits.memory": "2Gi", "limits.cpu": "2100m"},
 			vmi:    `{metadata: {name: a}, spec: {domain: {memory: {guest: 128Mi}, cpu: {cores: 2}, devices: {autoattachPodInterface: false}}}}`,
 			memory: func(r resource.Quantity) string { return resource.NewQuantity(2*r.Value(), resource.BinarySI).String() },
 			cpu:    func(resource.Quantity) string { return "2" }},
