@@ -16,6 +16,7 @@ import (
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
 	"k8s.io/klog/v2"
 )
 
@@ -78,6 +79,9 @@ type Member struct {
 	client *clientv3.Client
 	quota  int64
 	close  sync.Once
+
+	mu      sync.Mutex
+	servers []*grpc.Server
 }
 
 // StartMember starts a member and waits until it has a leader to follow, or ctx ends.
@@ -89,11 +93,13 @@ func StartMember(ctx context.Context, c MemberConfig) (*Member, error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the store's folder: %w", err)
 	}
+	m := &Member{quota: cfg.QuotaBackendBytes}
+	cfg.ServiceRegister = m.serves
 	e, err := embed.StartEtcd(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("starting a member of the store in %s: %w", c.Dir, err)
 	}
-	m := &Member{etcd: e, client: v3client.New(e.Server), quota: cfg.QuotaBackendBytes}
+	m.etcd, m.client = e, v3client.New(e.Server)
 	select {
 	case <-e.Server.ReadyNotify():
 		return m, nil
@@ -191,9 +197,33 @@ func (m *Member) Client() *clientv3.Client { return m.client }
 // Err tells why the member ended by itself.
 func (m *Member) Err() <-chan error { return m.etcd.Err() }
 
+// lastCalls is how long calls may take that run when the member is stopped.
+const lastCalls = 500 * time.Millisecond
+
+// serves remembers a server of clients.
+func (m *Member) serves(s *grpc.Server) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.servers = append(m.servers, s)
+}
+
+// hangUp ends what clients have open. Left to itself, etcd takes no new connections and waits for over five seconds until
+// watches end, which they do not.
+func (m *Member) hangUp() {
+	m.mu.Lock()
+	servers := m.servers
+	m.mu.Unlock()
+	for _, s := range servers {
+		late := time.AfterFunc(lastCalls, s.Stop)
+		s.GracefulStop()
+		late.Stop()
+	}
+}
+
 // Close stops the member. It may be called more than once.
 func (m *Member) Close() {
 	m.close.Do(func() {
+		m.hangUp()
 		_ = m.client.Close()
 		m.etcd.Close()
 	})
