@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/virtplane/virtplane/test/e2e/harness"
 	"github.com/virtplane/virtplane/test/guest/serial"
 	"github.com/virtplane/virtplane/test/spec"
+	"github.com/virtplane/virtplane/test/wire"
 )
 
 // TestDebian starts the machine of the examples, a whole Debian with cloud-init, and logs in to it the way the README says.
@@ -72,6 +74,23 @@ func TestDebian(t *testing.T) {
 	if got := run("ls /dev/hwrng; cat /sys/class/misc/hw_random/rng_current"); !strings.HasPrefix(got, "/dev/hwrng\nvirtio_rng") {
 		t.Errorf("the guest's random number generator: %q", got)
 	}
+	t.Run("a datagram is a frame", func(t *testing.T) {
+		run(`sh -c "nohup python3 -c 'import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((\"\", 5353))
+while True: s.sendto(*s.recvfrom(65507))' >/dev/null 2>&1 &"; for i in $(seq 60); do grep -q :14E9 /proc/net/udp && break; sleep 0.5; done; grep -c :14E9 /proc/net/udp`)
+		conn := forward(t, c, wire.Subresource("v1", ns, "virtualmachineinstances", "hello", "portforward/5353/udp"))
+		buf := make([]byte, 1<<16)
+		for _, n := range []int{5, 1200, 1} {
+			want := bytes.Repeat([]byte{byte('a' + n%26)}, n)
+			if _, err := conn.Write(want); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := conn.Read(buf); err != nil || !bytes.Equal(buf[:n], want) {
+				t.Errorf("%d bytes of %d, %v", n, len(want), err)
+			}
+		}
+	})
 	if err := console.Logout(ctx); err != nil {
 		t.Error(err)
 	}
