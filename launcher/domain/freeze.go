@@ -83,6 +83,10 @@ func (d *Domain) noteFrozen(frozen bool) {
 			return
 		}
 		d.rec.Frozen, d.rec.ThawBy = frozen, time.Time{}
+		if !frozen && d.rec.ClockBehind {
+			d.rec.ClockBehind = false
+			go d.setGuestTime()
+		}
 		d.save()
 	})
 	kick(d.thaw)

@@ -100,13 +100,17 @@ func describeFilesystems(in []agent.Filesystem) []*api.GuestFilesystem {
 // timeTries is how often the guest's clock is tried to be set after its CPUs stood still.
 const timeTries = 5
 
-// setGuestTime sets the clock of a guest whose CPUs stood still, if there is an agent to do it.
+// setGuestTime sets the clock of a guest whose CPUs stood still, if there is an agent to do it. The agent of a frozen guest does
+// it once that is thawed.
 func (d *Domain) setGuestTime() {
 	for try := 1; d.agentReady() == nil; try++ {
 		ctx, cancel := context.WithTimeout(context.Background(), askTime)
 		err := d.withAgent(ctx, func(a *agent.Client) error { return a.SetTime(ctx, time.Now().Add(d.clockOffset())) })
 		cancel()
 		if err == nil {
+			return
+		}
+		if refused(err) && d.clockBehind() {
 			return
 		}
 		if try == timeTries || refused(err) {
@@ -119,6 +123,18 @@ func (d *Domain) setGuestTime() {
 		case <-time.After(d.Times.AskAgain):
 		}
 	}
+}
+
+// clockBehind notes that the clock of a frozen guest is still to be set, and says whether the guest is one.
+func (d *Domain) clockBehind() bool {
+	frozen := false
+	d.set(func() {
+		if frozen = d.rec.Frozen; frozen && !d.rec.ClockBehind {
+			d.rec.ClockBehind = true
+			d.save()
+		}
+	})
+	return frozen
 }
 
 func (d *Domain) clockOffset() time.Duration {

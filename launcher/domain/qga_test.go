@@ -358,25 +358,53 @@ func TestTimeAfterPause(t *testing.T) {
 			return g, nil
 		}
 	})
-	if err := d.Pause(t.Context()); err != nil {
-		t.Fatal(err)
+	rested := func() {
+		t.Helper()
+		if err := d.Pause(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Unpause(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := d.Unpause(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		var times []time.Time
-		a.with(func() { times = slices.Clone(a.times) })
-		if len(times) > 0 {
-			if off := time.Until(times[0]) - time.Hour; off.Abs() > patience {
-				t.Errorf("the guest's clock was set %s off", off)
+	set := func(n int) {
+		t.Helper()
+		for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+			var times []time.Time
+			a.with(func() { times = slices.Clone(a.times) })
+			if len(times) == n {
+				if off := time.Until(times[n-1]) - time.Hour; off.Abs() > patience {
+					t.Errorf("the guest's clock was set %s off", off)
+				}
+				return
 			}
-			return
+			if time.Now().After(end) {
+				t.Fatalf("the guest's clock was set %d times, want %d", len(times), n)
+			}
+		}
+	}
+	rested()
+	set(1)
+	// A frozen guest's agent sets no clock; it is made up for.
+	if err := d.Freeze(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	rested()
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		d.mu.Lock()
+		behind := d.rec.ClockBehind
+		d.mu.Unlock()
+		if behind {
+			break
 		}
 		if time.Now().After(end) {
-			t.Fatal("the guest's clock was not set")
+			t.Fatal("it is not noted that the clock is behind")
 		}
 	}
+	if err := d.Unfreeze(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	set(2)
 }
 
 func TestProbe(t *testing.T) {

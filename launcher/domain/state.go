@@ -35,6 +35,8 @@ type record struct {
 	// Frozen says that the guest's file systems are frozen, or may be; ThawBy is when that ends by itself, zero if never.
 	Frozen bool      `json:"frozen,omitempty"`
 	ThawBy time.Time `json:"thawBy,omitzero"`
+	// ClockBehind says that the guest's clock is to be set once its file systems are thawed: its CPUs stood still.
+	ClockBehind bool `json:"clockBehind,omitempty"`
 	// CredentialsSynced says that the guest has had the keys and passwords of its Secrets.
 	CredentialsSynced bool `json:"credentialsSynced,omitempty"`
 	// Heard is what QEMU's events have told.

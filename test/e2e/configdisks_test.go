@@ -8,7 +8,6 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,13 +31,12 @@ const answers = "<?xml version=\"1.0\"?>\r\n<unattend xmlns=\"urn:schemas-micros
 // TestConfigDisks shows one guest every volume that is made from other objects or lasts only as long as its instance, and looks
 // at what becomes of each in a reboot, a restart and the end.
 func TestConfigDisks(t *testing.T) {
-	harness.Unproven(t)
 	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	turnOn(t, c, "HostDisk", "DownwardMetrics")
-	onNode := nodeFolder(t)
 	keep(t, c, ns)
+	onNode := nodeFolder(t, c, ns)
 	c.Kubectl(t, "", "-n", ns, "create", "serviceaccount", "robot")
 	c.Kubectl(t, answers, "-n", ns, "create", "configmap", "unattend", "--from-file=Autounattend.xml=/dev/stdin")
 	c.Apply(t, ns, `
@@ -120,7 +118,7 @@ stringData: {key: came later}
 			t.Errorf("%s disks, want one for each volume and the root", got)
 		}
 		g.mount(t, "settings", g.disk(t, "SETTIN"))
-		if got := g.run(t, "findfs LABEL=SETTINGS; ls -a /m/settings; cat /m/settings/*.conf /m/settings/*this.yaml; hexdump -e '4/1 \"%02x\"' /m/settings/blob"); got !=
+		if got := g.run(t, "findfs LABEL=SETTINGS; ls -1a /m/settings; cat /m/settings/*.conf /m/settings/*this.yaml; hexdump -e '4/1 \"%02x\"' /m/settings/blob"); got !=
 			g.disk(t, "SETTIN")+"\n.\n..\napp.conf\nblob\nconfiguration-of-that.yaml\nconfiguration-of-this.yaml\ngreeting = hello\nthis: 1\n000102ff" {
 			t.Errorf("the ConfigMap's disk: %q", got)
 		}
@@ -136,7 +134,7 @@ stringData: {key: came later}
 	})
 	t.Run("a service account", func(t *testing.T) {
 		g.mount(t, "account", g.disk(t, "ACCOUN"))
-		if got := g.run(t, "ls /m/account; cat /m/account/namespace"); got != "ca.crt\nnamespace\ntoken\n"+ns {
+		if got := g.run(t, "ls -1 /m/account; cat /m/account/namespace"); got != "ca.crt\nnamespace\ntoken\n"+ns {
 			t.Errorf("the disk: %q", got)
 		}
 		config := rest.AnonymousClientConfig(c.Config)
@@ -218,6 +216,7 @@ stringData: {key: came later}
 			t.Errorf("%s of the disks still hold what was written", got)
 		}
 	})
+	outlives := t
 	t.Run("changes wait for a restart", func(t *testing.T) {
 		c.Kubectl(t, "", "-n", ns, "patch", "vm", "configured", "--type=json", "-p", `[
 			{"op":"add","path":"/spec/template/spec/volumes/-","value":{"name":"later","secret":{"secretName":"later"}}},
@@ -235,7 +234,7 @@ stringData: {key: came later}
 		c.WaitVMI(t, ns, "configured", "running anew", harness.BootLimit, func(vmi *virtv1.VirtualMachineInstance) bool {
 			return harness.Running(vmi) && vmi.UID != first.UID
 		})
-		g = lookInto(t, c, ns, "configured")
+		g = lookInto(outlives, c, ns, "configured")
 		g.mount(t, "settings", g.disk(t, "SETTIN"))
 		g.mount(t, "later", g.disk(t, "LATER0"))
 		if got := g.run(t, "cat /m/settings/app.conf /m/later/key; ls /sys/block | grep -c '^sr'; true"); got != "greeting = goodbye\ncame later0" && got != "greeting = goodbye\ncame later\n0" {
@@ -362,17 +361,13 @@ spec:
 	c.Exec(t, ns, "keeper", "keeper", "bash", "-c", "truncate -s 1M /golden/disk.img; echo golden | dd of=/golden/disk.img conv=notrunc 2>/dev/null; echo from the pod >/shared/from-pod")
 }
 
-// nodeFolder is a folder that the nodes of the local cluster share with this machine, and that a guest's pod may write to.
-func nodeFolder(t *testing.T) string {
+// nodeFolder is a folder of the node where the claims are, which a guest's pod may write to.
+func nodeFolder(t *testing.T, c *harness.Cluster, ns string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/var/tmp", "host-disk-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chown(dir, 107, 107); err != nil {
-		t.Fatal(err)
-	}
+	node := strings.TrimSpace(c.Kubectl(t, "", "-n", ns, "get", "pod", "keeper", "-o", "jsonpath={.spec.nodeName}"))
+	dir := "/var/lib/e2e-host-disk-" + ns
+	c.OnNode(t, node, "mkdir "+dir+"; chown 107:107 "+dir)
+	t.Cleanup(func() { c.OnNode(t, node, "rm -rf "+dir) })
 	return dir
 }
 

@@ -185,6 +185,22 @@ func TestKeepPassed(t *testing.T) {
 	}
 }
 
+func TestEndRace(t *testing.T) {
+	const before = "fuzz: elapsed: 2s, execs: 9996 (4955/sec), new interesting: 22 (total: 32)\n"
+	for out, want := range map[string]bool{
+		before + "--- FAIL: FuzzX (2.02s)\n    context deadline exceeded\nFAIL\n":                                                                           true,
+		before + "--- FAIL: FuzzX (2.02s)\n    --- FAIL: FuzzX (0.00s)\n        x_test.go:9: context deadline exceeded\n    \n    Failing input: a\nFAIL\n": false,
+		before + "--- FAIL: FuzzX (2.02s)\n    fuzzing process hung or terminated unexpectedly: exit status 2\n    Failing input: a\nFAIL\n":                false,
+		before + "--- FAIL: FuzzX (2.02s)\n    context deadline exceeded\n    Failing input written to testdata/fuzz/FuzzX/a\nFAIL\n":                       false,
+		before + "PASS\n":                    false,
+		"panic: context deadline exceeded\n": false,
+	} {
+		if got := endRace([]byte(out)); got != want {
+			t.Errorf("%v, want %v, of:\n%s", got, want, out)
+		}
+	}
+}
+
 func TestFindFuzzTests(t *testing.T) {
 	root := t.TempDir()
 	for file, content := range map[string]string{

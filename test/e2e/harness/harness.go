@@ -314,6 +314,16 @@ func (c *Cluster) Exec(t testing.TB, namespace, pod, container string, command .
 	return c.Kubectl(t, "", append([]string{"-n", namespace, "exec", pod, "-c", container, "--"}, command...)...)
 }
 
+// OnNode runs a script as root on a node of the local cluster.
+func (c *Cluster) OnNode(t testing.TB, node, script string) {
+	t.Helper()
+	cmd := exec.Command("go", "run", "./test/cluster/cmd/cluster", "exec", node, "--", "sh", "-ec", script)
+	cmd.Dir = "../.."
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s on %s: %v\n%s", script, node, err, out)
+	}
+}
+
 // LauncherPod is the launcher pod of an instance.
 func (c *Cluster) LauncherPod(t testing.TB, vmi *virtv1.VirtualMachineInstance) *corev1.Pod {
 	t.Helper()
