@@ -181,8 +181,21 @@ func Copy(to, from string) error {
 		return err
 	}
 	temp := to + ".new"
-	if err := os.WriteFile(temp, raw, 0o600); err != nil {
+	if err := writeSynced(temp, raw); err != nil {
 		return errors.Join(err, ignoreMissing(os.Remove(temp)))
 	}
 	return os.Rename(temp, to)
+}
+
+// writeSynced writes a file that is whole on the disk before it gets its name.
+func writeSynced(path string, raw []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(raw)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
 }

@@ -73,6 +73,9 @@ type Server struct {
 	registered verdict
 }
 
+// OnConfiguration has f told of each state of the cluster's KubeVirt object, nil when there is none. To be called before Run.
+func (s *Server) OnConfiguration(f func(*virtv1.KubeVirt)) { s.config.Changed = f }
+
 // New assembles the server.
 func (c CompletedConfig) New(ctx context.Context) (*Server, error) {
 	generic, err := c.Generic.New("virt-api", genericapiserver.NewEmptyDelegate())

@@ -14,6 +14,8 @@ const (
 	ResourceKVM      = "devices.kubevirt.io/kvm"
 	ResourceTun      = "devices.kubevirt.io/tun"
 	ResourceVhostNet = "devices.kubevirt.io/vhost-net"
+	// ResourceVhostVSOCK is the kernel's end of sockets between guests and their node.
+	ResourceVhostVSOCK = "devices.kubevirt.io/vhost-vsock"
 )
 
 // User and group that QEMU and the launcher run as, and that own container disks (decision 24, row P3-CDISK-07).

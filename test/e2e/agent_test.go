@@ -330,7 +330,12 @@ func (l *agentLab) queries(t *testing.T) {
 			t.Errorf("objectgraph: %+v", graph)
 		}
 	}
-	spec.Covers(t, "P2-GAINFO-01")
+	for command, want := range map[string]string{"guestosinfo": `"id": "debian"`, "fslist": "ext4", "userlist": `"userName": "debian"`} {
+		if out, says, err := virtctl(t, l.namespace, "", command, "agent"); err != nil || !strings.Contains(out, want) {
+			t.Errorf("virtctl %s: %v, printed %q, said %q", command, err, out, says)
+		}
+	}
+	spec.Covers(t, "P2-GAINFO-01", "P2-GAINFO-06", "P1-VCTL-34", "P1-VCTL-35", "P1-VCTL-36")
 }
 
 // endpoint waits until the guest is, or is not, among the ready endpoints of its Service.

@@ -129,8 +129,8 @@ func TestFullDisk(t *testing.T) {
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	node, dir := c.Nodes(t)[0], "/var/lib/e2e-full-"+ns
-	c.OnNode(t, node, "mkdir " + dir + "; mount -t tmpfs -o size=8m,uid=107,gid=107,mode=0770 tmpfs " + dir)
-	t.Cleanup(func() { c.OnNode(t, node, "umount -l " + dir + "; rmdir " + dir) })
+	c.OnNode(t, node, "mkdir "+dir+"; mount -t tmpfs -o size=8m,uid=107,gid=107,mode=0770 tmpfs "+dir)
+	t.Cleanup(func() { c.OnNode(t, node, "umount -l "+dir+"; rmdir "+dir) })
 	t.Cleanup(func() {
 		if out, err := exec.Command("kubectl", "delete", "pv", ns, "--ignore-not-found", "--wait=false").CombinedOutput(); err != nil {
 			t.Errorf("deleting the volume: %v\n%s", err, out)
@@ -179,7 +179,7 @@ spec:
 			t.Fatalf("no warning event tells of it:\n%s", out)
 		}
 	}
-	c.OnNode(t, node, "mount -o remount,size=64m " + dir)
+	c.OnNode(t, node, "mount -o remount,size=64m "+dir)
 	virt(t, c, ns, "VMI full was scheduled to unpause", "unpause", "vmi", "full")
 	harness.Expect(t, console, time.Minute, "all is written")
 }

@@ -126,7 +126,7 @@ func TestLifecycle(t *testing.T) {
 			t.Errorf("after the restart the guest has %s CPUs", got)
 		}
 		first = second
-		spec.Covers(t, "P2-STATE-06", "P2-STATE-14", "P1-VCTL-12", "P1-VMCREATE-19")
+		spec.Covers(t, "P2-STATE-06", "P2-STATE-14", "P1-VCTL-12", "P1-VMCREATE-19", "P1-VMEDIT-05")
 	})
 	t.Run("guest powers off and another takes its place", func(t *testing.T) {
 		// The earlier start has set the run strategy to Always.

@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -125,4 +127,102 @@ func TestImageIsPulled(t *testing.T) {
 		t.Errorf("the events of %s do not tell of a pull:\n%s", pod.Name, events)
 	}
 	spec.Covers(t, "P3-CDISK-04")
+}
+
+// logLine is what each line of a component's log holds.
+type logLine struct {
+	Component, Level, Msg, Pos, Timestamp string
+}
+
+// lines reads a log, in which each line must be one object.
+func lines(t *testing.T, log string) []logLine {
+	t.Helper()
+	var out []logLine
+	for text := range strings.Lines(log) {
+		var line logLine
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Errorf("a line of a log is no JSON: %v: %s", err, text)
+			continue
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+// TestLogs reads the logs of the components, and changes how much is in them while they run.
+func TestLogs(t *testing.T) {
+	c := harness.Connect(t)
+	pods := c.Kubectl(t, "", "-n", harness.SystemNamespace, "get", "pods")
+	for _, want := range []string{"NAME", "READY", "STATUS", "RESTARTS", "AGE", "virt-api-", "virt-controller-", "virt-handler-"} {
+		if !strings.Contains(pods, want) {
+			t.Errorf("kubectl get pods shows no %s:\n%s", want, pods)
+		}
+	}
+	spec.Covers(t, "P4-LOG-07")
+	log := func(component string) []logLine {
+		t.Helper()
+		return lines(t, c.Kubectl(t, "", "-n", harness.SystemNamespace, "logs", "-l", "kubevirt.io="+component, "--tail=200"))
+	}
+	for _, component := range []string{"virt-api", "virt-controller", "virt-handler"} {
+		all := log(component)
+		if len(all) == 0 {
+			t.Errorf("%s has logged nothing", component)
+		}
+		for _, line := range all {
+			_, err := time.Parse("2006-01-02T15:04:05.000000Z", line.Timestamp)
+			if line.Component != component || line.Msg == "" || !strings.Contains(line.Pos, ".go:") || err != nil || !slices.Contains([]string{"debug", "info", "warning", "error"}, line.Level) {
+				t.Errorf("a line of %s: %+v, %v", component, line, err)
+				break
+			}
+		}
+	}
+	spec.Covers(t, "P4-LOG-08", "P4-LOG-09")
+
+	patch := func(levels string) {
+		t.Helper()
+		c.Kubectl(t, "", "-n", harness.SystemNamespace, "patch", "kubevirt", "kubevirt", "--type=merge", "-p", `{"spec":{"configuration":{"developerConfiguration":{"logVerbosity":`+levels+`}}}}`)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("kubectl", "-n", harness.SystemNamespace, "patch", "kubevirt", "kubevirt", "--type=json", "-p", `[{"op":"remove","path":"/spec/configuration/developerConfiguration/logVerbosity"}]`).CombinedOutput(); err != nil {
+			t.Errorf("putting the log levels back: %v\n%s", err, out)
+		}
+	})
+	patch(`{"virtAPI":3,"virtController":4,"virtHandler":5}`)
+	for component, want := range map[string]string{"virt-api": "3", "virt-controller": "4", "virt-handler": "5"} {
+		eventually(t, component+" logs at another level", time.Minute, func() (string, bool) {
+			out := c.Kubectl(t, "", "-n", harness.SystemNamespace, "logs", "-l", "kubevirt.io="+component, "--tail=-1", "--since=2m")
+			return out[max(0, len(out)-2000):], strings.Count(out, `"msg":"Set verbosity","component":"`+component+`","to":`+want) >= 2
+		})
+	}
+	spec.Covers(t, "P4-LOG-03")
+}
+
+// TestEvents looks for what a machine, its instance and its pod tell, where the runbooks look.
+func TestEvents(t *testing.T) {
+	t.Parallel()
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	c.Apply(t, ns, harness.Instance{}.VM("told", "Always"))
+	vmi := c.WaitVMI(t, ns, "told", "running", harness.BootLimit, harness.Running)
+	pod := c.LauncherPod(t, vmi)
+	for _, what := range [][]string{{"vm", "told"}, {"vmi", "told"}, {"pod", pod.Name}} {
+		out := c.Kubectl(t, "", append([]string{"-n", ns, "describe"}, what...)...)
+		if _, events, found := strings.Cut(out, "\nEvents:"); !found || !strings.Contains(events, "Normal") {
+			t.Errorf("kubectl describe %s shows no events:\n%s", what, out)
+		}
+	}
+	if out := c.Kubectl(t, "", "-n", ns, "get", "events"); !strings.Contains(out, "virtualmachine/told") || !strings.Contains(out, "virtualmachineinstance/told") {
+		t.Errorf("kubectl get events:\n%s", out)
+	}
+	// The kubelet tells of a container after the guest has told of itself.
+	c.Kubectl(t, "", "-n", ns, "wait", "--for=condition=Ready", "--timeout=60s", "pod/"+pod.Name)
+	lines(t, c.Kubectl(t, "", "-n", ns, "logs", pod.Name, "-c", "compute"))
+	spec.Covers(t, "P4-EVENT-02", "P4-EVENT-04", "P4-EVENT-05", "P4-LOG-01")
+
+	// An image that is nowhere is found out where one looks first.
+	c.Apply(t, ns, strings.ReplaceAll(harness.Instance{}.VM("imageless", "Always"), harness.TinyImage, "registry.virtplane.local:5000/virtplane/nowhere:devel"))
+	c.WaitVM(t, ns, "imageless", "without its image", time.Minute, func(vm *virtv1.VirtualMachine) bool {
+		return vm != nil && slices.Contains([]virtv1.VirtualMachinePrintableStatus{"ErrImagePull", "ImagePullBackOff"}, vm.Status.PrintableStatus)
+	})
+	spec.Covers(t, "P4-LOG-12")
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/virtplane/virtplane/cni-plugin/bridge"
 	"github.com/virtplane/virtplane/cni-plugin/install"
+	"github.com/virtplane/virtplane/pkg/logging"
 )
 
 const about = "bridge-cni connects pods to a bridge; a container runtime calls it with CNI_COMMAND set"
@@ -29,7 +30,7 @@ const usage = `Usage:
 
 // Run returns the exit code.
 func Run(args []string) int {
-	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: logLevel()}))
+	log := slog.New(logging.NewHandler(os.Stderr, "bridge-cni", logLevel()))
 	if os.Getenv("CNI_COMMAND") != "" {
 		return plugin(log)
 	}

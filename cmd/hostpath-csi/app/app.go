@@ -14,7 +14,6 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	logsapi "k8s.io/component-base/logs/api/v1"
 	"k8s.io/component-base/version"
 	"k8s.io/klog/v2"
 
@@ -23,6 +22,7 @@ import (
 	"github.com/virtplane/virtplane/csi-driver/pool"
 	"github.com/virtplane/virtplane/csi-driver/provisioner"
 	"github.com/virtplane/virtplane/csi-driver/registration"
+	"github.com/virtplane/virtplane/pkg/logging/component"
 )
 
 const (
@@ -44,7 +44,7 @@ kubelet, and makes and removes the volumes of claims that are scheduled to the n
 		SilenceUsage:  true,
 		SilenceErrors: false,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := logsapi.ValidateAndApply(o.logging, nil); err != nil {
+			if _, err := component.Apply(o.logging, nil, "hostpath-csi"); err != nil {
 				return err
 			}
 			if err := o.complete(); err != nil {

@@ -8,11 +8,11 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
-	"k8s.io/component-base/logs"
 	logsapi "k8s.io/component-base/logs/api/v1"
 
 	"github.com/virtplane/virtplane/csi-driver/driver"
 	"github.com/virtplane/virtplane/csi-driver/pool"
+	"github.com/virtplane/virtplane/pkg/logging/component"
 )
 
 type options struct {
@@ -41,7 +41,7 @@ func newOptions() *options {
 		serveAddress:      ":9808",
 		provision:         true,
 		capacityInterval:  time.Minute,
-		logging:           logs.NewOptions(),
+		logging:           component.NewConfiguration(),
 	}
 }
 

@@ -11,7 +11,9 @@ import (
 	logsapi "k8s.io/component-base/logs/api/v1"
 	"k8s.io/component-base/version/verflag"
 
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/apiserver/options"
+	"github.com/virtplane/virtplane/pkg/logging/component"
 )
 
 func init() { utilruntime.Must(logsapi.AddFeatureGates(utilfeature.DefaultMutableFeatureGate)) }
@@ -19,7 +21,7 @@ func init() { utilruntime.Must(logsapi.AddFeatureGates(utilfeature.DefaultMutabl
 // NewCommand makes the command; ctx ends with the first signal.
 func NewCommand(ctx context.Context) *cobra.Command {
 	o := options.New()
-	l := logsapi.NewLoggingConfiguration()
+	l := component.NewConfiguration()
 	cmd := &cobra.Command{
 		Use:   "virt-api",
 		Short: "Serve virtual machines as Kubernetes objects",
@@ -30,10 +32,11 @@ given with --etcd-servers.`,
 		Args:         cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			verflag.PrintAndExitIfRequested()
-			if err := logsapi.ValidateAndApply(l, utilfeature.DefaultFeatureGate); err != nil {
+			log, err := component.Apply(l, utilfeature.DefaultFeatureGate, "virt-api")
+			if err != nil {
 				return err
 			}
-			return run(ctx, o)
+			return run(ctx, o, log)
 		},
 	}
 	fs := cmd.Flags()
@@ -46,7 +49,7 @@ given with --etcd-servers.`,
 	return cmd
 }
 
-func run(ctx context.Context, o *options.Options) error {
+func run(ctx context.Context, o *options.Options, log *component.Log) error {
 	if err := o.Complete(); err != nil {
 		return err
 	}
@@ -62,5 +65,11 @@ func run(ctx context.Context, o *options.Options) error {
 	if err != nil {
 		return err
 	}
+	server.OnConfiguration(func(kv *virtv1.KubeVirt) {
+		if kv == nil {
+			kv = &virtv1.KubeVirt{}
+		}
+		log.SetVerbosity(component.Configured(&kv.Spec.Configuration).VirtAPI)
+	})
 	return server.Run(ctx)
 }

@@ -23,6 +23,7 @@ import (
 
 	"github.com/virtplane/virtplane/pkg/apiserver/options"
 	"github.com/virtplane/virtplane/pkg/apiserver/storage"
+	"github.com/virtplane/virtplane/pkg/logging/component"
 	"github.com/virtplane/virtplane/pkg/store"
 )
 
@@ -146,7 +147,7 @@ func newStoreCommand(ctx context.Context) *cobra.Command {
 	var quota int64 = store.DefaultQuotaBytes
 	node := os.Getenv("NODE_NAME")
 	health := ":2381"
-	l := logsapi.NewLoggingConfiguration()
+	l := component.NewConfiguration()
 	cmd := &cobra.Command{
 		Use:   "store",
 		Short: "Run a member of the store, or look after the store",
@@ -156,7 +157,7 @@ the names that a StatefulSet gives them. The commands below look after a store.`
 		Args:         cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			holdHeapFloor(32 << 20)
-			if err := logsapi.ValidateAndApply(l, utilfeature.DefaultFeatureGate); err != nil {
+			if _, err := component.Apply(l, utilfeature.DefaultFeatureGate, "virt-store"); err != nil {
 				return err
 			}
 			if err := o.validate(); err != nil {

@@ -18,6 +18,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
+	logsapi "k8s.io/component-base/logs/api/v1"
 	"k8s.io/component-base/version"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
@@ -34,6 +36,7 @@ import (
 	"github.com/virtplane/virtplane/pkg/controller/replicaset"
 	"github.com/virtplane/virtplane/pkg/controller/vm"
 	"github.com/virtplane/virtplane/pkg/controller/vmi"
+	"github.com/virtplane/virtplane/pkg/logging/component"
 	"github.com/virtplane/virtplane/pkg/machine"
 )
 
@@ -47,12 +50,13 @@ type Options struct {
 	MetricsAddr   string
 	HealthAddr    string
 	LeaderElect   bool
+	Logs          *logsapi.LoggingConfiguration
 }
 
 // NewOptions returns the defaults.
 func NewOptions() *Options {
 	return &Options{Namespace: os.Getenv("POD_NAMESPACE"), LauncherImage: os.Getenv("VIRT_LAUNCHER_IMAGE"), Workers: 10, QPS: 200, Burst: 400,
-		MetricsAddr: ":8443", HealthAddr: ":8080", LeaderElect: true}
+		MetricsAddr: ":8443", HealthAddr: ":8080", LeaderElect: true, Logs: component.NewConfiguration()}
 }
 
 // AddFlags registers the flags.
@@ -64,6 +68,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&o.Burst, "kube-api-burst", o.Burst, "requests to the API server in a burst")
 	fs.StringVar(&o.MetricsAddr, "metrics-bind-address", o.MetricsAddr, "address of /metrics; 0 turns it off")
 	fs.StringVar(&o.HealthAddr, "health-probe-bind-address", o.HealthAddr, "address of /healthz and /readyz")
+	logsapi.AddFlags(o.Logs, fs)
 	fs.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect, "work only while holding the Lease virt-controller")
 }
 
@@ -89,7 +94,11 @@ func NewCommand(ctx context.Context) *cobra.Command {
 			if err := o.Validate(); err != nil {
 				return err
 			}
-			return Run(ctx, o)
+			log, err := component.Apply(o.Logs, nil, "virt-controller")
+			if err != nil {
+				return err
+			}
+			return Run(ctx, o, log)
 		},
 	}
 	o.AddFlags(cmd.Flags())
@@ -97,7 +106,7 @@ func NewCommand(ctx context.Context) *cobra.Command {
 }
 
 // Run runs the controllers until ctx ends or the lease is lost.
-func Run(ctx context.Context, o *Options) error {
+func Run(ctx context.Context, o *Options, log *component.Log) error {
 	ctrl.SetLogger(klog.Background())
 	config, err := ctrl.GetConfig()
 	if err != nil {
@@ -124,7 +133,27 @@ func Run(ctx context.Context, o *Options) error {
 	if err := (&kubevirt.Reconciler{Client: mgr.GetClient(), Clock: clock.RealClock{}, Namespace: o.Namespace, Version: version.Get().GitVersion}).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("setting up the configuration controller: %w", err)
 	}
+	if err := followVerbosity(ctx, mgr, log); err != nil {
+		return fmt.Errorf("following the configuration of logs: %w", err)
+	}
 	return mgr.Start(ctx)
+}
+
+// followVerbosity has the log follow the cluster's configuration, in those that wait for the lease too.
+func followVerbosity(ctx context.Context, mgr ctrl.Manager, log *component.Log) error {
+	informer, err := mgr.GetCache().GetInformer(ctx, &virtv1.KubeVirt{}, cache.BlockUntilSynced(false))
+	if err != nil {
+		return err
+	}
+	set := func(o any) {
+		if kv, ok := o.(*virtv1.KubeVirt); ok {
+			log.SetVerbosity(component.Configured(&kv.Spec.Configuration).VirtController)
+		}
+	}
+	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		AddFunc: set, UpdateFunc: func(_, o any) { set(o) }, DeleteFunc: func(any) { log.SetVerbosity(nil) },
+	})
+	return err
 }
 
 func newManager(config *rest.Config, o *Options) (ctrl.Manager, error) {

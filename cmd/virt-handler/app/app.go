@@ -16,7 +16,6 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/events"
-	logsapi "k8s.io/component-base/logs/api/v1"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
@@ -25,6 +24,7 @@ import (
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/generated/clientset/versioned"
 	"github.com/virtplane/virtplane/pkg/generated/clientset/versioned/scheme"
+	"github.com/virtplane/virtplane/pkg/logging/component"
 	"github.com/virtplane/virtplane/pkg/node"
 	"github.com/virtplane/virtplane/pkg/node/certs"
 	"github.com/virtplane/virtplane/pkg/node/labeller"
@@ -43,10 +43,11 @@ func NewCommand(ctx context.Context) *cobra.Command {
 			if err := o.Validate(); err != nil {
 				return err
 			}
-			if err := logsapi.ValidateAndApply(o.Logs, nil); err != nil {
+			log, err := component.Apply(o.Logs, nil, "virt-handler")
+			if err != nil {
 				return err
 			}
-			return Run(ctx, o)
+			return Run(ctx, o, log)
 		},
 	}
 	o.AddFlags(cmd.Flags())
@@ -61,7 +62,7 @@ func NewCommand(ctx context.Context) *cobra.Command {
 }
 
 // Run runs the agent until ctx ends or a part of it fails for good. Guests go on in either case.
-func Run(ctx context.Context, o *Options) error {
+func Run(ctx context.Context, o *Options, lines *component.Log) error {
 	node.RegisterMetrics()
 	server.RegisterMetrics()
 	log := klog.FromContext(ctx)
@@ -105,7 +106,7 @@ func Run(ctx context.Context, o *Options) error {
 	pods := pod.New(o.PodsDir)
 	agent, err = node.New(node.Options{
 		Node: o.Node, Namespace: o.Namespace, PodsDir: o.PodsDir, Workers: o.Workers, LauncherTimeout: o.LauncherTimeout,
-		StartTimeout: o.StartTimeout, ImageSizeLimit: o.imageSizeLimit, Configured: configured(devices, o, labels), Forgotten: server.ForgetConnections,
+		StartTimeout: o.StartTimeout, ImageSizeLimit: o.imageSizeLimit, Configured: configured(devices, o, labels, lines), Forgotten: server.ForgetConnections,
 	}, node.Dependencies{
 		Client: virt, Recorder: recorder, Clock: clock.RealClock{}, Pods: node.NodePods{Pods: pods}, Network: node.PodNetwork{}, Secrets: node.PodSecrets{},
 	})
@@ -161,9 +162,14 @@ func newRecorder(ctx context.Context, kube kubernetes.Interface) events.EventRec
 }
 
 // configured passes on what of the cluster's configuration concerns the devices and the labels.
-func configured(devices *plugin.Plugin, o *Options, labels *labeller.Labeller) func(virtv1.KubeVirtConfiguration) {
+func configured(devices *plugin.Plugin, o *Options, labels *labeller.Labeller, lines *component.Log) func(virtv1.KubeVirtConfiguration) {
 	return func(c virtv1.KubeVirtConfiguration) {
 		labels.Configured(c)
+		level := component.Configured(&c)
+		if n, own := level.NodeVerbosity[o.Node]; own {
+			level.VirtHandler = &n
+		}
+		lines.SetVerbosity(level.VirtHandler)
 		count := o.VirtualDevices
 		if n := c.VirtualMachineInstancesPerNode; n != nil {
 			count = int(*n)

@@ -33,6 +33,7 @@ func pluginConfig(o *Options, own *nodestatus.Node, found func(bool)) plugin.Con
 			{Resource: machine.ResourceKVM, Node: "kvm", Class: "class/misc/kvm"},
 			{Resource: machine.ResourceTun, Node: "net/tun", Class: "class/misc/tun"},
 			{Resource: machine.ResourceVhostNet, Node: "vhost-net", Class: "class/misc/vhost-net"},
+			{Resource: machine.ResourceVhostVSOCK, Node: "vhost-vsock", Class: "class/misc/vhost-vsock"},
 			{Resource: resourceSEV, Node: "sev", Class: "class/misc/sev"},
 		},
 	}

@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/api/resource"
-	"k8s.io/component-base/logs"
 	logsapi "k8s.io/component-base/logs/api/v1"
 
+	"github.com/virtplane/virtplane/pkg/logging/component"
 	"github.com/virtplane/virtplane/pkg/machine"
 )
 
@@ -46,7 +46,7 @@ func NewOptions() *Options {
 		PodsDir: "/pods", DevicePluginDir: "/var/lib/kubelet/device-plugins", DevRoot: "/dev", SysRoot: "/sys", QEMU: "/usr/bin/qemu-system-x86_64",
 		VirtualDevices: 1000, ProbeDeadline: 15 * time.Second,
 		Workers: 10, LauncherTimeout: 5 * time.Minute, StartTimeout: 3 * time.Minute, ImageSizeLimit: "1Ti",
-		ListenAddress: fmt.Sprintf(":%d", machine.HandlerPort), MetricsAddress: ":8443", Logs: logs.NewOptions(),
+		ListenAddress: fmt.Sprintf(":%d", machine.HandlerPort), MetricsAddress: ":8443", Logs: component.NewConfiguration(),
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"k8s.io/component-base/version"
+
+	"github.com/virtplane/virtplane/pkg/logging"
 )
 
 const usage = `virt-launcher runs one guest in its pod.
@@ -67,7 +69,7 @@ func newLogger(w io.Writer, level, part string) (*slog.Logger, error) {
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		return nil, fmt.Errorf("--log-level: %w", err)
 	}
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l})).With("component", part), nil
+	return slog.New(logging.NewHandler(w, "virt-launcher", l)).With("part", part), nil
 }
 
 func fail(stderr io.Writer, err error) int {

@@ -27,6 +27,8 @@ type Config struct {
 	client    versioned.Interface
 	current   atomic.Pointer[virtv1.KubeVirt]
 	synced    atomic.Bool
+	// Changed, if set before Run, is told of each state of the object; nil says that there is none.
+	Changed func(*virtv1.KubeVirt)
 }
 
 // New follows the object in the namespace of the components; client is that of this very server.
@@ -60,6 +62,9 @@ func (c *Config) Run(ctx context.Context) error {
 			}
 		}
 		c.current.Store(oldest)
+		if c.Changed != nil {
+			c.Changed(oldest)
+		}
 	}
 	handler, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(any) { choose() },

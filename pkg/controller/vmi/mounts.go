@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/machine"
 )
 
 // Reasons of the kubelet and of the volume controllers, as they stand in the events of a pod whose volumes are not to be had: a
@@ -68,7 +69,7 @@ func mountsOthers(spec *virtv1.VirtualMachineInstanceSpec) bool {
 			return v.CloudInitConfigDrive.SecretRef != nil || v.CloudInitConfigDrive.NetworkDataSecretRef != nil
 		}
 		return claimOf(v) != "" || configSource(v) != nil || v.HostDisk != nil
-	}) || len(spec.AccessCredentials) > 0
+	}) || len(spec.AccessCredentials) > 0 || machine.KeepsState(spec)
 }
 
 // summary begins the events in which the kubelet only sums up what others have said in plain words.

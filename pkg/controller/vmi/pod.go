@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,6 +31,8 @@ type RenderOptions struct {
 	Config virtv1.KubeVirtConfiguration
 	// Claims are the claims of this instance, by name.
 	Claims map[string]*corev1.PersistentVolumeClaim
+	// CID is the instance's VSOCK address, nil if it wants none.
+	CID *uint32
 	// Limits are those that the instance's namespace asks for.
 	Limits AutoLimits
 }
@@ -69,6 +72,9 @@ func Pod(vmi *virtv1.VirtualMachineInstance, attempt int, o RenderOptions) *core
 		volumes.add(machine.HugepagesVolume, machine.HugepagesDir, false, corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumHugePages}})
 	}
 	initFlags := []string{"--grace-period", fmt.Sprintf("%ds", gracePeriod(spec))}
+	if launcherVerbosity(vmi, o.Config) >= debugVerbosity {
+		initFlags = append(initFlags, "--log-level", "debug")
+	}
 	logs := logsConsole(spec, o.Config)
 	if logs {
 		initFlags = append(initFlags, "--console-log", consoleLogSocket)
@@ -135,6 +141,24 @@ func private(key string) bool {
 	return strings.HasPrefix(key, "kubectl.kubernetes.io/") || strings.HasPrefix(key, "virtplane.io/") ||
 		key == virtv1.VirtualMachineGeneration || key == virtv1.KeepLauncherAnnotation ||
 		key == "kubevirt.io/latest-observed-api-version" || key == "kubevirt.io/storage-observed-api-version"
+}
+
+const (
+	// verbosityLabel of an instance is the verbosity of its launcher alone.
+	verbosityLabel = "logVerbosity"
+	// debugVerbosity is where the launcher begins to log what it says to QEMU.
+	debugVerbosity = 4
+)
+
+// launcherVerbosity is how much the launcher is to log. It is fixed for the life of a pod.
+func launcherVerbosity(vmi *virtv1.VirtualMachineInstance, c virtv1.KubeVirtConfiguration) int {
+	if n, err := strconv.Atoi(vmi.Labels[verbosityLabel]); err == nil {
+		return n
+	}
+	if d := c.DeveloperConfiguration; d != nil && d.LogVerbosity != nil && d.LogVerbosity.VirtLauncher != nil {
+		return int(*d.LogVerbosity.VirtLauncher)
+	}
+	return 0
 }
 
 func gracePeriod(spec *virtv1.VirtualMachineInstanceSpec) int64 {

@@ -69,6 +69,9 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 	if err := index.IndexField(ctx, &virtv1.VirtualMachineInstance{}, instanceByNode, nodeOf); err != nil {
 		return fmt.Errorf("indexing instances by node: %w", err)
 	}
+	if err := index.IndexField(ctx, &virtv1.VirtualMachineInstance{}, instanceByCID, cidOf); err != nil {
+		return fmt.Errorf("indexing instances by VSOCK address: %w", err)
+	}
 	return ctrl.NewControllerManagedBy(mgr).Named("vmi").
 		For(&virtv1.VirtualMachineInstance{}).
 		Owns(&corev1.Pod{}).
@@ -121,7 +124,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	var waiting wait
 	if vmi.Status.NodeName == "" {
-		if render.Claims, waiting, err = r.claimsOf(ctx, &vmi); err != nil {
+		if render.Claims, waiting, err = r.claimsOf(ctx, &vmi, config.VMStateStorageClass); err != nil {
 			return ctrl.Result{}, err
 		}
 		if pod == nil && waiting.reason == "" {
@@ -136,6 +139,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	if pod != nil && waiting.reason == "" && before(vmi.Status.Phase, virtv1.Scheduled) {
 		waiting = r.mountWait(ctx, &vmi, pod, podWait(pod, render.Claims, r.Clock.Now()))
+	}
+	if pod != nil {
+		if render.CID, err = r.address(ctx, &vmi); err != nil {
+			return ctrl.Result{}, err
+		}
 	}
 	unheard, err := r.unheard(ctx, &vmi)
 	if err != nil {
@@ -240,13 +248,30 @@ func (r *Reconciler) ensurePod(ctx context.Context, vmi *virtv1.VirtualMachineIn
 	}
 }
 
-// claimsOf gets the claims of an instance and says whether one is missing or lost. A claim that is not bound yet is no
+// claimsOf gets the claims of an instance and says whether one is missing or lost. The one for its state is made if there is none,
+// in the storage class stateClass. A claim that is not bound yet is no
 // reason to wait: with WaitForFirstConsumer it is the pod that makes it bind.
-func (r *Reconciler) claimsOf(ctx context.Context, vmi *virtv1.VirtualMachineInstance) (map[string]*corev1.PersistentVolumeClaim, wait, error) {
+func (r *Reconciler) claimsOf(ctx context.Context, vmi *virtv1.VirtualMachineInstance, stateClass string) (map[string]*corev1.PersistentVolumeClaim, wait, error) {
 	out := map[string]*corev1.PersistentVolumeClaim{}
 	for _, name := range claims(vmi) {
 		var claim corev1.PersistentVolumeClaim
 		err := r.Client.Get(ctx, types.NamespacedName{Namespace: vmi.Namespace, Name: name}, &claim)
+		if name == stateClaim(vmi) {
+			var w wait
+			found := &claim
+			if apierrors.IsNotFound(err) {
+				found, w, err = r.createStateClaim(ctx, vmi, stateClass)
+			}
+			if err == nil && w.reason == "" {
+				w = ownsState(vmi, found)
+			}
+			if err == nil && w.reason != "" {
+				return nil, w, nil
+			}
+			if err == nil {
+				claim = *found
+			}
+		}
 		if apierrors.IsNotFound(err) {
 			return nil, wait{reason: ReasonClaimNotFound, message: fmt.Sprintf("PersistentVolumeClaim %s does not exist: create it, and the machine starts", name)}, nil
 		}
@@ -267,6 +292,9 @@ func claims(vmi *virtv1.VirtualMachineInstance) []string {
 		if c := claimOf(v); c != "" {
 			out = append(out, c)
 		}
+	}
+	if c := stateClaim(vmi); c != "" {
+		out = append(out, c)
 	}
 	return out
 }

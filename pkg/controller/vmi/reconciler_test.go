@@ -59,6 +59,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 			return nil
 		}).
 		WithIndex(&virtv1.VirtualMachineInstance{}, instanceByNode, nodeOf).
+		WithIndex(&virtv1.VirtualMachineInstance{}, instanceByCID, cidOf).
 		WithInterceptorFuncs(interceptor.Funcs{
 			SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
 				if _, ours := o.(*virtv1.VirtualMachineInstance); ours {

@@ -132,6 +132,9 @@ func devices(spec *virtv1.VirtualMachineInstanceSpec, o RenderOptions) []corev1.
 			out = append(out, machine.ResourceVhostNet)
 		}
 	}
+	if machine.IsTrue(spec.Domain.Devices.AutoattachVSOCK) {
+		out = append(out, machine.ResourceVhostVSOCK)
+	}
 	for _, d := range spec.Domain.Devices.GPUs {
 		if d.DeviceName != "" {
 			out = append(out, corev1.ResourceName(d.DeviceName))

@@ -88,10 +88,14 @@ func observe(vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, waiting wait, 
 		qos := pod.Status.QOSClass
 		status.QOSClass = &qos
 		status.RuntimeUser = machine.QEMUUser
+		status.VSOCKCID = o.CID
 		status.LauncherContainerImageVersion = o.LauncherImage
 		overhead := machine.MemoryOverhead(&vmi.Spec, machine.Options{Emulation: o.emulation(), Ratio: o.Config.AdditionalGuestMemoryOverheadRatio})
 		guest := machine.GuestMemory(&vmi.Spec)
 		status.Memory = &virtv1.MemoryStatus{GuestAtBoot: clone(guest), GuestRequested: clone(guest), MemoryOverhead: &overhead}
+		if claim, ok := o.Claims[stateClaim(vmi)]; ok {
+			status.VolumeStatus = append(status.VolumeStatus, virtv1.VolumeStatus{Name: claim.Name, PersistentVolumeClaimInfo: claimInfo(claim)})
+		}
 		for _, v := range vmi.Spec.Volumes {
 			if claim, ok := o.Claims[claimOf(v)]; ok {
 				status.VolumeStatus = append(status.VolumeStatus, virtv1.VolumeStatus{Name: v.Name, PersistentVolumeClaimInfo: claimInfo(claim)})

@@ -31,6 +31,9 @@ func newVolumes(vmi *virtv1.VirtualMachineInstance, o RenderOptions) podVolumes 
 		c := fw.KernelBoot.Container
 		v.image(machine.KernelBootVolume, machine.KernelBootDir, c.Image, c.ImagePullPolicy, c.ImagePullSecret)
 	}
+	if claim := stateClaim(vmi); claim != "" {
+		v.add(machine.StateVolume, machine.StateDir, false, corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim}})
+	}
 	v.accessCredentials(vmi.Spec.AccessCredentials)
 	for i, volume := range vmi.Spec.Volumes {
 		// A disk's name may hold dots and 253 characters, a pod volume's may not.

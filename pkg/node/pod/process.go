@@ -91,7 +91,7 @@ func inPod(cgroups string, pod types.UID) bool {
 }
 
 // Devices says which of the device nodes a pod has.
-type Devices struct{ KVM, Tun, VhostNet bool }
+type Devices struct{ KVM, Tun, VhostNet, VhostVSOCK bool }
 
 // OwnDevices gives the device nodes in the pod's own /dev to user and group, as far as they are there, and says which are:
 // container runtimes make them as they are on the node, for root alone.
@@ -109,7 +109,8 @@ func (p *Process) OwnDevices(user, group int) (Devices, error) {
 		name   string
 		number uint64
 		has    *bool
-	}{{"kvm", unix.Mkdev(10, 232), &has.KVM}, {"net/tun", unix.Mkdev(10, 200), &has.Tun}, {"vhost-net", unix.Mkdev(10, 238), &has.VhostNet}} {
+	}{{"kvm", unix.Mkdev(10, 232), &has.KVM}, {"net/tun", unix.Mkdev(10, 200), &has.Tun}, {"vhost-net", unix.Mkdev(10, 238), &has.VhostNet},
+		{"vhost-vsock", unix.Mkdev(10, 241), &has.VhostVSOCK}} {
 		if *d.has, err = ownDevice(root, d.name, d.number, user, group); err != nil {
 			return Devices{}, fmt.Errorf("giving /dev/%s of the pod to user %d: %w", d.name, user, err)
 		}

@@ -34,7 +34,8 @@ type Instance struct {
 	Extra string
 }
 
-func indent(n int, text string) string {
+// Indent puts n spaces before each line that is not empty.
+func Indent(n int, text string) string {
 	var b strings.Builder
 	for line := range strings.SplitSeq(strings.Trim(text, "\n"), "\n") {
 		if line != "" {
@@ -64,11 +65,11 @@ func (i Instance) Spec() string {
 	} else {
 		b.WriteString("    autoattachPodInterface: false\n")
 	}
-	b.WriteString("    disks:\n    - name: root\n      disk: {bus: virtio}\n" + indent(4, i.Disks))
+	b.WriteString("    disks:\n    - name: root\n      disk: {bus: virtio}\n" + Indent(4, i.Disks))
 	if i.Network {
 		b.WriteString("networks:\n- name: default\n  pod: {}\n")
 	}
-	b.WriteString("volumes:\n- name: root\n  containerDisk: {image: " + TinyImage + "}\n" + indent(0, i.Volumes))
+	b.WriteString("volumes:\n- name: root\n  containerDisk: {image: " + TinyImage + "}\n" + Indent(0, i.Volumes))
 	return b.String()
 }
 
@@ -80,18 +81,18 @@ func (i Instance) labels(n int) string {
 	if b.Len() == 0 {
 		return ""
 	}
-	return strings.Repeat(" ", n) + "labels:\n" + indent(n+2, b.String())
+	return strings.Repeat(" ", n) + "labels:\n" + Indent(n+2, b.String())
 }
 
 // VM renders a VirtualMachine with a run strategy.
 func (i Instance) VM(name, strategy string) string {
 	return fmt.Sprintf("apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nmetadata: {name: %s}\nspec:\n  runStrategy: %s\n  template:\n    metadata:\n%s%s    spec:\n%s",
-		name, strategy, "      annotations: {virtplane.test/guest: tiny}\n", i.labels(6), indent(6, i.Spec()))
+		name, strategy, "      annotations: {virtplane.test/guest: tiny}\n", i.labels(6), Indent(6, i.Spec()))
 }
 
 // VMI renders a VirtualMachineInstance that nobody owns.
 func (i Instance) VMI(name string) string {
-	return fmt.Sprintf("apiVersion: kubevirt.io/v1\nkind: VirtualMachineInstance\nmetadata:\n  name: %s\n%sspec:\n%s", name, i.labels(2), indent(2, i.Spec()))
+	return fmt.Sprintf("apiVersion: kubevirt.io/v1\nkind: VirtualMachineInstance\nmetadata:\n  name: %s\n%sspec:\n%s", name, i.labels(2), Indent(2, i.Spec()))
 }
 
 // BootID reads the identity of a boot from the root shell of a guest's console.

@@ -31,9 +31,12 @@ import (
 
 // Images of the guests, as make images builds and loads them.
 const (
-	TinyImage   = "registry.virtplane.local:5000/virtplane/guest-tiny:devel"
-	DebianImage = "registry.virtplane.local:5000/virtplane/guest-debian:devel"
-	KernelImage = "registry.virtplane.local:5000/virtplane/guest-tiny-kernel:devel"
+	// TinyGenericImage has a kernel with drivers for emulated hardware, TinyKernelImage holds a kernel and its initrd alone.
+	TinyGenericImage = "registry.virtplane.local:5000/virtplane/guest-tiny-generic:devel"
+	TinyKernelImage  = "registry.virtplane.local:5000/virtplane/guest-tiny-kernel:devel"
+	TinyImage        = "registry.virtplane.local:5000/virtplane/guest-tiny:devel"
+	DebianImage      = "registry.virtplane.local:5000/virtplane/guest-debian:devel"
+	KernelImage      = "registry.virtplane.local:5000/virtplane/guest-tiny-kernel:devel"
 	// SystemNamespace is where the local cluster has Virtplane installed.
 	SystemNamespace = "kubevirt"
 )

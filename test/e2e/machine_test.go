@@ -1,0 +1,328 @@
+package e2e
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/test/e2e/harness"
+	"github.com/virtplane/virtplane/test/spec"
+)
+
+// kernelGuest is a machine whose guest comes without a disk, so that any firmware starts it; hardware are lines of its domain,
+// devices lines of its devices.
+func kernelGuest(name, firmware, hardware, devices string) string {
+	return `
+apiVersion: kubevirt.io/v1
+kind: VirtualMachine
+metadata: {name: ` + name + `}
+spec:
+  runStrategy: Always
+  template:
+    spec:
+      terminationGracePeriodSeconds: 0
+      domain:
+        memory: {guest: 256Mi}
+` + harness.Indent(8, hardware) + `        devices:
+          autoattachGraphicsDevice: false
+          autoattachPodInterface: false
+` + harness.Indent(10, devices) + `        firmware:
+` + harness.Indent(10, firmware) + `          kernelBoot:
+            kernelArgs: console=ttyS0 quiet tsc=reliable no_timer_check
+            container: {image: "` + harness.TinyKernelImage + `", kernelPath: /boot/vmlinuz, initrdPath: /boot/initrd}
+`
+}
+
+// again restarts a machine and looks into its next guest.
+func again(t *testing.T, c *harness.Cluster, ns, name string) *insight {
+	t.Helper()
+	before := c.WaitVMI(t, ns, name, "running", harness.BootLimit, harness.Running)
+	act(t, c, ns, "virtualmachines", name, "restart", "", http.StatusAccepted)
+	c.WaitVMI(t, ns, name, "running anew", harness.BootLimit, func(vmi *virtv1.VirtualMachineInstance) bool {
+		return harness.Running(vmi) && vmi.UID != before.UID
+	})
+	return lookInto(t, c, ns, name)
+}
+
+// tell sends a command of the TPM 2.0 library specification to the guest's TPM and gives the response, both in hexadecimal.
+func (g *insight) tell(t *testing.T, command string) string {
+	t.Helper()
+	raw, err := hex.DecodeString(strings.ReplaceAll(command, " ", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bytes strings.Builder
+	for _, b := range raw {
+		fmt.Fprintf(&bytes, `\x%02x`, b)
+	}
+	return strings.ReplaceAll(g.run(t, "printf '"+bytes.String()+"' >/tmp/command; exec 3<>/dev/tpm0; cat /tmp/command >&3; dd bs=4096 count=1 <&3 2>/dev/null | xxd -p; exec 3>&-"), "\n", "")
+}
+
+const (
+	// An index of the TPM that its owner, who has no password, may write and read, with eight bytes: it is defined, written, read.
+	nvDefine = "8002 0000002d 0000012a 40000001 00000009 40000009 0000 01 0000 0000 000e 01800001 000b 02020002 0000 0008"
+	nvWrite  = "8002 0000002b 00000137 40000001 01800001 00000009 40000009 0000 01 0000 0008 7365637265742121 0000"
+	nvRead   = "8002 00000023 0000014e 40000001 01800001 00000009 40000009 0000 01 0000 0008 0000"
+	// what nvWrite has written
+	nvSecret = "7365637265742121"
+)
+
+// writeNV has the TPM keep a secret.
+func writeNV(t *testing.T, g *insight) {
+	t.Helper()
+	for _, command := range []string{nvDefine, nvWrite} {
+		if got := g.tell(t, command); !strings.HasPrefix(got, "8002") || len(got) < 20 || got[12:20] != "00000000" {
+			t.Fatalf("the TPM answers %q to %s", got, command)
+		}
+	}
+	if got := g.tell(t, nvRead); !strings.Contains(got, nvSecret) {
+		t.Fatalf("the TPM does not give back what was written: %q", got)
+	}
+}
+
+// TestStateOfMachines looks at what the firmware and the TPM of machines remember, and for how long.
+func TestStateOfMachines(t *testing.T) {
+	t.Parallel()
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	c.Apply(t, ns, kernelGuest("keeps", "bootloader: {efi: {secureBoot: false, persistent: true}}", "", "tpm: {persistent: true}"))
+	c.Apply(t, ns, kernelGuest("forgets", "", "", "tpm: {}"))
+
+	t.Run("for ever", func(t *testing.T) {
+		c.WaitVMI(t, ns, "keeps", "running", harness.BootLimit, harness.Running)
+		g := lookInto(t, c, ns, "keeps")
+		const variable = "/sys/firmware/efi/efivars/Mark-5d307ca9-b3ef-428c-8861-06e72d69f223"
+		const mount = "modprobe efivarfs; mount -t efivarfs efivarfs /sys/firmware/efi/efivars && "
+		if got := g.run(t, mount+"printf '\\x07\\x00\\x00\\x00mine' >"+variable+" && tail -c 4 "+variable); got != "mine" {
+			t.Fatalf("writing a variable of the firmware: %q", got)
+		}
+		if got := g.run(t, "od -An -tu1 /sys/firmware/efi/efivars/SecureBoot-* | tr -d ' \\n'"); got != "60000" {
+			t.Errorf("SecureBoot is %q, want attributes and a 0", got)
+		}
+		writeNV(t, g)
+		claim, err := c.Kube.CoreV1().PersistentVolumeClaims(ns).Get(t.Context(), "persistent-state-for-keeps", metav1.GetOptions{})
+		if err != nil || metav1.GetControllerOf(claim) == nil || metav1.GetControllerOf(claim).Kind != "VirtualMachine" {
+			t.Fatalf("the claim: %+v, %v", claim, err)
+		}
+		g = again(t, c, ns, "keeps")
+		if got := g.run(t, mount+"tail -c 4 "+variable); got != "mine" {
+			t.Errorf("after a restart the variable is %q", got)
+		}
+		if got := g.tell(t, nvRead); !strings.Contains(got, nvSecret) {
+			t.Errorf("after a restart the TPM answers %q", got)
+		}
+		c.Kubectl(t, "", "-n", ns, "delete", "vm", "keeps", "--timeout=90s")
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Second) {
+			_, err := c.Kube.CoreV1().PersistentVolumeClaims(ns).Get(t.Context(), "persistent-state-for-keeps", metav1.GetOptions{})
+			if apierrors.IsNotFound(err) {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("the claim stays though its machine is gone: %v", err)
+			}
+		}
+		spec.Covers(t, "P2-EFI-01", "P2-EFI-05")
+	})
+	var g *insight
+	outlives := t
+	t.Run("in the guest", func(t *testing.T) {
+		c.WaitVMI(t, ns, "forgets", "running", harness.BootLimit, harness.Running)
+		g = lookInto(outlives, c, ns, "forgets")
+		if got := g.run(t, "ls -d /sys/firmware/efi 2>&1; cat /sys/class/tpm/tpm0/tpm_version_major"); !strings.Contains(got, "No such file") || !strings.HasSuffix(got, "\n2") {
+			t.Errorf("firmware and TPM: %q", got)
+		}
+		spec.Covers(t, "P2-EFI-02", "P2-TPM-01", "P2-TPM-02")
+	})
+	t.Run("until the machine stops", func(t *testing.T) {
+		writeNV(t, g)
+		g.reboot(t, g.run(t, "cat /proc/sys/kernel/random/boot_id"))
+		if got := g.tell(t, nvRead); !strings.Contains(got, nvSecret) {
+			t.Errorf("after the guest has rebooted the TPM answers %q", got)
+		}
+		g = again(outlives, c, ns, "forgets")
+		if got := g.tell(t, nvRead); !strings.HasPrefix(got, "8001") || strings.Contains(got, nvSecret) {
+			t.Errorf("after a restart the TPM answers %q, want an error", got)
+		}
+		if _, err := c.Kube.CoreV1().PersistentVolumeClaims(ns).Get(t.Context(), "persistent-state-for-forgets", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			t.Errorf("a claim for what is not kept: %v", err)
+		}
+		spec.Covers(t, "P2-TPM-05", "P2-TPM-07")
+	})
+	t.Run("an edit waits for the restart", func(t *testing.T) {
+		c.Kubectl(t, "", "-n", ns, "patch", "vm", "forgets", "--type=json", "-p", `[{"op":"remove","path":"/spec/template/spec/domain/devices/tpm"}]`)
+		if got := g.run(t, "ls /dev/tpm0"); got != "/dev/tpm0" {
+			t.Errorf("an edit has changed the running guest: %q", got)
+		}
+		g = again(outlives, c, ns, "forgets")
+		if got := g.run(t, "ls /dev/tpm* 2>&1; true"); !strings.Contains(got, "No such file") {
+			t.Errorf("a TPM that nobody asked for: %q", got)
+		}
+		spec.Covers(t, "P2-TPM-04", "P2-TPM-06")
+	})
+}
+
+// TestWatchdog lets the watchdogs of guests expire and looks at what becomes of their machines.
+func TestWatchdog(t *testing.T) {
+	t.Parallel()
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	machine := func(name, strategy, action string) {
+		manifest := harness.Instance{}.VM(name, strategy)
+		manifest = strings.Replace(manifest, harness.TinyImage, harness.TinyGenericImage, 1)
+		c.Apply(t, ns, strings.Replace(manifest, "devices:\n", "devices:\n          watchdog: {name: dog, i6300esb: {action: "+action+"}}\n", 1))
+	}
+	const bark = "rmmod i6300esb; modprobe i6300esb heartbeat=2 && echo bark >/dev/watchdog\r"
+	for _, tc := range []struct {
+		name, strategy, action string
+		rows                   []string
+		after                  func(t *testing.T, was *virtv1.VirtualMachineInstance, boot string)
+	}{
+		{"reset", "Always", "reset", []string{"P2-WDOG-03", "P2-WDOG-05", "P2-WDOG-07", "P2-WDOG-08"}, func(t *testing.T, was *virtv1.VirtualMachineInstance, boot string) {
+			eventually(t, "an event tells that the watchdog has expired", time.Minute, func() (string, bool) {
+				got := c.Kubectl(t, "", "-n", ns, "get", "events", "--field-selector=involvedObject.name=reset,reason=WatchdogExpired", "-o", "name")
+				return got, got != ""
+			})
+			g := lookInto(t, c, ns, "reset")
+			for deadline := time.Now().Add(harness.BootLimit); g.run(t, "cat /proc/sys/kernel/random/boot_id") == boot; time.Sleep(time.Second) {
+				if time.Now().After(deadline) {
+					t.Fatal("the guest has not been reset")
+				}
+			}
+			if now := c.WaitVMI(t, ns, "reset", "running", time.Minute, harness.Running); now.UID != was.UID {
+				t.Error("a reset has made another instance")
+			}
+		}},
+		{"poweroff", "Always", "poweroff", []string{"P2-WDOG-04", "P2-WDOG-09"}, func(t *testing.T, was *virtv1.VirtualMachineInstance, _ string) {
+			c.WaitVMI(t, ns, "poweroff", "running anew", harness.BootLimit, func(vmi *virtv1.VirtualMachineInstance) bool { return harness.Running(vmi) && vmi.UID != was.UID })
+		}},
+		{"manual", "Manual", "poweroff", []string{"P2-WDOG-04"}, func(t *testing.T, _ *virtv1.VirtualMachineInstance, _ string) {
+			c.WaitVM(t, ns, "manual", "stopped", harness.BootLimit, printable("Stopped"))
+		}},
+		{"shutdown", "RerunOnFailure", "shutdown", []string{"P2-WDOG-06"}, func(t *testing.T, _ *virtv1.VirtualMachineInstance, _ string) {
+			c.WaitVM(t, ns, "shutdown", "stopped", harness.BootLimit, printable("Stopped"))
+		}},
+	} {
+		machine(tc.name, tc.strategy, tc.action)
+		if tc.strategy == "Manual" {
+			act(t, c, ns, "virtualmachines", tc.name, "start", "", http.StatusAccepted)
+		}
+		t.Run(tc.name, func(t *testing.T) {
+			was := c.WaitVMI(t, ns, tc.name, "running", harness.BootLimit, harness.Running)
+			g := lookInto(t, c, ns, tc.name)
+			if got := g.run(t, "ls /dev/watchdog; cat /sys/class/watchdog/watchdog0/identity; cat /sys/bus/pci/devices/*/vendor /sys/bus/pci/devices/*/device | grep -c 0x25ab"); !strings.HasPrefix(got, "/dev/watchdog\ni6300ESB timer") || !strings.HasSuffix(got, "\n1") {
+				t.Errorf("the guest's watchdog: %q", got)
+			}
+			boot := g.run(t, "cat /proc/sys/kernel/random/boot_id")
+			if err := g.console.Type(bark); err != nil {
+				t.Fatal(err)
+			}
+			tc.after(t, was, boot)
+			spec.Covers(t, tc.rows...)
+		})
+	}
+}
+
+// TestHardware has a guest look at the hardware that its machine was given.
+func TestHardware(t *testing.T) {
+	t.Parallel()
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	manifest := harness.Instance{Network: true, Disks: `
+- {name: v, serial: VIRTIO0, disk: {bus: virtio}}
+- {name: s, serial: SCSI0, disk: {bus: scsi}}
+- {name: a, serial: SATA0, disk: {bus: sata}}
+- {name: u, serial: USB0, disk: {bus: usb}}
+- {name: c, cdrom: {bus: sata}}`, Volumes: `
+- {name: v, emptyDisk: {capacity: 1Mi}}
+- {name: s, emptyDisk: {capacity: 2Mi}}
+- {name: a, emptyDisk: {capacity: 3Mi}}
+- {name: u, emptyDisk: {capacity: 4Mi}}
+- {name: c, emptyDisk: {capacity: 5Mi}}`}.VM("hardware", "Always")
+	manifest = strings.Replace(manifest, harness.TinyImage, harness.TinyGenericImage, 1)
+	manifest = strings.Replace(manifest, "domain:\n", `domain:
+        cpu:
+          sockets: 2
+          cores: 1
+          threads: 1
+          features: [{name: apic, policy: require}, {name: avx2, policy: disable}]
+        chassis: {manufacturer: Acme, asset: Shelf 3}
+        firmware: {serial: S-0815, uuid: 5d307ca9-b3ef-428c-8861-06e72d69f223}
+`, 1)
+	manifest = strings.Replace(manifest, "interfaces:\n          - name: default\n", "rng: {}\n          inputs: [{type: tablet, bus: usb, name: pen}]\n          interfaces:\n          - name: default\n            model: e1000e\n            macAddress: 02:96:c4:00:00:01\n", 1)
+	c.Apply(t, ns, manifest)
+	vmi := c.WaitVMI(t, ns, "hardware", "running", harness.BootLimit, harness.Running)
+	g := lookInto(t, c, ns, "hardware")
+	type ask struct{ command, want string }
+	for _, tc := range []struct {
+		name string
+		rows []string
+		asks []ask
+	}{
+		{"processors", []string{"P2-CPU-02", "P2-CPU-07"}, []ask{
+			{"nproc", "2"},
+			{"ls -d /sys/devices/system/cpu/cpu[0-9]* | wc -l; sort -u /sys/devices/system/cpu/cpu*/topology/physical_package_id | wc -l", "2\n2"},
+			{"grep -c ' apic ' /proc/cpuinfo", "2"},
+			{"grep -c avx2 /proc/cpuinfo; true", "0"},
+		}},
+		{"tables of the firmware", nil, []ask{
+			{"cd /sys/class/dmi/id; cat product_serial product_uuid chassis_vendor chassis_asset_tag; cd", "S-0815\n5d307ca9-b3ef-428c-8861-06e72d69f223\nAcme\nShelf 3"},
+		}},
+		{"disks", []string{"P1-BOOT-08"}, []ask{
+			{"cat /sys/block/vdb/serial; echo; cat /sys/block/vdb/size", "VIRTIO0\n2048"},
+			{"cat /sys/block/sd*/size | sort -n | tr '\\n' ' '", "4096 6144 8192 "},
+			{"ls -d /sys/block/sr*; cat /sys/block/sr0/size /sys/block/sr0/ro", "/sys/block/sr0\n10240\n1"},
+			{"for d in /sys/block/sd*; do readlink -f $d | grep -o -e usb -e ata -e virtio | head -1; done | sort | tr '\\n' ' '", "ata usb virtio "},
+		}},
+		{"network and input", nil, []ask{
+			{"cat /sys/class/net/eth0/address; basename $(readlink /sys/class/net/eth0/device/driver)", "02:96:c4:00:00:01\ne1000e"},
+			{"cat /sys/class/misc/hw_random/rng_current | cut -d. -f1", "virtio_rng"},
+			{"cat /sys/bus/usb/devices/*/product | grep -c 'QEMU USB Tablet'", "1"},
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for _, a := range tc.asks {
+				if got := g.run(t, a.command); got != strings.TrimRight(a.want, " ") && got != a.want {
+					t.Errorf("%s: %q, want %q", a.command, got, a.want)
+				}
+			}
+			if len(tc.rows) > 0 {
+				spec.Covers(t, tc.rows...)
+			}
+		})
+	}
+	if topology := vmi.Status.CurrentCPUTopology; topology == nil || topology.Sockets != 2 || topology.Cores != 1 {
+		t.Errorf("status.currentCPUTopology %+v", topology)
+	}
+}
+
+// TestBootOrder starts a machine from the disk that its bootOrder says, or else from the first of its list.
+func TestBootOrder(t *testing.T) {
+	t.Parallel()
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	const second = "\n- {name: second, disk: {bus: virtio}}"
+	volume := "\n- name: second\n  containerDisk: {image: " + harness.TinyGenericImage + "}"
+	plain := harness.Instance{Disks: second, Volumes: volume}.VM("first", "Always")
+	ordered := strings.Replace(harness.Instance{Disks: second, Volumes: volume}.VM("ordered", "Always"), "{name: second,", "{name: second, bootOrder: 1,", 1)
+	ordered = strings.Replace(ordered, "- name: root\n", "- name: root\n            bootOrder: 2\n", 1)
+	c.Apply(t, ns, plain)
+	c.Apply(t, ns, ordered)
+	for _, tc := range []struct{ name, kernel, row string }{{"first", "cloud", "P1-BOOT-04"}, {"ordered", "amd64", "P1-BOOT-07"}} {
+		t.Run(tc.name, func(t *testing.T) {
+			c.WaitVMI(t, ns, tc.name, "running", harness.BootLimit, harness.Running)
+			// Debian's cloud kernel names itself so, the generic one does not.
+			got := lookInto(t, c, ns, tc.name).run(t, "uname -r")
+			if cloud := strings.Contains(got, "cloud"); cloud != (tc.kernel == "cloud") {
+				t.Errorf("it has booted kernel %s", got)
+			}
+			spec.Covers(t, tc.row)
+		})
+	}
+}
