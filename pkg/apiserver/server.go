@@ -44,7 +44,7 @@ func (c *Config) Complete() CompletedConfig {
 	generic.BuildHandlerChainFunc = func(api http.Handler, gc *genericapiserver.Config) http.Handler {
 		api = filters.WithDeprecated(api, deprecated)
 		api = filters.WithStore(api, extra.Guard.Check, needsNoStore, gc.Serializer)
-		return genericapiserver.DefaultBuildHandlerChain(api, gc)
+		return filters.WithWholeDiscovery(genericapiserver.DefaultBuildHandlerChain(api, gc))
 	}
 	generic.AddReadyzChecks(
 		healthz.NamedCheck("store", func(*http.Request) error { return extra.Guard.Check() }),

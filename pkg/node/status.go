@@ -128,6 +128,7 @@ func observeGuest(status *virtv1.VirtualMachineInstanceStatus, vmi *virtv1.Virtu
 	status.CurrentCPUTopology = topology(vmi.Spec.Domain.CPU)
 	observeMemory(status, vmi)
 	status.Interfaces = interfaces(vmi, status.Interfaces, v)
+	status.VolumeStatus = volumes(vmi, status.VolumeStatus)
 }
 
 // observeMemory tells what the guest has; what was asked for is virt-controller's to write.

@@ -105,5 +105,5 @@ while True: s.sendto(*s.recvfrom(65507))' >/dev/null 2>&1 &"; for i in $(seq 60)
 		t.Errorf("kubectl virt console did not say what it waits for:\n%s", said.String())
 	}
 	c.WaitVM(t, ns, "hello", "Running and ready", time.Minute, func(vm *virtv1.VirtualMachine) bool { return printable("Running")(vm) && vm.Status.Ready })
-	spec.Covers(t, "P1-VMCREATE-21", "P1-VMCREATE-22")
+	spec.Covers(t, "P1-VMCREATE-21", "P1-VMCREATE-22", "P2-VIRTCTL-01")
 }

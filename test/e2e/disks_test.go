@@ -110,7 +110,7 @@ stringData:
 		if got := harness.Run(t, console, "dd if=/dev/vda bs=512 skip="+last+" 2>/dev/null | tr -d '\\000'"); strings.Contains(got, "forgotten") {
 			t.Error("the container disk still holds what was written before the restart")
 		}
-		spec.Covers(t, "P3-CDISK-03", "P3-CDISK-02", "P3-CDISK-05", "P1-VOL-02")
+		spec.Covers(t, "P3-CDISK-03", "P3-CDISK-02", "P3-CDISK-05", "P1-VOL-02", "P1-VOL-06")
 	})
 	t.Run("a claim outlives its machine", func(t *testing.T) {
 		c.Kubectl(t, "", "-n", ns, "delete", "vm", "disks", "--timeout=90s")

@@ -99,6 +99,17 @@ func TestLifecycle(t *testing.T) {
 		}
 		spec.Covers(t, "P2-STATE-09", "P2-STATE-10", "P1-VCTL-09", "P1-VCTL-10", "P1-ARCH-41")
 	})
+	t.Run("reset", func(t *testing.T) {
+		boot := c.BootID(t, ns, "web")
+		act(t, c, ns, "virtualmachineinstances", "web", "reset", "", http.StatusOK)
+		eventually(t, "the guest boots anew", harness.BootLimit, func() (string, bool) {
+			now := c.BootID(t, ns, "web")
+			return now, now != boot
+		})
+		if now := c.WaitVMI(t, ns, "web", "running", time.Minute, harness.Running); now.UID != first.UID {
+			t.Error("a reset made another instance")
+		}
+	})
 	t.Run("an edit waits for the restart", func(t *testing.T) {
 		c.Kubectl(t, "", "-n", ns, "patch", "vm", "web", "--type=merge", "-p", `{"spec":{"template":{"spec":{"domain":{"cpu":{"cores":2}}}}}}`)
 		c.WaitVM(t, ns, "web", "in need of a restart", time.Minute, func(vm *virtv1.VirtualMachine) bool {

@@ -62,42 +62,55 @@ func unschedulable(vmi *virtv1.VirtualMachineInstance) bool {
 	return false
 }
 
-// TestPlacement says in all the ways of pods where guests may run, with the keys of the manual's examples. It does not run
-// beside other tests: it labels and taints nodes.
-func TestPlacement(t *testing.T) {
+// placement is where the tests of placement have guests run.
+type placement struct {
+	*harness.Cluster
+	here, there string
+}
+
+func newPlacement(t *testing.T) placement {
+	t.Helper()
 	c := harness.Connect(t)
 	nodes := c.Nodes(t)
 	if len(nodes) < 2 {
 		t.Fatal("this test needs two nodes")
 	}
-	here, there := nodes[0], nodes[1]
-	label(t, c, there, "example-value-1")
-	run := func(t *testing.T, ns, name, extra string) *virtv1.VirtualMachineInstance {
-		t.Helper()
-		c.Apply(t, ns, harness.Instance{Extra: extra}.VM(name, "Always"))
-		return c.WaitVMI(t, ns, name, "running", harness.BootLimit, harness.Running)
-	}
-	on := func(t *testing.T, vmi *virtv1.VirtualMachineInstance, node string) {
-		t.Helper()
-		if pod := c.LauncherPod(t, vmi); vmi.Status.NodeName != node || pod.Spec.NodeName != node {
-			t.Errorf("%s runs on %s, its pod on %s, want %s", vmi.Name, vmi.Status.NodeName, pod.Spec.NodeName, node)
-		}
-	}
+	return placement{c, nodes[0], nodes[1]}
+}
 
+func (p placement) run(t *testing.T, ns, name, extra string) *virtv1.VirtualMachineInstance {
+	t.Helper()
+	p.Apply(t, ns, harness.Instance{Extra: extra}.VM(name, "Always"))
+	return p.WaitVMI(t, ns, name, "running", harness.BootLimit, harness.Running)
+}
+
+func (p placement) on(t *testing.T, vmi *virtv1.VirtualMachineInstance, node string) {
+	t.Helper()
+	if pod := p.LauncherPod(t, vmi); vmi.Status.NodeName != node || pod.Spec.NodeName != node {
+		t.Errorf("%s runs on %s, its pod on %s, want %s", vmi.Name, vmi.Status.NodeName, pod.Spec.NodeName, node)
+	}
+}
+
+// TestPlacement says in all the ways of pods where guests may run, with the keys of the manual's examples.
+func TestPlacement(t *testing.T) {
+	t.Parallel()
+	p := newPlacement(t)
+	c, here, there := p.Cluster, p.here, p.there
+	label(t, c, there, "example-value-1")
 	t.Run("node selector", func(t *testing.T) {
 		ns := c.Namespace(t)
-		on(t, run(t, ns, "selects", "nodeSelector: {"+placementKey+": example-value-1}\n"), there)
+		p.on(t, p.run(t, ns, "selects", "nodeSelector: {"+placementKey+": example-value-1}\n"), there)
 		c.Apply(t, ns, harness.Instance{Extra: "nodeSelector: {" + placementKey + ": example-value-2}\n"}.VM("waits", "Always"))
 		c.WaitVMI(t, ns, "waits", "unschedulable", time.Minute, unschedulable)
 		c.WaitVM(t, ns, "waits", "ErrorUnschedulable", time.Minute, printable("ErrorUnschedulable"))
 		patchLabel(t, c, here, "example-value-2")
 		defer patchLabel(t, c, here, nil)
-		on(t, c.WaitVMI(t, ns, "waits", "running once a node has the label", harness.BootLimit, harness.Running), here)
+		p.on(t, c.WaitVMI(t, ns, "waits", "running once a node has the label", harness.BootLimit, harness.Running), here)
 		spec.Covers(t, "P2-PLACE-02", "P2-PLACE-03", "P2-PLACE-04", "P1-PLAN-06")
 	})
 	t.Run("node affinity", func(t *testing.T) {
 		ns := c.Namespace(t)
-		vmi := run(t, ns, "near", `affinity:
+		vmi := p.run(t, ns, "near", `affinity:
   nodeAffinity:
     requiredDuringSchedulingIgnoredDuringExecution:
       nodeSelectorTerms:
@@ -106,7 +119,7 @@ func TestPlacement(t *testing.T) {
     - weight: 1
       preference: {matchExpressions: [{key: example-node-label-key, operator: In, values: [example-node-label-value]}]}
 `)
-		on(t, vmi, there)
+		p.on(t, vmi, there)
 		// The rule is not true any more: what runs stays.
 		patchLabel(t, c, there, nil)
 		defer patchLabel(t, c, there, "example-value-1")
@@ -120,7 +133,7 @@ func TestPlacement(t *testing.T) {
 		ns := c.Namespace(t)
 		c.Peer(t, ns, "peer", there)
 		c.Kubectl(t, "", "-n", ns, "label", "pod", "peer", "example-key-1=example-value-1", "example-key-2=example-value-2")
-		on(t, run(t, ns, "with", `affinity:
+		p.on(t, p.run(t, ns, "with", `affinity:
   podAffinity:
     requiredDuringSchedulingIgnoredDuringExecution:
     - {labelSelector: {matchExpressions: [{key: example-key-1, operator: In, values: [example-value-1]}]}, topologyKey: kubernetes.io/hostname}
@@ -137,25 +150,12 @@ func TestPlacement(t *testing.T) {
     - weight: 100
       podAffinityTerm: {labelSelector: {matchExpressions: [{key: example-key-2, operator: In, values: [example-value-2]}]}, topologyKey: kubernetes.io/hostname}
 `
-		if vmi := run(t, ns, "without", away); vmi.Status.NodeName == there {
+		if vmi := p.run(t, ns, "without", away); vmi.Status.NodeName == there {
 			t.Errorf("the guest runs on %s beside the pod that it avoids", there)
 		}
 		// Where every node that is left has such a pod, the guest runs all the same.
-		on(t, run(t, ns, "forced", away+"nodeSelector: {kubernetes.io/hostname: "+there+"}\n"), there)
+		p.on(t, p.run(t, ns, "forced", away+"nodeSelector: {kubernetes.io/hostname: "+there+"}\n"), there)
 		spec.Covers(t, "P2-PLACE-05", "P2-PLACE-06", "P2-PLACE-08", "P2-PLACE-09", "P2-PLACE-10")
-	})
-	t.Run("tolerations", func(t *testing.T) {
-		ns := c.Namespace(t)
-		c.Kubectl(t, "", "taint", "node", there, placementKey+"=virtualization:NoSchedule")
-		defer c.Kubectl(t, "", "taint", "node", there, placementKey+"-")
-		at := "nodeSelector: {kubernetes.io/hostname: " + there + "}\n"
-		c.Apply(t, ns, harness.Instance{Extra: at}.VM("kept-away", "Always"))
-		c.WaitVMI(t, ns, "kept-away", "unschedulable", time.Minute, unschedulable)
-		tolerates := "tolerations: [{key: " + placementKey + ", operator: Equal, value: virtualization, effect: NoSchedule}]\n"
-		on(t, run(t, ns, "tolerates", at+tolerates), there)
-		// It may, but it need not.
-		on(t, run(t, ns, "elsewhere", tolerates+"nodeSelector: {kubernetes.io/hostname: "+here+"}\n"), here)
-		spec.Covers(t, "P2-PLACE-12", "P2-PLACE-13")
 	})
 	t.Run("quota of requests", func(t *testing.T) {
 		ns := c.Namespace(t)
@@ -164,7 +164,7 @@ func TestPlacement(t *testing.T) {
 		if _, err := c.Kube.CoreV1().ResourceQuotas(ns).Create(t.Context(), quota, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		vmi := run(t, ns, "counted", "")
+		vmi := p.run(t, ns, "counted", "")
 		pod := c.LauncherPod(t, vmi)
 		if l := pod.Spec.Containers[0].Resources.Limits; l.Memory().IsZero() || l.Cpu().Value() != 1 {
 			t.Errorf("limits of the pod %v", l)
@@ -174,11 +174,39 @@ func TestPlacement(t *testing.T) {
 		}
 		spec.Covers(t, "P2-QUOTA-01", "P2-QUOTA-05")
 	})
-	t.Run("labels of nodes", func(t *testing.T) { nodeLabels(t, c, here) })
-	t.Run("kubelet", func(t *testing.T) { keepsSelected(t, c, there) })
 }
 
-// nodeLabels looks at what virt-handler says of a node's CPU, and takes it away.
+// TestDisturbedNode taints a node, and kills its kubelet. It does not run beside other tests, whose guests may want the node.
+func TestDisturbedNode(t *testing.T) {
+	p := newPlacement(t)
+	c, here, there := p.Cluster, p.here, p.there
+	t.Run("tolerations", func(t *testing.T) {
+		ns := c.Namespace(t)
+		c.Kubectl(t, "", "taint", "node", there, placementKey+"=virtualization:NoSchedule")
+		defer c.Kubectl(t, "", "taint", "node", there, placementKey+"-")
+		at := "nodeSelector: {kubernetes.io/hostname: " + there + "}\n"
+		c.Apply(t, ns, harness.Instance{Extra: at}.VM("kept-away", "Always"))
+		c.WaitVMI(t, ns, "kept-away", "unschedulable", time.Minute, unschedulable)
+		tolerates := "tolerations: [{key: " + placementKey + ", operator: Equal, value: virtualization, effect: NoSchedule}]\n"
+		p.on(t, p.run(t, ns, "tolerates", at+tolerates), there)
+		// It may, but it need not.
+		p.on(t, p.run(t, ns, "elsewhere", tolerates+"nodeSelector: {kubernetes.io/hostname: "+here+"}\n"), here)
+		spec.Covers(t, "P2-PLACE-12", "P2-PLACE-13")
+	})
+	t.Run("kubelet", func(t *testing.T) {
+		label(t, c, there, "example-value-1")
+		keepsSelected(t, c, there)
+	})
+}
+
+// TestNodeLabels looks at what virt-handler says of a node's CPU, and takes it away.
+func TestNodeLabels(t *testing.T) {
+	t.Parallel()
+	c := harness.Connect(t)
+	nodeLabels(t, c, c.Nodes(t)[0])
+}
+
+// nodeLabels takes away a label that no guest under emulation selects.
 func nodeLabels(t *testing.T, c *harness.Cluster, name string) {
 	labels := func() map[string]string {
 		t.Helper()
@@ -198,10 +226,11 @@ func nodeLabels(t *testing.T, c *harness.Cluster, name string) {
 		}
 	}
 	await("there are labels", func() bool { return labels()[q35] == "true" })
-	models := 0
+	models, gone := 0, ""
 	for key := range labels() {
 		if model, ok := strings.CutPrefix(key, "cpu-model.node.kubevirt.io/"); ok {
 			models++
+			gone = key
 			if strings.Contains(" 486 Conroe athlon core2duo coreduo kvm32 kvm64 n270 pentium pentium2 pentium3 pentiumpro phenom qemu32 qemu64 ", " "+model+" ") {
 				t.Errorf("the node offers the obsolete model %s", model)
 			}
@@ -212,13 +241,13 @@ func nodeLabels(t *testing.T, c *harness.Cluster, name string) {
 	}
 	c.Kubectl(t, "", "annotate", "node", name, "node-labeller.kubevirt.io/skip-node=true")
 	defer c.Kubectl(t, "", "annotate", "node", name, "node-labeller.kubevirt.io/skip-node-")
-	c.Kubectl(t, "", "label", "node", name, q35+"-")
+	c.Kubectl(t, "", "label", "node", name, gone+"-")
 	time.Sleep(90 * time.Second) // more than a heartbeat
-	if labels()[q35] != "" {
+	if labels()[gone] != "" {
 		t.Error("the label is back although the node is skipped")
 	}
 	c.Kubectl(t, "", "annotate", "node", name, "--overwrite", "node-labeller.kubevirt.io/skip-node=false")
-	await("the label is back", func() bool { return labels()[q35] == "true" })
+	await("the label is back", func() bool { return labels()[gone] == "true" })
 	spec.Covers(t, "P2-CPU-12", "P4-CPU-02", "P4-SKIP-01", "P4-SKIP-02", "P4-SKIP-03")
 }
 

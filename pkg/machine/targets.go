@@ -1,0 +1,41 @@
+package machine
+
+import virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+
+// DiskTargets are the names of a machine's disks as the reference counts them, by volume: vda, vdb, … on virtio and sda, sdb, … on
+// all other buses, in the order of the spec. A guest may count otherwise.
+func DiskTargets(spec *virtv1.VirtualMachineInstanceSpec) map[string]string {
+	out := map[string]string{}
+	count := map[string]int{}
+	for i := range spec.Domain.Devices.Disks {
+		d := &spec.Domain.Devices.Disks[i]
+		prefix := "sd"
+		if diskBus(d) == "virtio" {
+			prefix = "vd"
+		}
+		out[d.Name] = prefix + letters(count[prefix])
+		count[prefix]++
+	}
+	return out
+}
+
+func diskBus(d *virtv1.Disk) string {
+	switch {
+	case d.Cdrom != nil:
+		return d.Cdrom.Bus
+	case d.Lun != nil:
+		return d.Lun.Bus
+	case d.Disk != nil:
+		return d.Disk.Bus
+	}
+	return ""
+}
+
+// letters counts a, b, …, z, aa, ab, …
+func letters(n int) string {
+	out := ""
+	for n++; n > 0; n = (n - 1) / 26 {
+		out = string(rune('a'+(n-1)%26)) + out
+	}
+	return out
+}

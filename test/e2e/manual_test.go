@@ -1,0 +1,138 @@
+package e2e
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/test/e2e/harness"
+	"github.com/virtplane/virtplane/test/spec"
+)
+
+// manual reads a manifest of the manual.
+func manual(t *testing.T, name string) string {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("../spec/manifests", name+".yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
+// commandLine is that with which an instance's QEMU was started.
+func commandLine(t *testing.T, c *harness.Cluster, vmi *virtv1.VirtualMachineInstance) string {
+	t.Helper()
+	return c.Exec(t, vmi.Namespace, c.LauncherPod(t, vmi).Name, "compute", "bash", "-c",
+		`for p in /proc/[0-9]*; do [[ "$(readlink $p/exe)" == *qemu-system* ]] && tr '\0' ' ' <$p/cmdline; done; true`)
+}
+
+// TestManualMachines applies manifests of the manual as they are and looks at what becomes of them. They have no disk: their guests
+// are firmware that looks for one.
+func TestManualMachines(t *testing.T) {
+	t.Parallel()
+	c := harness.Connect(t)
+	start := func(t *testing.T, manifest, name string) (string, *virtv1.VirtualMachineInstance) {
+		t.Helper()
+		ns := c.Namespace(t)
+		c.Apply(t, ns, manifest)
+		if name != "with-limits" { // which alone says how much memory: the manual leaves out the rest of the others
+			c.Kubectl(t, "", "-n", ns, "patch", "vm", name, "--type=merge", "-p", `{"spec":{"template":{"spec":{"domain":{"memory":{"guest":"128Mi"}}}}}}`)
+		}
+		if vm := c.WaitVM(t, ns, name, "there", time.Minute, func(vm *virtv1.VirtualMachine) bool { return vm != nil }); !vm.Status.Created {
+			act(t, c, ns, "virtualmachines", name, "start", "", http.StatusAccepted)
+		}
+		return ns, c.WaitVMI(t, ns, name, "running", harness.BootLimit, func(vmi *virtv1.VirtualMachineInstance) bool {
+			return vmi != nil && vmi.Status.Phase == virtv1.Running
+		})
+	}
+	t.Run("with limits", func(t *testing.T) {
+		ns, vmi := start(t, manual(t, "p2-10.18.1.1-vm-with-limits"), "with-limits")
+		pod := c.LauncherPod(t, vmi)
+		compute := pod.Spec.Containers[0].Resources
+		overhead := vmi.Status.Memory.MemoryOverhead
+		for _, want := range []struct {
+			name  string
+			guest string
+			got   *resource.Quantity
+		}{{"request", "128Mi", compute.Requests.Memory()}, {"limit", "256Mi", compute.Limits.Memory()}} {
+			sum := resource.MustParse(want.guest)
+			sum.Add(*overhead)
+			if want.got.Cmp(sum) != 0 {
+				t.Errorf("the pod's %s of memory is %s, want %s and overhead %s", want.name, want.got, want.guest, overhead)
+			}
+		}
+		time.Sleep(10 * time.Second)
+		if now := c.WaitVMI(t, ns, "with-limits", "there", time.Minute, func(vmi *virtv1.VirtualMachineInstance) bool { return vmi != nil }); now.UID != vmi.UID || now.Status.Phase != virtv1.Running {
+			t.Errorf("ten seconds later it is %s", now.Status.Phase)
+		}
+		spec.Covers(t, "P2-QUOTA-03", "P2-QUOTA-04")
+	})
+	t.Run("a feature of the CPU", func(t *testing.T) {
+		_, vmi := start(t, manual(t, "p2-10.18.8.2-vm-cpu-feature-policy"), "myvm")
+		if got := commandLine(t, c, vmi); !strings.Contains(got, "apic=on") {
+			t.Errorf("QEMU runs as %s", got)
+		}
+		spec.Covers(t, "P2-CPU-02")
+	})
+	t.Run("a model of a CPU", func(t *testing.T) {
+		_, vmi := start(t, manual(t, "p2-10.18.8.3-vm-cpu-model"), "myvm")
+		if got := commandLine(t, c, vmi); !strings.Contains(got, "-cpu Conroe") {
+			t.Errorf("QEMU runs as %s", got)
+		}
+		spec.Covers(t, "P2-CPU-09")
+	})
+	t.Run("a TPM", func(t *testing.T) {
+		_, vmi := start(t, manual(t, "p2-10.16.2-vm-vtpm"), "example-vm")
+		if got := commandLine(t, c, vmi); !strings.Contains(got, "tpm-tis") {
+			t.Errorf("QEMU runs as %s", got)
+		}
+		spec.Covers(t, "P2-TPM-01")
+	})
+	t.Run("a watchdog", func(t *testing.T) {
+		manifest := strings.NewReplacer("<vm-name>", "watched", "<watchdog>", "dog").Replace(manual(t, "p2-10.18.12.2-vm-watchdog"))
+		ns, vmi := start(t, manifest, "watched")
+		if got := commandLine(t, c, vmi); !strings.Contains(got, "i6300esb") || !strings.Contains(got, "poweroff") {
+			t.Errorf("QEMU runs as %s", got)
+		}
+		if got := strings.TrimSpace(c.Kubectl(t, "", "-n", ns, "get", "vm,vmi", "-l", "kubevirt.io/vm=vm2-rhel84-watchdog", "-o", "name")); len(strings.Fields(got)) != 2 {
+			t.Errorf("by the manual's label there are %q", got)
+		}
+		spec.Covers(t, "P2-WDOG-01", "P2-WDOG-02", "P2-WDOG-10")
+	})
+}
+
+// TestKeysOnConfigDrive has a guest find keys where cloud-init looks for them, from the restart on after they were added.
+func TestKeysOnConfigDrive(t *testing.T) {
+	t.Parallel()
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTEx first@test"
+	c.Kubectl(t, key+"\n", "-n", ns, "create", "secret", "generic", "my-pub-key", "--from-file=key1=/dev/stdin")
+	c.Apply(t, ns, harness.Instance{Disks: "- {name: init, disk: {bus: virtio}}", Volumes: "- name: init\n  cloudInitConfigDrive: {userData: \"#cloud-config\\n\"}"}.VM("testvm", "Always"))
+	c.WaitVMI(t, ns, "testvm", "running", harness.BootLimit, harness.Running)
+	const look = "mkdir -p /m; umount /m 2>/dev/null; mount -t iso9660 -o ro /dev/vdb /m && cat /m/openstack/latest/meta_data.json"
+	if got := lookInto(t, c, ns, "testvm").run(t, look); strings.Contains(got, "first@test") || !strings.Contains(got, "hostname") {
+		t.Errorf("before there are keys the config drive says %s", got)
+	}
+	// What the manual's manifest says of the credentials, given to the machine that runs.
+	credentials := `[{"op":"add","path":"/spec/template/spec/accessCredentials","value":[{"sshPublicKey":{"source":{"secret":{"secretName":"my-pub-key"}},"propagationMethod":{"configDrive":{}}}}]}]`
+	c.Kubectl(t, "", "-n", ns, "patch", "vm", "testvm", "--type=json", "-p", credentials)
+	if got := lookInto(t, c, ns, "testvm").run(t, look); strings.Contains(got, "first@test") {
+		t.Error("the running guest's config drive has changed")
+	}
+	if got := again(t, c, ns, "testvm").run(t, look); !strings.Contains(got, "first@test") {
+		t.Errorf("after the restart the config drive says %s", got)
+	}
+	// Without a config drive there is nowhere to put them.
+	bare := strings.Replace(harness.Instance{}.VM("bare", "Halted"), "domain:\n", "accessCredentials:\n      - sshPublicKey: {source: {secret: {secretName: my-pub-key}}, propagationMethod: {configDrive: {}}}\n      domain:\n", 1)
+	if out, err := c.TryKubectl(t, bare, "-n", ns, "apply", "-f", "-"); err != nil || !strings.Contains(out, "requires a volume of kind cloudInitConfigDrive") {
+		t.Errorf("nobody is warned of keys for a config drive that is not there: %v\n%s", err, out)
+	}
+	spec.Covers(t, "P2-SSH-10", "P2-SSH-11", "P2-SSH-12")
+}
