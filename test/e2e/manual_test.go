@@ -41,9 +41,12 @@ func TestManualMachines(t *testing.T) {
 		t.Helper()
 		ns := c.Namespace(t)
 		c.Apply(t, ns, manifest)
+		// Firmware does not power off when it is asked to.
+		rest := `{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":0}}}}`
 		if name != "with-limits" { // which alone says how much memory: the manual leaves out the rest of the others
-			c.Kubectl(t, "", "-n", ns, "patch", "vm", name, "--type=merge", "-p", `{"spec":{"template":{"spec":{"domain":{"memory":{"guest":"128Mi"}}}}}}`)
+			rest = `{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":0,"domain":{"memory":{"guest":"128Mi"}}}}}}`
 		}
+		c.Kubectl(t, "", "-n", ns, "patch", "vm", name, "--type=merge", "-p", rest)
 		if vm := c.WaitVM(t, ns, name, "there", time.Minute, func(vm *virtv1.VirtualMachine) bool { return vm != nil }); !vm.Status.Created {
 			act(t, c, ns, "virtualmachines", name, "start", "", http.StatusAccepted)
 		}
