@@ -81,8 +81,12 @@ func Apply(c *logsapi.LoggingConfiguration, gates featuregate.FeatureGate, name 
 	return &Log{flag: uint32(c.Verbosity), now: uint32(c.Verbosity)}, nil
 }
 
-// SetVerbosity changes how much is logged from now on; nil goes back to what the flag said.
+// SetVerbosity changes how much is logged from now on; nil goes back to what the flag said. A program inside of another one, whose
+// log is not its own, has a nil Log.
 func (l *Log) SetVerbosity(to *int32) {
+	if l == nil {
+		return
+	}
 	want := l.flag
 	if to != nil && *to >= 0 {
 		want = uint32(*to)

@@ -90,7 +90,7 @@ func startController(ctx context.Context, h *harness.Host) (stop func(), err err
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := app.Run(running, o); err != nil && running.Err() == nil {
+		if err := app.Run(running, o, nil); err != nil && running.Err() == nil {
 			panic("virt-controller: " + err.Error())
 		}
 	}()
