@@ -288,7 +288,7 @@ func TestHardware(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for _, a := range tc.asks {
-				if got := g.run(t, a.command); got != strings.TrimRight(a.want, " ") && got != a.want {
+				if got := g.run(t, a.command); strings.TrimSpace(got) != strings.TrimSpace(a.want) {
 					t.Errorf("%s: %q, want %q", a.command, got, a.want)
 				}
 			}

@@ -248,42 +248,41 @@ func (r *Reconciler) ensurePod(ctx context.Context, vmi *virtv1.VirtualMachineIn
 	}
 }
 
-// claimsOf gets the claims of an instance and says whether one is missing or lost. The one for its state is made if there is none,
-// in the storage class stateClass. A claim that is not bound yet is no
-// reason to wait: with WaitForFirstConsumer it is the pod that makes it bind.
+// claimsOf gets the claims of an instance and says whether one is missing or lost. The one for its state is made if there is
+// none, in the storage class stateClass. A claim that is not bound yet is no reason to wait: with WaitForFirstConsumer it is the
+// pod that makes it bind.
 func (r *Reconciler) claimsOf(ctx context.Context, vmi *virtv1.VirtualMachineInstance, stateClass string) (map[string]*corev1.PersistentVolumeClaim, wait, error) {
 	out := map[string]*corev1.PersistentVolumeClaim{}
 	for _, name := range claims(vmi) {
-		var claim corev1.PersistentVolumeClaim
-		err := r.Client.Get(ctx, types.NamespacedName{Namespace: vmi.Namespace, Name: name}, &claim)
-		if name == stateClaim(vmi) {
-			var w wait
-			found := &claim
-			if apierrors.IsNotFound(err) {
-				found, w, err = r.createStateClaim(ctx, vmi, stateClass)
-			}
-			if err == nil && w.reason == "" {
-				w = ownsState(vmi, found)
-			}
-			if err == nil && w.reason != "" {
-				return nil, w, nil
-			}
-			if err == nil {
-				claim = *found
-			}
-		}
-		if apierrors.IsNotFound(err) {
-			return nil, wait{reason: ReasonClaimNotFound, message: fmt.Sprintf("PersistentVolumeClaim %s does not exist: create it, and the machine starts", name)}, nil
-		}
-		if err != nil {
-			return nil, wait{}, fmt.Errorf("getting claim %s: %w", name, err)
+		claim, w, err := r.claimNamed(ctx, vmi, name, stateClass)
+		if err != nil || w.reason != "" {
+			return nil, w, err
 		}
 		if claim.Status.Phase == corev1.ClaimLost {
 			return nil, wait{reason: ReasonClaimLost, message: fmt.Sprintf("PersistentVolumeClaim %s has lost its volume", name)}, nil
 		}
-		out[name] = &claim
+		out[name] = claim
 	}
 	return out, wait{}, nil
+}
+
+func (r *Reconciler) claimNamed(ctx context.Context, vmi *virtv1.VirtualMachineInstance, name, stateClass string) (*corev1.PersistentVolumeClaim, wait, error) {
+	claim := &corev1.PersistentVolumeClaim{}
+	err := r.Client.Get(ctx, types.NamespacedName{Namespace: vmi.Namespace, Name: name}, claim)
+	keepsState := name == stateClaim(vmi)
+	var w wait
+	switch {
+	case apierrors.IsNotFound(err) && keepsState:
+		claim, w, err = r.createStateClaim(ctx, vmi, stateClass)
+	case apierrors.IsNotFound(err):
+		return nil, wait{reason: ReasonClaimNotFound, message: fmt.Sprintf("PersistentVolumeClaim %s does not exist: create it, and the machine starts", name)}, nil
+	case err != nil:
+		err = fmt.Errorf("getting claim %s: %w", name, err)
+	}
+	if err == nil && w.reason == "" && keepsState {
+		w = ownsState(vmi, claim)
+	}
+	return claim, w, err
 }
 
 func claims(vmi *virtv1.VirtualMachineInstance) []string {

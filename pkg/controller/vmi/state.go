@@ -77,15 +77,15 @@ func (r *Reconciler) createStateClaim(ctx context.Context, vmi *virtv1.VirtualMa
 }
 
 // ownsState says why the claim that is there is not to be used: what another machine's TPM keeps secret is not this one's. A claim
-// that nobody owns was put there by someone, from a backup for instance.
+// that nobody owns was put there by someone, from a backup for instance. What becomes of the claim brings us back.
 func ownsState(vmi *virtv1.VirtualMachineInstance, claim *corev1.PersistentVolumeClaim) wait {
 	want := renderStateClaim(vmi, "").OwnerReferences[0]
 	if claim.DeletionTimestamp != nil {
-		return wait{reason: ReasonStateClaimNotOwned, message: fmt.Sprintf("PersistentVolumeClaim %s of an earlier machine is being deleted; the machine starts once it is gone", claim.Name), again: unseen}
+		return wait{reason: ReasonStateClaimNotOwned, message: fmt.Sprintf("PersistentVolumeClaim %s is being deleted: the machine starts with a new one once it is gone", claim.Name)}
 	}
 	if owner := metav1.GetControllerOf(claim); owner != nil && owner.UID != want.UID {
 		return wait{reason: ReasonStateClaimNotOwned, message: fmt.Sprintf("PersistentVolumeClaim %s belongs to %s %s (uid %s), not to this machine (uid %s): delete it, or take its ownerReferences away to let this machine have it",
-			claim.Name, owner.Kind, owner.Name, owner.UID, want.UID), again: unseen}
+			claim.Name, owner.Kind, owner.Name, owner.UID, want.UID)}
 	}
 	return wait{}
 }

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/machine"
 )
 
 // instanceByCID is the field of the cache's index of VSOCK addresses.
@@ -23,11 +24,6 @@ const (
 	cids = 1<<32 - 1 - firstCID
 )
 
-func wantsVSOCK(vmi *virtv1.VirtualMachineInstance) bool {
-	v := vmi.Spec.Domain.Devices.AutoattachVSOCK
-	return v != nil && *v
-}
-
 func cidOf(o client.Object) []string {
 	if cid := o.(*virtv1.VirtualMachineInstance).Status.VSOCKCID; cid != nil {
 		return []string{strconv.FormatUint(uint64(*cid), 10)}
@@ -39,7 +35,7 @@ func cidOf(o client.Object) []string {
 // it when it migrates. It begins with a hash of the instance's uid: two instances whose addresses the cache does not show yet
 // are as unlikely to want the same one as two of 2^32 numbers are to be equal.
 func (r *Reconciler) address(ctx context.Context, vmi *virtv1.VirtualMachineInstance) (*uint32, error) {
-	if vmi.Status.VSOCKCID != nil || !wantsVSOCK(vmi) {
+	if vmi.Status.VSOCKCID != nil || !machine.IsTrue(vmi.Spec.Domain.Devices.AutoattachVSOCK) {
 		return vmi.Status.VSOCKCID, nil
 	}
 	sum := sha256.Sum256([]byte(vmi.UID))

@@ -11,10 +11,10 @@ import (
 )
 
 // TestServerAway takes virt-api away. Guests run on, and what one of them does meanwhile is known once it is back.
-// VIRTPLANE_CHAOS_AWAY is for how many seconds.
+// VIRTPLANE_CHAOS_AWAY is for how many seconds, 60 at least: the guest leaves a minute after it was told to.
 func TestServerAway(t *testing.T) {
 	s := newSite(t)
-	away := time.Duration(number(t, "VIRTPLANE_CHAOS_AWAY", 45)) * time.Second
+	away := time.Duration(number(t, "VIRTPLANE_CHAOS_AWAY", 60)) * time.Second
 	s.Apply(t, s.ns, harness.Instance{Network: true}.VM("stays", "Always"))
 	s.Apply(t, s.ns, harness.Instance{}.VM("leaves", "RerunOnFailure"))
 	g := newGuards(s)
@@ -37,26 +37,33 @@ func TestServerAway(t *testing.T) {
 	console := s.Console(t, s.ns, "leaves")
 	harness.Shell(t, console)
 	// Typed now, done when nobody is there to see it.
-	if err := console.Type("(sleep 20; poweroff) &\r"); err != nil {
+	if err := console.Type("(sleep 60; poweroff) &\r"); err != nil {
 		t.Fatal(err)
 	}
 	scale := func(replicas string) {
 		s.Kubectl(t, "", "-n", harness.SystemNamespace, "scale", "deployment/virt-api", "--replicas="+replicas)
 	}
-	back := func() {
-		scale("2")
-		s.Kubectl(t, "", "-n", harness.SystemNamespace, "rollout", "status", "deployment/virt-api", "--timeout=110s")
+	leaving := func(want int, when string) {
+		t.Helper()
+		if found, err := s.qemus(t.Context(), "leaves"); err != nil || len(found) != want {
+			t.Errorf("%s the guest that leaves has %d QEMU processes, want %d: %v", when, len(found), want, err)
+		}
 	}
+	// The tests that follow need it, however this one ends.
+	defer scale("2")
 	scale("0")
 	s.Kubectl(t, "", "-n", harness.SystemNamespace, "wait", "--for=delete", "pods", "-l", "kubevirt.io=virt-api", "--timeout=90s")
 	if out, err := s.TryKubectl(t, "", "-n", s.ns, "get", "vm", "--request-timeout=5s"); err == nil {
 		t.Errorf("machines are shown without virt-api: %s", out)
 	}
+	leaving(1, "when virt-api has gone")
 	time.Sleep(away)
+	leaving(0, "before virt-api comes back")
 	for _, broken := range g.verdict() {
 		t.Error(broken)
 	}
-	back()
+	scale("2")
+	s.Kubectl(t, "", "-n", harness.SystemNamespace, "rollout", "status", "deployment/virt-api", "--timeout=110s")
 	s.WaitVM(t, s.ns, "leaves", "stopped", 2*time.Minute, func(vm *virtv1.VirtualMachine) bool {
 		return vm != nil && vm.Status.PrintableStatus == virtv1.VirtualMachineStatusStopped
 	})
