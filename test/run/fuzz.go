@@ -48,7 +48,7 @@ func (r *runner) fuzz(ctx context.Context) (results, error) {
 		start := time.Now()
 		before := len(res.Failures)
 		binary := filepath.Join(tmp, "fuzz.test")
-		build := exec.CommandContext(ctx, "go", "test", "-c", "-fuzz=.", "-o", binary, "./"+p.dir)
+		build := exec.CommandContext(ctx, "go", "test", "-c", "-trimpath", "-fuzz=.", "-o", binary, "./"+p.dir)
 		build.Dir = r.root
 		if out, err := build.CombinedOutput(); err != nil {
 			res.fail(failure{p.dir, "", fmt.Sprintf("building the fuzz tests: %v\n%s", err, out)})

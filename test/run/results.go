@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"github.com/virtplane/virtplane/test/spec"
 )
 
 // event is one line of "go test -json".
@@ -19,6 +21,7 @@ type event struct {
 	Elapsed     float64
 	ImportPath  string // of build-output and build-fail
 	FailedBuild string // why a package failed without running
+	Key, Value  string // of attr
 }
 
 type failure struct{ Package, Name, Output string }
@@ -31,7 +34,8 @@ type results struct {
 	Passed   int
 	Failures []failure
 	Skipped  []skipped
-	passed   map[[2]string]bool // package and test, parents too
+	// Proved are the rows that passed tests have named.
+	Proved []spec.Record
 }
 
 func (r *results) fail(f failure) { r.Failures = append(r.Failures, f) }
@@ -40,12 +44,14 @@ func (r *results) add(o results) {
 	r.Passed += o.Passed
 	r.Failures = append(r.Failures, o.Failures...)
 	r.Skipped = append(r.Skipped, o.Skipped...)
+	r.Proved = append(r.Proved, o.Proved...)
 }
 
 type testState struct {
 	outcome string // pass, fail, skip; empty while running
 	output  strings.Builder
 	elapsed float64
+	rows    []string
 }
 
 type packageState struct {
@@ -69,8 +75,7 @@ type collector struct {
 
 func newCollector(module string, skips skipList, out io.Writer, each bool) *collector {
 	return &collector{module: module, skips: skips, out: out, each: each,
-		packages: map[string]*packageState{}, builds: map[string]*strings.Builder{},
-		results: results{passed: map[[2]string]bool{}}}
+		packages: map[string]*packageState{}, builds: map[string]*strings.Builder{}}
 }
 
 // read takes events until the stream ends. Lines that are no events are what a
@@ -129,6 +134,10 @@ func (c *collector) event(e event) {
 	switch e.Action {
 	case "output":
 		t.output.WriteString(e.Output)
+	case "attr":
+		if e.Key == spec.Attribute {
+			t.rows = append(t.rows, e.Value)
+		}
 	case "pass", "fail", "skip":
 		t.outcome, t.elapsed = e.Action, e.Elapsed
 		if c.each && (!p.hasSubtests(e.Test) || e.Action == "fail") {
@@ -196,7 +205,9 @@ func (c *collector) packageEnd(e event, p *packageState) {
 	for _, name := range p.order {
 		t := p.tests[name]
 		if t.outcome == "pass" {
-			c.results.passed[[2]string{e.Package, name}] = true
+			for _, row := range t.rows {
+				c.results.Proved = append(c.results.Proved, spec.Record{Row: row, Package: e.Package, Test: name})
+			}
 		}
 		if p.hasSubtests(name) {
 			if t.outcome == "fail" && !p.failedBelow(name) {

@@ -163,25 +163,51 @@ func TestLastLines(t *testing.T) {
 	}
 }
 
-func TestKeepPassed(t *testing.T) {
-	dir := t.TempDir()
-	raw, final := filepath.Join(dir, "raw"), filepath.Join(dir, "final")
-	records := []spec.Record{{Row: "P2-EFI-01", Package: "p", Test: "TestPass"}, {Row: "P2-EFI-02", Package: "p", Test: "TestPanics"}}
-	if err := writeRecords(raw, records); err != nil {
+func TestProvedRows(t *testing.T) {
+	c := newCollector("p", nil, io.Discard, false)
+	for _, e := range []event{
+		{Action: "attr", Test: "TestPass", Key: spec.Attribute, Value: "P2-EFI-01"},
+		{Action: "attr", Test: "TestPass", Key: "other", Value: "P2-EFI-09"},
+		{Action: "pass", Test: "TestPass"},
+		{Action: "attr", Test: "TestFail", Key: spec.Attribute, Value: "P2-EFI-02"},
+		{Action: "fail", Test: "TestFail"},
+		{Action: "attr", Test: "TestPanics", Key: spec.Attribute, Value: "P2-EFI-03"},
+		{Action: "fail"},
+	} {
+		e.Package = "p"
+		c.event(e)
+	}
+	if diff := cmp.Diff([]spec.Record{{Row: "P2-EFI-01", Package: "p", Test: "TestPass"}}, c.results.Proved); diff != "" {
+		t.Errorf("proved rows (-want +got):\n%s", diff)
+	}
+	file := filepath.Join(t.TempDir(), "record")
+	if err := writeRecords(file, c.results.Proved); err != nil {
 		t.Fatal(err)
 	}
-	if err := keepPassed(raw, final, results{passed: map[[2]string]bool{{"p", "TestPass"}: true}}); err != nil {
-		t.Fatal(err)
-	}
-	got, err := os.ReadFile(final)
+	got, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := `{"row":"P2-EFI-01","package":"p","test":"TestPass"}` + "\n"; string(got) != want {
-		t.Errorf("kept %s, want %s", got, want)
+		t.Errorf("wrote %s, want %s", got, want)
 	}
-	if err := keepPassed(filepath.Join(dir, "absent"), final, results{}); err != nil {
-		t.Errorf("without a record: %v", err)
+}
+
+// TestUnitRuns tells packages by what their tests can start, wherever the start is.
+func TestUnitRuns(t *testing.T) {
+	root, err := spec.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := runner{options: options{root: root}}
+	const guest, launcher, names, self, boot = module + "/test/guest", module + "/cmd/virt-launcher/app", module + "/pkg/logging", module + "/test/run", module + "/launcher/boot"
+	got, err := r.unitRuns(t.Context(), []string{names, self, boot, guest, launcher})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []testRun{{packages: []string{launcher, guest, self, boot}, anew: true}, {packages: []string{names}}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(testRun{})); diff != "" {
+		t.Errorf("runs (-want +got):\n%s", diff)
 	}
 }
 
@@ -247,13 +273,13 @@ func TestStream(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	c := newCollector("example.com/toy", nil, &out, true)
-	if err := r.stream(ctx, c, []string{"test", "-json", "./..."}, nil); err != nil {
+	if err := r.stream(ctx, c, []string{"test", "-json", "./..."}); err != nil {
 		t.Fatal(err)
 	}
 	if c.results.Passed != 1 || len(c.results.Failures) != 0 || !strings.Contains(out.String(), "  pass TestX/sub (") {
 		t.Errorf("results %+v, output:\n%s", c.results, out.String())
 	}
-	if err := r.stream(ctx, newCollector("example.com/toy", nil, &out, true), []string{"test", "-json", "-mod=bogus"}, nil); err == nil {
+	if err := r.stream(ctx, newCollector("example.com/toy", nil, &out, true), []string{"test", "-json", "-mod=bogus"}); err == nil {
 		t.Error("a go test that cannot start gave no error")
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -52,19 +53,18 @@ func (r *runner) goTests(ctx context.Context, name string) (res results, err err
 	if err != nil {
 		return results{}, err
 	}
-	raw, final := r.recordFiles(name)
-	for _, f := range []string{raw, final} {
-		if err := os.Remove(f); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return results{}, err
-		}
+	record := r.recordFile(name)
+	if err := os.Remove(record); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return results{}, err
 	}
 	if len(pkgs) == 0 {
 		fmt.Fprintf(r.out, "no packages\n")
 		return results{}, nil
 	}
 	// Without the tables of debuggers: linking each package's tests is a good part of a warm run. Stack traces and reports
-	// of races need none.
-	args := []string{"test", "-json", "-race", "-count=1", "-ldflags=-s -w"}
+	// of races need none. Trimmed paths let another checkout use what was built for this one.
+	args := []string{"test", "-json", "-race", "-trimpath", "-ldflags=-s -w"}
+	runs := []testRun{{packages: pkgs, anew: true}}
 	each := true
 	switch name {
 	case "unit":
@@ -72,6 +72,9 @@ func (r *runner) goTests(ctx context.Context, name string) (res results, err err
 		args = append(args, "-timeout=15m")
 		// Tests of the launcher boot them.
 		if err := r.command(ctx, "go", "run", "./test/guest/cmd/guests", "build", "tiny", "tiny-generic"); err != nil {
+			return results{}, err
+		}
+		if runs, err = r.unitRuns(ctx, pkgs); err != nil {
 			return results{}, err
 		}
 	case "integration":
@@ -95,13 +98,79 @@ func (r *runner) goTests(ctx context.Context, name string) (res results, err err
 	if r.focus != "" {
 		args = append(args, "-run="+r.focus)
 	}
-	c := newCollector(module, r.skips, r.out, each)
-	err = r.stream(ctx, c, append(args, pkgs...), []string{spec.RecordEnv + "=" + raw})
-	res = c.results
+	for _, run := range runs {
+		c := newCollector(module, r.skips, r.out, each)
+		err = errors.Join(err, r.stream(ctx, c, append(run.flags(args), run.packages...)))
+		res.add(c.results)
+	}
 	if err == nil && res.Passed+len(res.Failures)+len(res.Skipped) == 0 {
 		err = fmt.Errorf("no test ran; the focus is %q", r.focus)
 	}
-	return res, errors.Join(err, keepPassed(raw, final, res))
+	return res, errors.Join(err, writeRecords(record, res.Proved))
+}
+
+// testRun is one call of go test.
+type testRun struct {
+	packages []string
+	// anew says that results that go test remembers do not count.
+	anew bool
+}
+
+func (t testRun) flags(args []string) []string {
+	args = slices.Clone(args)
+	if t.anew {
+		args = append(args, "-count=1")
+	}
+	return args
+}
+
+// longest are packages whose tests take minutes, on one processor. They come first, so that the others fill the second.
+var longest = []string{module + "/cmd/virt-launcher/app", module + "/test/guest"}
+
+// unitRuns tells packages whose tests can start other programs from the rest. What those do is not in go test's memory, so
+// that they run each time; the result of the rest is remembered until a source, a file or a variable that they read changes.
+func (r *runner) unitRuns(ctx context.Context, pkgs []string) ([]testRun, error) {
+	list, err := r.list(ctx, append([]string{"-test", "-json=ImportPath,Imports,Deps"}, pkgs...)...)
+	if err != nil {
+		return nil, err
+	}
+	starters := map[string]bool{} // packages that import os/exec themselves
+	deps := map[string][]string{} // of each package's test program
+	for dec := json.NewDecoder(bytes.NewReader(list)); dec.More(); {
+		var p struct {
+			ImportPath    string
+			Imports, Deps []string
+		}
+		if err := dec.Decode(&p); err != nil {
+			return nil, fmt.Errorf("reading what go list prints: %w", err)
+		}
+		if slices.Contains(p.Imports, "os/exec") {
+			starters[p.ImportPath] = true
+		}
+		if pkg, ok := strings.CutSuffix(p.ImportPath, ".test"); ok {
+			deps[pkg] = p.Deps
+		}
+	}
+	var outside, inside []string
+	for _, p := range pkgs {
+		if slices.ContainsFunc(deps[p], func(d string) bool { return starters[d] }) {
+			outside = append(outside, p)
+		} else {
+			inside = append(inside, p)
+		}
+	}
+	slices.SortStableFunc(outside, func(a, b string) int {
+		return cmp.Compare(rank(a), rank(b))
+	})
+	runs := []testRun{{packages: outside, anew: true}, {packages: inside}}
+	return slices.DeleteFunc(runs, func(t testRun) bool { return len(t.packages) == 0 }), nil
+}
+
+func rank(pkg string) int {
+	if i := slices.Index(longest, pkg); i >= 0 {
+		return i
+	}
+	return len(longest)
 }
 
 // packages lists what belongs to a stage. Packages that do not load stay in: go
@@ -115,13 +184,9 @@ func (r *runner) packages(ctx context.Context, stage string) ([]string, error) {
 		}
 		patterns = []string{"./" + dir + "/..."}
 	}
-	cmd := exec.CommandContext(ctx, "go", append([]string{"list", "-e"}, patterns...)...)
-	cmd.Dir = r.root
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	list, err := cmd.Output()
+	list, err := r.list(ctx, patterns...)
 	if err != nil {
-		return nil, fmt.Errorf("listing packages: %w\n%s", err, stderr.String())
+		return nil, err
 	}
 	pkgs := strings.Fields(string(list))
 	if stage == "unit" {
@@ -137,12 +202,23 @@ func (r *runner) packages(ctx context.Context, stage string) ([]string, error) {
 	return pkgs, nil
 }
 
+func (r *runner) list(ctx context.Context, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"list", "-e"}, args...)...)
+	cmd.Dir = r.root
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	list, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("listing packages: %w\n%s", err, stderr.String())
+	}
+	return list, nil
+}
+
 // stream runs go test and feeds its events to the collector. A failing exit is an
 // error only if no failure explains it.
-func (r *runner) stream(ctx context.Context, c *collector, args, env []string) error {
+func (r *runner) stream(ctx context.Context, c *collector, args []string) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = r.root
-	cmd.Env = append(os.Environ(), env...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	// A group of its own lets an interruption reach the tests' children too; the
@@ -172,24 +248,8 @@ func (r *runner) stream(ctx context.Context, c *collector, args, env []string) e
 	return nil
 }
 
-func (r *runner) recordFiles(stage string) (raw, final string) {
-	return filepath.Join(r.records, stage+".raw.jsonl"), filepath.Join(r.records, stage+".jsonl")
-}
-
-// keepPassed keeps the records of tests that go test itself counted as passed: a
-// test that panics after naming its rows does not know that it fails.
-func keepPassed(raw, final string, res results) error {
-	data, err := os.ReadFile(raw)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("reading the record of covered rows: %w", err)
-	}
-	records, err := spec.ReadRecords(bytes.NewReader(data))
-	if err != nil {
-		return fmt.Errorf("%s: %w", raw, err)
-	}
-	return writeRecords(final, slices.DeleteFunc(records, func(rec spec.Record) bool {
-		return !res.passed[[2]string{rec.Package, rec.Test}]
-	}))
+func (r *runner) recordFile(stage string) string {
+	return filepath.Join(r.records, stage+".jsonl")
 }
 
 func writeRecords(file string, records []spec.Record) error {
@@ -218,8 +278,7 @@ func (r *runner) judgeRows(stages []string) error {
 	}
 	all := []spec.Record{}
 	for _, s := range stageOrder {
-		_, final := r.recordFiles(s)
-		data, err := os.ReadFile(final)
+		data, err := os.ReadFile(r.recordFile(s))
 		if errors.Is(err, os.ErrNotExist) {
 			continue // a stage without packages
 		}

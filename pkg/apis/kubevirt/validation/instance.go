@@ -1,6 +1,7 @@
 package validation
 
 import (
+	"cmp"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -9,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 )
@@ -57,6 +59,15 @@ func checkInstance(vmi *virtv1.VirtualMachineInstance, options Options) *report 
 	r.instanceMetadata(&vmi.ObjectMeta, field.NewPath("metadata"))
 	r.instanceSpec(&vmi.Spec, field.NewPath("spec"))
 	return r
+}
+
+// VirtualMachineInstanceWarnings tells what is allowed in a new instance and probably not meant. The system's own components
+// are told nothing: whoever made the machine was.
+func VirtualMachineInstanceWarnings(vmi *virtv1.VirtualMachineInstance, options Options) []string {
+	if options.Trusted {
+		return nil
+	}
+	return checkInstance(vmi, options).warnings
 }
 
 // ValidateVirtualMachineInstanceUpdate checks a changed instance. Components may change the spec, which must stay valid.
@@ -227,6 +238,12 @@ func (r *report) probe(p *virtv1.Probe, podNetwork bool, path *field.Path) {
 		if n.value != nil && *n.value < 0 {
 			r.invalid(RuleProbeNumbers, path.Child(n.name), *n.value, "must be 0 or more")
 		}
+	}
+	// Zero and what is missing take the kubelet's defaults (rows P4-PROBE-11 and P4-PROBE-12).
+	const defaultPeriod, defaultTimeout = 10, 1
+	period, timeout := cmp.Or(ptr.Deref(p.PeriodSeconds, 0), defaultPeriod), cmp.Or(ptr.Deref(p.TimeoutSeconds, 0), defaultTimeout)
+	if timeout >= period {
+		r.warn(path.Child("timeoutSeconds"), "is %d and should be less than periodSeconds, which is %d: a guest that hangs is noticed late", timeout, period)
 	}
 }
 

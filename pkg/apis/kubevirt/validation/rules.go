@@ -85,10 +85,15 @@ func (r *report) duplicate(rule *Rule, path *field.Path, value any) {
 // incomplete refuses an instance and warns of a template.
 func (r *report) incomplete(rule *Rule, path *field.Path, detail string, args ...any) {
 	if r.template {
-		r.warnings = append(r.warnings, fmt.Sprintf("%s: %s", path, fmt.Sprintf(detail, args...)))
+		r.warn(path, detail, args...)
 		return
 	}
 	r.required(rule, path, detail, args...)
+}
+
+// warn tells what is allowed and probably not meant.
+func (r *report) warn(path *field.Path, detail string, args ...any) {
+	r.warnings = append(r.warnings, fmt.Sprintf("%s: %s", path, fmt.Sprintf(detail, args...)))
 }
 
 // errors are the findings without the names of their rules.

@@ -58,6 +58,11 @@ func (s Strategy) Validate(ctx context.Context, obj runtime.Object) field.ErrorL
 	return validation.ValidateVirtualMachineInstance(obj.(*virtv1.VirtualMachineInstance), s.env.Validation(ctx))
 }
 
+// WarningsOnCreate tells what is allowed and probably not meant.
+func (s Strategy) WarningsOnCreate(ctx context.Context, obj runtime.Object) []string {
+	return validation.VirtualMachineInstanceWarnings(obj.(*virtv1.VirtualMachineInstance), s.env.Validation(ctx))
+}
+
 // PrepareForUpdate keeps the status and what mirrors it, counts changes of the spec, and keeps the finalizer until deletion.
 func (Strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	vmi, was := obj.(*virtv1.VirtualMachineInstance), old.(*virtv1.VirtualMachineInstance)

@@ -1,0 +1,96 @@
+package e2e
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/test/e2e/harness"
+	"github.com/virtplane/virtplane/test/spec"
+)
+
+// probeServer has a guest answer probes on port 1500 with the status code of one file, after the seconds of another, and
+// write down that it was asked.
+var probeServer = []string{
+	"mkdir -p /probe/cgi-bin; echo 0 >/probe/slow; echo 200 >/probe/code",
+	`printf '#!/bin/sh\necho "$REQUEST_METHOD $REQUEST_URI" >>/probe/asked\nsleep $(cat /probe/slow)\nprintf "HTTP/1.0 $(cat /probe/code) x\\r\\n\\r\\n"\n' >/probe/cgi-bin/index.cgi`,
+	"chmod +x /probe/cgi-bin/index.cgi; httpd -h /probe -p 1500",
+}
+
+// TestProbeAnswers changes what a guest answers to a readiness probe and looks at what is said of it.
+func TestProbeAnswers(t *testing.T) {
+	t.Parallel()
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	// No path, as in the manual's example.
+	c.Apply(t, ns, harness.Instance{Network: true, Extra: "readinessProbe:\n  httpGet: {port: 1500}\n  periodSeconds: 5\n  timeoutSeconds: 4\n  successThreshold: 3\n"}.VM("answers", "Always"))
+	vmi := c.WaitVMI(t, ns, "answers", "running", harness.BootLimit, func(v *virtv1.VirtualMachineInstance) bool {
+		return v != nil && v.Status.Phase == virtv1.Running
+	})
+	guest := lookInto(t, c, ns, "answers")
+	asked := func(t *testing.T) int {
+		t.Helper()
+		n, err := strconv.Atoi(strings.TrimSpace(guest.run(t, "cat /probe/asked 2>/dev/null | wc -l")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	becomes := func(t *testing.T, ready bool) {
+		t.Helper()
+		c.WaitVMI(t, ns, "answers", fmt.Sprintf("ready: %v", ready), 2*time.Minute, func(v *virtv1.VirtualMachineInstance) bool {
+			return v != nil && harness.Running(v) == ready
+		})
+	}
+	for _, line := range probeServer {
+		guest.run(t, line)
+	}
+	becomes(t, true)
+	if got := strings.TrimSpace(guest.run(t, "head -n 1 /probe/asked")); got != "GET /" {
+		t.Errorf("without a path the probe asks %q", got)
+	}
+
+	for _, step := range []struct {
+		code, slow string
+		ready      bool
+	}{
+		{"400", "0", false}, {"399", "0", true}, {"199", "0", false}, {"200", "0", true}, {"200", "30", false},
+	} {
+		t.Run(step.code+" after "+step.slow+" s", func(t *testing.T) {
+			guest.run(t, "echo "+step.code+" >/probe/code; echo "+step.slow+" >/probe/slow")
+			before := asked(t)
+			becomes(t, step.ready)
+			// Three answers in a row decide, both ways; the first of them may have been given before the count.
+			if n := asked(t) - before; n < 2 {
+				t.Errorf("%d probes have decided", n)
+			}
+		})
+	}
+
+	probe := c.LauncherPod(t, vmi).Spec.Containers[0].ReadinessProbe
+	if probe.FailureThreshold != 3 || probe.SuccessThreshold != 3 || probe.PeriodSeconds != 5 || probe.TimeoutSeconds != 4 {
+		t.Errorf("the pod has %+v", probe)
+	}
+	spec.Covers(t, "P4-PROBE-06", "P4-PROBE-12", "P4-PROBE-13", "P4-PROBE-14")
+}
+
+// TestProbeDefaults applies probes that say nothing of times, as the kubelet gets them.
+func TestProbeDefaults(t *testing.T) {
+	t.Parallel()
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	manifest := harness.Instance{Network: true, Extra: "readinessProbe:\n  tcpSocket: {port: 80}\n"}.VMI("defaults")
+	c.Apply(t, ns, manifest)
+	vmi := c.WaitVMI(t, ns, "defaults", "running and ready", harness.BootLimit, harness.Running)
+	if p := c.LauncherPod(t, vmi).Spec.Containers[0].ReadinessProbe; p == nil || p.PeriodSeconds != 10 || p.TimeoutSeconds != 1 || p.FailureThreshold != 3 || p.SuccessThreshold != 1 {
+		t.Errorf("the pod's probe is %+v", p)
+	}
+	late := strings.NewReplacer("port: 80}", "port: 80}\n    timeoutSeconds: 10", "name: defaults", "name: late").Replace(manifest)
+	if out, err := c.TryKubectl(t, late, "-n", ns, "create", "-f", "-"); err != nil || !strings.Contains(out, "should be less than periodSeconds") {
+		t.Errorf("a timeout as long as the period: %v\n%s", err, out)
+	}
+	spec.Covers(t, "P4-PROBE-11", "P4-PROBE-21")
+}
