@@ -119,6 +119,24 @@ func TestManualMachines(t *testing.T) {
 	})
 }
 
+// TestManualSecureBoot applies the manual's machine with Secure Boot, gives it what the manual leaves out, and has the guest say
+// what its firmware checked: a loader and a kernel that Debian has signed.
+func TestManualSecureBoot(t *testing.T) {
+	t.Parallel()
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	c.Apply(t, ns, manual(t, "p2-10.18.4.2-vm-uefi-secureboot"))
+	c.Kubectl(t, "", "-n", ns, "patch", "vm", "vm-secureboot", "--type=merge", "-p", `{"spec":{"runStrategy":"Always","template":{"spec":{"terminationGracePeriodSeconds":0,
+		"domain":{"memory":{"guest":"256Mi"}},"volumes":[{"name":"containerdisk","containerDisk":{"image":"`+harness.TinyImage+`"}}]}}}}`)
+	c.WaitVMI(t, ns, "vm-secureboot", "running", harness.BootLimit, harness.Running)
+	g := lookInto(t, c, ns, "vm-secureboot")
+	const look = "modprobe efivarfs; mount -t efivarfs efivarfs /sys/firmware/efi/efivars && od -An -tu1 /sys/firmware/efi/efivars/SecureBoot-* | tr -d ' \n'"
+	if got := g.run(t, look); got != "60001" {
+		t.Errorf("SecureBoot is %q, want attributes and a 1", got)
+	}
+	spec.Covers(t, "P2-EFI-03", "P2-EFI-08")
+}
+
 // TestKeysOnConfigDrive has a guest find keys where cloud-init looks for them, from the restart on after they were added.
 func TestKeysOnConfigDrive(t *testing.T) {
 	t.Parallel()

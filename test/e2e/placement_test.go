@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -157,6 +159,23 @@ func TestPlacement(t *testing.T) {
 		p.on(t, p.run(t, ns, "forced", away+"nodeSelector: {kubernetes.io/hostname: "+there+"}\n"), there)
 		spec.Covers(t, "P2-PLACE-05", "P2-PLACE-06", "P2-PLACE-08", "P2-PLACE-09", "P2-PLACE-10")
 	})
+	t.Run("huge pages that no node has", func(t *testing.T) {
+		ns := c.Namespace(t)
+		// The manual's fragment, where its fields stand in a machine.
+		c.Apply(t, ns, strings.Replace(harness.Instance{}.VM("huge", "Always"), "        memory: {guest: 128Mi}\n",
+			"        resources: {requests: {memory: 4Gi}}\n        memory: {hugepages: {pageSize: 1Gi}}\n", 1))
+		vmi := c.WaitVMI(t, ns, "huge", "unschedulable", time.Minute, unschedulable)
+		for _, cond := range vmi.Status.Conditions {
+			if cond.Reason == "Unschedulable" && !strings.Contains(cond.Message, "Insufficient hugepages-1Gi") {
+				t.Errorf("it says %q", cond.Message)
+			}
+		}
+		if got := c.LauncherPod(t, vmi).Spec.Containers[0].Resources.Requests["hugepages-1Gi"]; got.Cmp(resource.MustParse("4Gi")) != 0 {
+			t.Errorf("the pod asks for %s", got.String())
+		}
+		spec.Covers(t, "P2-HUGE-02", "P2-HUGE-03", "P2-HUGE-10")
+	})
+	t.Run("a CPU of its own", func(t *testing.T) { ownCPU(t, p) })
 	t.Run("quota of requests", func(t *testing.T) {
 		ns := c.Namespace(t)
 		quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "q"}, Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{
@@ -174,6 +193,59 @@ func TestPlacement(t *testing.T) {
 		}
 		spec.Covers(t, "P2-QUOTA-01", "P2-QUOTA-05")
 	})
+}
+
+// ownCPU runs a guest on a CPU that nobody else on the node may use. The machine has two CPUs, of which kubelets give away one.
+func ownCPU(t *testing.T, p placement) {
+	c, there := p.Cluster, p.there
+	ns := c.Namespace(t)
+	c.Apply(t, ns, strings.Replace(harness.Instance{}.VM("pinned", "Always"), "      domain:\n", "      domain:\n        cpu: {cores: 1, dedicatedCpuPlacement: true}\n", 1))
+	c.WaitVMI(t, ns, "pinned", "unschedulable while no node has the label", time.Minute, unschedulable)
+	c.Kubectl(t, "", "label", "node", there, "cpumanager=true")
+	defer c.Kubectl(t, "", "label", "node", there, "cpumanager-")
+	vmi := c.WaitVMI(t, ns, "pinned", "running", harness.BootLimit, harness.Running)
+	p.on(t, vmi, there)
+	if class := c.LauncherPod(t, vmi).Status.QOSClass; class != corev1.PodQOSGuaranteed {
+		t.Errorf("the pod's class is %s", class)
+	}
+	const look = "grep Cpus_allowed_list /proc/self/status | cut -f2"
+	own := strings.TrimSpace(c.Exec(t, ns, c.LauncherPod(t, vmi).Name, "compute", "bash", "-c", look))
+	if _, err := strconv.Atoi(own); err != nil {
+		t.Fatalf("the guest's pod has the CPUs %q, want one", own)
+	}
+	c.Peer(t, ns, "other", there)
+	eventually(t, "others leave the CPU alone", time.Minute, func() (string, bool) {
+		got := strings.TrimSpace(c.Exec(t, ns, "other", "peer", "bash", "-c", look))
+		return "the guest has " + own + ", a pod beside it " + got, !slices.Contains(cpus(t, got), own)
+	})
+	if got := lookInto(t, c, ns, "pinned").run(t, "nproc"); got != "1" {
+		t.Errorf("the guest has %s CPUs", got)
+	}
+	spec.Covers(t, "P2-DEDI-01", "P2-DEDI-02", "P2-DEDI-04")
+}
+
+// cpus are the numbers of a list as the kernel writes it: 0-2,7.
+func cpus(t *testing.T, list string) []string {
+	t.Helper()
+	var out []string
+	for part := range strings.SplitSeq(list, ",") {
+		from, to, isRange := strings.Cut(part, "-")
+		if !isRange {
+			to = from
+		}
+		first, err := strconv.Atoi(from)
+		if err != nil {
+			t.Fatalf("CPUs %q: %v", list, err)
+		}
+		last, err := strconv.Atoi(to)
+		if err != nil {
+			t.Fatalf("CPUs %q: %v", list, err)
+		}
+		for n := first; n <= last; n++ {
+			out = append(out, strconv.Itoa(n))
+		}
+	}
+	return out
 }
 
 // TestDisturbedNode taints a node, and kills its kubelet. It does not run beside other tests, whose guests may want the node.

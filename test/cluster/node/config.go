@@ -33,7 +33,9 @@ func kubeletConfiguration(s Settings) object {
 		"maxPods":                  200,
 		"volumePluginDir":          "/var/lib/kubelet/volumeplugins",
 		"podLogsDir":               "/var/log/pods",
-		"systemReserved":           object{"memory": fmt.Sprintf("%dMi", s.ReservedMemory>>20)},
+		// The static policy keeps the CPUs of the reservation, rounded up, for everybody: one of them at least.
+		"cpuManagerPolicy": "static",
+		"systemReserved":   object{"memory": fmt.Sprintf("%dMi", s.ReservedMemory>>20), "cpu": "100m"},
 		// Images were loaded and cannot be had again from outside: a disk that others fill must not make the
 		// node throw them away, nor pods.
 		"imageGCHighThresholdPercent": 100,

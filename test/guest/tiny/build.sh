@@ -5,7 +5,8 @@
 #
 # KERNEL is the Debian package that names the kernel: linux-image-cloud-amd64 boots fastest under emulation,
 # linux-image-amd64 also drives emulated hardware (AHCI, e1000e, USB, the i6300esb watchdog).
-# OUT receives vmlinuz, initrd and boot.fat, a FAT file system that boots both with SYSLINUX.
+# OUT receives vmlinuz, initrd and boot.fat, a FAT file system that boots both: with SYSLINUX where the firmware is a BIOS,
+# and with Debian's signed shim and GRUB where it is UEFI, also with Secure Boot.
 # Needs apt with package lists, cpio, lz4 and mtools; no root, no mounts.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -28,7 +29,7 @@ fetch() { # name...: unpacks Debian packages, without what they depend on, below
 # The name of the kernel package changes with each update; the meta package depends on the current one.
 package=$(apt-cache depends --no-recommends "$kernel" | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
 [ -n "$package" ] || { echo "no package list knows $kernel: run apt-get update first" >&2; exit 1; }
-fetch "$package" busybox-static syslinux syslinux-common
+fetch "$package" busybox-static syslinux syslinux-common shim-signed grub-efi-amd64-signed
 release=${package#linux-image-}
 
 # modules.txt is in load order of need; dependencies are added from the kernel's own list.
@@ -79,13 +80,22 @@ LABEL linux
   INITRD /initrd
   APPEND $(tr '\n' ' ' <"$here/cmdline")
 C
-touch -d @0 "$work/syslinux.cfg" "$out/vmlinuz" "$out/initrd"
-kib=$((($(stat -c %s "$out/vmlinuz") + $(stat -c %s "$out/initrd")) / 1024 + 4096))
+# Firmware starts the first file, which starts the second, which reads its configuration where it was built to look.
+mkdir -p "$work/esp/EFI/BOOT" "$work/esp/EFI/debian"
+cp "$work/debs/usr/lib/shim/shimx64.efi.signed" "$work/esp/EFI/BOOT/BOOTX64.EFI"
+cp "$work/debs/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed" "$work/esp/EFI/BOOT/grubx64.efi"
+cat >"$work/esp/EFI/debian/grub.cfg" <<C
+linux /vmlinuz $(tr '\n' ' ' <"$here/cmdline")
+initrd /initrd
+boot
+C
+find "$work/esp" "$work/syslinux.cfg" "$out/vmlinuz" "$out/initrd" -exec touch -d @0 {} +
+kib=$((($(stat -c %s "$out/vmlinuz") + $(stat -c %s "$out/initrd")) / 1024 + $(du -sk "$work/esp" | cut -f1) + 4096))
 rm -f "$out/boot.fat"
 truncate -s ${kib}K "$out/boot.fat"
 # Geometry and hidden sectors are those of the partition the file system will stand in.
 mformat -i "$out/boot.fat" -T $((kib * 2)) -h 255 -s 63 -H 2048 -N 54494e59 -v VIRTPLANE ::
-mcopy -i "$out/boot.fat" -m "$out/vmlinuz" "$out/initrd" "$work/syslinux.cfg" ::
+mcopy -i "$out/boot.fat" -m -s "$out/vmlinuz" "$out/initrd" "$work/syslinux.cfg" "$work/esp/EFI" ::
 "$work/debs/usr/bin/syslinux" --install "$out/boot.fat"
 cp "$work/debs/usr/lib/syslinux/mbr/mbr.bin" "$out/mbr.bin"
 echo "$release" >"$out/kernel-release"
