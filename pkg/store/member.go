@@ -15,9 +15,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
-	"go.uber.org/zap"
 	"google.golang.org/grpc"
-	"k8s.io/klog/v2"
 )
 
 // MemberConfig describes one member of the store.
@@ -227,20 +225,4 @@ func (m *Member) Close() {
 		_ = m.client.Close()
 		m.etcd.Close()
 	})
-}
-
-// etcdLogger passes etcd's warnings and errors on as JSON lines; what it says in good times is too much.
-func etcdLogger() *zap.Logger {
-	level := zap.WarnLevel
-	if verbose := klog.V(4); verbose.Enabled() {
-		level = zap.InfoLevel
-	}
-	cfg := zap.NewProductionConfig()
-	cfg.Level = zap.NewAtomicLevelAt(level)
-	cfg.DisableStacktrace, cfg.DisableCaller = true, true
-	l, err := cfg.Build()
-	if err != nil {
-		return zap.NewNop()
-	}
-	return l.Named("etcd")
 }

@@ -190,7 +190,7 @@ func TestWatchdog(t *testing.T) {
 				return got, got != ""
 			})
 			g := lookInto(t, c, ns, "reset")
-			for deadline := time.Now().Add(harness.BootLimit); g.run(t, "cat /proc/sys/kernel/random/boot_id") == boot; time.Sleep(time.Second) {
+			for deadline := time.Now().Add(harness.BootLimit); !another(boot, g.run(t, "cat /proc/sys/kernel/random/boot_id")); time.Sleep(time.Second) {
 				if time.Now().After(deadline) {
 					t.Fatal("the guest has not been reset")
 				}

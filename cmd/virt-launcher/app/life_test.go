@@ -138,9 +138,11 @@ func TestEnds(t *testing.T) {
 			p.mustSync(tc.domain)
 			console := p.serial()
 			console.ping()
+			// Watched before it happens: the launcher goes as soon as it has told somebody.
+			end := p.follow(tc.reason, func(e *api.Event) bool { return e.State == tc.state && e.Reason == tc.reason })
 			tc.end(p, console)
 			asked := tc.name == "pod is told to end"
-			if e := p.await(tc.state, tc.reason); e.PodTerminated != asked {
+			if e := end(); e.PodTerminated != asked {
 				t.Errorf("last event: %v", e)
 			}
 			if m := p.expectEnd(tc.code, tc.reason); m.PodTerminated != asked {

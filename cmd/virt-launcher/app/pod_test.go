@@ -217,24 +217,45 @@ func (p *pod) mustSync(domain string) {
 // watch collects events until ok says that one is the one, or the stream ends.
 func (p *pod) watch(what string, ok func(*api.Event) bool) *api.Event {
 	p.t.Helper()
-	// The stream ends with the watch: an open one would be told of the guest's end in the place of the next watch.
+	return p.follow(what, ok)()
+}
+
+// follow watches events from now on. The result waits for the one that is wanted.
+func (p *pod) follow(what string, ok func(*api.Event) bool) func() *api.Event {
+	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
-	defer cancel()
 	var last *api.Event
-	for {
-		stream, err := p.client.Events(ctx, &api.EventsRequest{})
-		for err == nil {
-			var e *api.Event
-			if e, err = stream.Recv(); err == nil {
-				if last = e; ok(e) {
-					return e
+	follows, ends := make(chan struct{}), make(chan *api.Event, 1)
+	heard := sync.OnceFunc(func() { close(follows) })
+	go func() {
+		defer close(ends)
+		// The stream ends with the watch: an open one would be told of the guest's end in the place of the next watch.
+		defer cancel()
+		for ctx.Err() == nil {
+			stream, err := p.client.Events(ctx, &api.EventsRequest{})
+			for err == nil {
+				var e *api.Event
+				if e, err = stream.Recv(); err == nil {
+					last = e
+					heard()
+					if ok(e) {
+						ends <- e
+						return
+					}
 				}
 			}
+			time.Sleep(10 * time.Millisecond)
 		}
-		if ctx.Err() != nil {
+		heard()
+	}()
+	<-follows
+	return func() *api.Event {
+		p.t.Helper()
+		e := <-ends
+		if e == nil {
 			p.t.Fatalf("%s: not within %s, last: %v", what, patience, last)
 		}
-		time.Sleep(10 * time.Millisecond)
+		return e
 	}
 }
 
