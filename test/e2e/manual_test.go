@@ -127,7 +127,7 @@ func TestManualSecureBoot(t *testing.T) {
 	ns := c.Namespace(t)
 	c.Apply(t, ns, manual(t, "p2-10.18.4.2-vm-uefi-secureboot"))
 	c.Kubectl(t, "", "-n", ns, "patch", "vm", "vm-secureboot", "--type=merge", "-p", `{"spec":{"runStrategy":"Always","template":{"spec":{"terminationGracePeriodSeconds":0,
-		"domain":{"memory":{"guest":"256Mi"}},"volumes":[{"name":"containerdisk","containerDisk":{"image":"`+harness.TinyImage+`"}}]}}}}`)
+		"domain":{"memory":{"guest":"512Mi"}},"volumes":[{"name":"containerdisk","containerDisk":{"image":"`+harness.TinyImage+`"}}]}}}}`)
 	c.WaitVMI(t, ns, "vm-secureboot", "running", harness.BootLimit, harness.Running)
 	g := lookInto(t, c, ns, "vm-secureboot")
 	const look = "modprobe efivarfs; mount -t efivarfs efivarfs /sys/firmware/efi/efivars && od -An -tu1 /sys/firmware/efi/efivars/SecureBoot-* | tr -d ' \n'"
