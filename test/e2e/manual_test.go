@@ -92,7 +92,7 @@ func TestManualMachines(t *testing.T) {
 	})
 	t.Run("the model of the host's CPU", func(t *testing.T) {
 		// Printed without the end of the group's name, which no server takes.
-		_, vmi := start(t, strings.Replace(manual(t, "p2-10.18.8.4-vm-cpu-host-model"), "kubevirt/v1alpha3", "kubevirt.io/v1alpha3", 1), "myvm")
+		_, vmi := start(t, strings.Replace(manual(t, "p2-10.18.8.4-vm-cpu-host-model"), "apiVersion: kubevirt/v1alpha3", "apiVersion: kubevirt.io/v1alpha3", 1), "myvm")
 		// Emulation has no host's model: it gives all that it can.
 		if got := commandLine(t, c, vmi); !strings.Contains(got, "-cpu max") {
 			t.Errorf("QEMU runs as %s", got)

@@ -121,14 +121,14 @@ func TestLoadRefusesDuplicates(t *testing.T) {
 // fakeT stands for a test whose end the caller decides.
 type fakeT struct {
 	testing.TB
-	name            string
-	rows            []string
-	fatal           string
-	cleanups        []func()
+	name     string
+	rows     []string
+	fatal    string
+	cleanups []func()
 }
 
-func (f *fakeT) Helper()           {}
-func (f *fakeT) Name() string      { return f.name }
+func (f *fakeT) Helper()      {}
+func (f *fakeT) Name() string { return f.name }
 func (f *fakeT) Attr(key, value string) {
 	if key == Attribute {
 		f.rows = append(f.rows, value)
