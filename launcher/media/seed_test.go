@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/virtplane/virtplane/test/spec"
 )
 
 var seeds = map[string]struct {
@@ -25,6 +27,12 @@ var seeds = map[string]struct {
 		Seed{Kind: NoCloud, InstanceID: "vm.default", UserData: []byte("#!/bin/sh\n"), NetworkData: []byte("version: 2\n")},
 		"cidata",
 		map[string]string{"meta-data": `{"instance-id":"vm.default"}`, "user-data": "#!/bin/sh\n", "network-config": "version: 2\n"},
+	},
+	// As the manual writes it, with a comment, which stays: what users write is theirs.
+	"NoCloud with an address": {
+		Seed{Kind: NoCloud, InstanceID: "vm.default", NetworkData: []byte("version: 2\nethernets:\n  eth1: # mine\n    addresses:\n    - 10.10.10.14/24\n")},
+		"cidata",
+		map[string]string{"meta-data": `{"instance-id":"vm.default"}`, "user-data": "", "network-config": "version: 2\nethernets:\n  eth1: # mine\n    addresses:\n    - 10.10.10.14/24\n"},
 	},
 	"NoCloud with keys": {
 		Seed{Kind: NoCloud, InstanceID: "vm.default", PublicKeys: []string{"ssh-rsa A", "ssh-rsa B"}},
@@ -48,6 +56,7 @@ var seeds = map[string]struct {
 }
 
 func TestWriteSeed(t *testing.T) {
+	spec.Covers(t, "P3-IPCFG-02", "P3-IPCFG-05")
 	for name, tc := range seeds {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -108,7 +108,7 @@ func TestPlacement(t *testing.T) {
 		patchLabel(t, c, here, "example-value-2")
 		defer patchLabel(t, c, here, nil)
 		p.on(t, c.WaitVMI(t, ns, "waits", "running once a node has the label", harness.BootLimit, harness.Running), here)
-		spec.Covers(t, "P2-PLACE-02", "P2-PLACE-03", "P2-PLACE-04", "P1-PLAN-06")
+		spec.Covers(t, "P2-PLACE-01", "P2-PLACE-02", "P2-PLACE-03", "P2-PLACE-04", "P1-PLAN-06")
 	})
 	t.Run("node affinity", func(t *testing.T) {
 		ns := c.Namespace(t)
@@ -129,7 +129,7 @@ func TestPlacement(t *testing.T) {
 		if still := c.WaitVMI(t, ns, "near", "still running", time.Minute, harness.Running); still.UID != vmi.UID {
 			t.Error("the guest was started anew when its node lost the label")
 		}
-		spec.Covers(t, "P2-PLACE-07", "P2-PLACE-11")
+		spec.Covers(t, "P2-PLACE-07", "P2-PLACE-11", "P2-PLACE-15")
 	})
 	t.Run("pod affinity and anti-affinity", func(t *testing.T) {
 		ns := c.Namespace(t)
@@ -299,8 +299,9 @@ func nodeLabels(t *testing.T, c *harness.Cluster, name string) {
 	}
 	await("there are labels", func() bool { return labels()[q35] == "true" })
 	models, gone := 0, ""
+	const prefix = "cpu-model.node.kubevirt.io/"
 	for key := range labels() {
-		if model, ok := strings.CutPrefix(key, "cpu-model.node.kubevirt.io/"); ok {
+		if model, ok := strings.CutPrefix(key, prefix); ok {
 			models++
 			gone = key
 			if strings.Contains(" 486 Conroe athlon core2duo coreduo kvm32 kvm64 n270 pentium pentium2 pentium3 pentiumpro phenom qemu32 qemu64 ", " "+model+" ") {
@@ -314,12 +315,21 @@ func nodeLabels(t *testing.T, c *harness.Cluster, name string) {
 	c.Kubectl(t, "", "annotate", "node", name, "node-labeller.kubevirt.io/skip-node=true")
 	defer c.Kubectl(t, "", "annotate", "node", name, "node-labeller.kubevirt.io/skip-node-")
 	c.Kubectl(t, "", "label", "node", name, gone+"-")
-	time.Sleep(90 * time.Second) // more than a heartbeat
+	taken := time.Now()
+	ns := c.Namespace(t)
+	selects := harness.Instance{NodeName: name}.VM("selects", "Always")
+	c.Apply(t, ns, strings.Replace(selects, "      domain:\n", "      domain:\n        cpu: {model: "+strings.TrimPrefix(gone, prefix)+"}\n", 1))
+	c.WaitVMI(t, ns, "selects", "unschedulable", time.Minute, unschedulable)
+	time.Sleep(time.Until(taken.Add(90 * time.Second))) // more than a heartbeat
 	if labels()[gone] != "" {
 		t.Error("the label is back although the node is skipped")
 	}
 	c.Kubectl(t, "", "annotate", "node", name, "--overwrite", "node-labeller.kubevirt.io/skip-node=false")
 	await("the label is back", func() bool { return labels()[gone] == "true" })
+	t.Run("machines go where their model is", func(t *testing.T) {
+		c.WaitVMI(t, ns, "selects", "running once the node has its model", harness.BootLimit, harness.Running)
+		spec.Covers(t, "P2-CPU-01", "P4-CPU-01", "P2-CPU-05")
+	})
 	spec.Covers(t, "P2-CPU-12", "P4-CPU-02", "P4-SKIP-01", "P4-SKIP-02", "P4-SKIP-03")
 }
 

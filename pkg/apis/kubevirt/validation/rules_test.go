@@ -302,3 +302,34 @@ func TestValid(t *testing.T) {
 		}
 	}
 }
+
+// TestLinks applies what the manual says of how the parts of a machine name one another.
+func TestLinks(t *testing.T) {
+	spec.Covers(t, "P2-VIRTIOWIN-04", "P2-VIRTIOWIN-08", "P2-PXE-10", "P2-PXE-12")
+	for _, tc := range []struct {
+		name   string
+		report *report
+		breaks *Rule
+	}{
+		{"disk without a volume", ofSpec(func(s *virtv1.VirtualMachineInstanceSpec) { s.Volumes = s.Volumes[1:] })(), RuleDiskVolume},
+		{"interface without a network", ofSpec(func(s *virtv1.VirtualMachineInstanceSpec) { s.Networks = nil })(), RuleInterfaceNetwork},
+		{"network without an interface", ofSpec(func(s *virtv1.VirtualMachineInstanceSpec) { s.Domain.Devices.Interfaces = nil })(), RuleNetworkInterface},
+		{"one order for a disk and an interface", ofDevices(func(d *virtv1.Devices) {
+			d.Disks[0].BootOrder, d.Interfaces[0].BootOrder = ptr.To(int32(1)), ptr.To(int32(1))
+		})(), RuleBootOrderUnique},
+		{"an order of each", ofDevices(func(d *virtv1.Devices) {
+			d.Disks[0].BootOrder, d.Interfaces[0].BootOrder = ptr.To(int32(2)), ptr.To(int32(1))
+		})(), nil},
+		// The manual wants an order for all then, and has an example that gives it to one (ambiguity 13): one is enough.
+		{"an order of one", ofDisk(func(d *virtv1.Disk) { d.BootOrder = ptr.To(int32(1)) })(), nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			switch findings := tc.report.findings; {
+			case tc.breaks == nil && len(findings) > 0:
+				t.Errorf("refused: %s", findings[0].err)
+			case tc.breaks != nil && (len(findings) == 0 || findings[0].rule != tc.breaks):
+				t.Errorf("findings %v", findings)
+			}
+		})
+	}
+}
