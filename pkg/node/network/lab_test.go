@@ -284,6 +284,10 @@ func (l *lab) dial(from ns.NetNS, to netip.Addr, port int, patience time.Duratio
 func (l *lab) seenAs(from ns.NetNS, to netip.Addr, port int) string {
 	l.t.Helper()
 	conn, err := l.dial(from, to, port, waitFor)
+	// On a busy machine a neighbour may be given up before it has answered; it is asked again with the next connection.
+	for again := 0; again < 3 && errors.Is(err, unix.EHOSTUNREACH); again++ {
+		conn, err = l.dial(from, to, port, waitFor)
+	}
 	if err != nil {
 		l.t.Fatalf("connecting to %s port %d: %v", to, port, err)
 	}
