@@ -1,6 +1,10 @@
 package boot
 
 import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -8,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/virtplane/virtplane/launcher/api"
+	"github.com/virtplane/virtplane/test/spec"
 )
 
 func TestUserData(t *testing.T) {
@@ -123,4 +128,25 @@ func FuzzUserData(f *testing.F) {
 			t.Errorf("no line: %v", err)
 		}
 	})
+}
+
+// TestNetworkDataReachesTheGuest looks for what a machine says of its network in the image that cloud-init reads, comment and all.
+func TestNetworkDataReachesTheGuest(t *testing.T) {
+	spec.Covers(t, "P3-IPCFG-02", "P3-IPCFG-05")
+	const data = "version: 2\nethernets:\n  eth1: # mine\n    addresses:\n    - 10.10.10.14/24\n"
+	volume, err := json.Marshal(map[string]any{"name": "c", "cloudInitNoCloud": map[string]any{"userData": "#cloud-config", "networkData": data}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := newNode(t)
+	if _, err := n.prepare(string(volume), "", "", nil); err != nil {
+		t.Fatal(err)
+	}
+	image, err := os.ReadFile(filepath.Join(n.dir, "ephemeral/c.iso"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(image, []byte(data)) {
+		t.Error("the image does not hold the data as it was written")
+	}
 }

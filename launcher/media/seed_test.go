@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/virtplane/virtplane/test/spec"
 )
 
 var seeds = map[string]struct {
@@ -56,7 +54,6 @@ var seeds = map[string]struct {
 }
 
 func TestWriteSeed(t *testing.T) {
-	spec.Covers(t, "P3-IPCFG-02", "P3-IPCFG-05")
 	for name, tc := range seeds {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
