@@ -32,6 +32,7 @@ func TestNodeSelector(t *testing.T) {
 		change   func(*virtv1.VirtualMachineInstanceSpec)
 		want     map[string]string
 		refused  []string
+		rows     []string
 	}{
 		{name: "nothing"},
 		{name: "the user's and the architecture",
@@ -41,7 +42,8 @@ func TestNodeSelector(t *testing.T) {
 			want: map[string]string{"kubernetes.io/arch": "amd64", "example-key-1": "example-value-1", "example-key-2": "example-value-2"}},
 		{name: "a model",
 			change: func(s *virtv1.VirtualMachineInstanceSpec) { s.Domain.CPU = &virtv1.CPU{Model: "Conroe"} },
-			want:   map[string]string{"cpu-model.node.kubevirt.io/Conroe": "true"}},
+			want:   map[string]string{"cpu-model.node.kubevirt.io/Conroe": "true"},
+			rows:   []string{"P2-CPU-01", "P2-CPU-05", "P4-CPU-01"}},
 		{name: "the host's model", change: func(s *virtv1.VirtualMachineInstanceSpec) { s.Domain.CPU = &virtv1.CPU{Model: "host-model"} }},
 		{name: "the host itself", change: func(s *virtv1.VirtualMachineInstanceSpec) { s.Domain.CPU = &virtv1.CPU{Model: "host-passthrough"} }},
 		{name: "features by policy",
@@ -102,6 +104,9 @@ func TestNodeSelector(t *testing.T) {
 			}
 			if diff := cmp.Diff(tc.refused, refused); diff != "" {
 				t.Errorf("labels that nodes must not have (-want +got):\n%s", diff)
+			}
+			if len(tc.rows) > 0 {
+				spec.Covers(t, tc.rows...)
 			}
 		})
 	}
