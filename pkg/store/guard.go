@@ -200,6 +200,9 @@ func (g *Guard) tell(reason error) {
 
 // look compares the store with the record once, and records how far it has come.
 func (g *Guard) look(ctx context.Context) error {
+	// In this order: another virt-api may record what it has just written, and what was recorded before the store is read
+	// must be in the store. Each has a time limit of its own, so that a slow record does not make the store look dead.
+	record, recordErr := g.recorded(ctx)
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	before := g.floor.Load()
@@ -210,12 +213,8 @@ func (g *Guard) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	record, err := g.anchor.Load(ctx)
-	if err != nil {
-		if g.proved == nil {
-			return fmt.Errorf("reading what is recorded of the store: %w", err)
-		}
-		record = g.proved // proved before, and its revisions have not gone back since
+	if recordErr != nil {
+		return fmt.Errorf("reading what is recorded of the store: %w", recordErr)
 	}
 	if record == nil {
 		if record, state, err = g.first(ctx, state); err != nil {
@@ -250,6 +249,18 @@ func (g *Guard) look(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// recorded is the record, or, while there is none to be had, what this process has proved: the store's revisions have not gone
+// back since.
+func (g *Guard) recorded(ctx context.Context) (*Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	record, err := g.anchor.Load(ctx)
+	if err != nil && g.proved != nil {
+		return g.proved, nil
+	}
+	return record, err
 }
 
 // first takes possession of a store that nothing is recorded of.

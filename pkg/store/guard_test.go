@@ -140,6 +140,45 @@ func identify(t *testing.T, kv clientv3.KV, id Identity) {
 	}
 }
 
+// TestGuardBesideAnother lets another process write, and record that, between any two steps of a look.
+func TestGuardBesideAnother(t *testing.T) {
+	kv := startAlone(t, t.TempDir()).Client().KV
+	identify(t, kv, Identity{ID: "a", Generation: 1, Schema: 1})
+	anchor := &fakeAnchor{record: &Record{ID: "a", Generation: 1, Revision: 2}}
+	another := func() {
+		revision := put(t, kv, "/test/other")
+		anchor.set(func(a *fakeAnchor) { a.record.Revision = revision })
+	}
+	g := NewGuard(busyKV{KV: kv, another: another}, "/test", 1, busyAnchor{fakeAnchor: anchor, another: another})
+	for range 3 {
+		if err := g.look(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+type busyKV struct {
+	clientv3.KV
+	another func()
+}
+
+func (k busyKV) Get(ctx context.Context, key string, o ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+	k.another()
+	defer k.another()
+	return k.KV.Get(ctx, key, o...)
+}
+
+type busyAnchor struct {
+	*fakeAnchor
+	another func()
+}
+
+func (a busyAnchor) Load(ctx context.Context) (*Record, error) {
+	a.another()
+	defer a.another()
+	return a.fakeAnchor.Load(ctx)
+}
+
 func TestGuardRaisesSchema(t *testing.T) {
 	kv := startAlone(t, t.TempDir()).Client().KV
 	anchor := &fakeAnchor{record: &Record{ID: "a", Generation: 1, Revision: 1}}
