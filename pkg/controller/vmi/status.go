@@ -110,6 +110,8 @@ func observe(vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, waiting wait, 
 			enter(&status, virtv1.Scheduling, now)
 			setCondition(&status, podScheduled, corev1.ConditionFalse, ReasonUnschedulable, waiting.message, now)
 		}
+	} else {
+		waiting = wait{} // the node has it; our pod may be older than that
 	}
 	if status.NodeName != "" {
 		status.Conditions = slices.DeleteFunc(status.Conditions, func(c virtv1.VirtualMachineInstanceCondition) bool { return c.Type == podScheduled })
@@ -136,7 +138,7 @@ const (
 	// claimPatience is how long a claim may take to be bound, and creationPatience how long a pod's containers may take to be
 	// created, before someone is told. An image may have to be pulled first.
 	claimPatience    = 10 * time.Second
-	creationPatience = 30 * time.Second
+	creationPatience = time.Minute
 )
 
 // podWait says what holds a pod up: no node fits, a claim is not bound, or a container cannot start.

@@ -175,6 +175,10 @@ func restore(is, was *status, w writer.Writer) {
 		}
 	}
 	is.Conditions = restoreConditions(is.Conditions, was.Conditions, kept, func(c condition) bool { return spokenFor(w, c) })
+	if scheduled(is.Phase) && !scheduled(was.Phase) {
+		// What its pod waited for is over, whoever wrote that: it need not be taken back by another write.
+		is.Conditions = slices.DeleteFunc(is.Conditions, func(c condition) bool { return c.Type == virtv1.VirtualMachineInstanceProvisioning })
+	}
 	is.Memory = restoreMemory(is.Memory, was.Memory, kept)
 	is.VolumeStatus = restoreVolumes(is.VolumeStatus, was.VolumeStatus, kept)
 }

@@ -94,7 +94,7 @@ func TestRestore(t *testing.T) {
 			name: "handler runs the guest in one write", writer: writer.Handler,
 			was:  status{Phase: virtv1.Scheduling, NodeName: "n", PhaseTransitionTimestamps: at(virtv1.Scheduling), Conditions: []condition{provisioning}},
 			is:   status{Phase: virtv1.Running, NodeName: "n", PhaseTransitionTimestamps: at(virtv1.Scheduling, virtv1.Scheduled, virtv1.Running), Conditions: []condition{ready("True")}, Interfaces: []virtv1.VirtualMachineInstanceNetworkInterface{{Name: "default"}}},
-			want: status{Phase: virtv1.Running, NodeName: "n", PhaseTransitionTimestamps: at(virtv1.Scheduling, virtv1.Scheduled, virtv1.Running), Conditions: []condition{ready("True"), provisioning}, Interfaces: []virtv1.VirtualMachineInstanceNetworkInterface{{Name: "default"}}},
+			want: status{Phase: virtv1.Running, NodeName: "n", PhaseTransitionTimestamps: at(virtv1.Scheduling, virtv1.Scheduled, virtv1.Running), Conditions: []condition{ready("True")}, Interfaces: []virtv1.VirtualMachineInstanceNetworkInterface{{Name: "default"}}},
 		},
 		{
 			name: "handler may not schedule", writer: writer.Handler,
