@@ -111,7 +111,9 @@ func TestLifecycle(t *testing.T) {
 		}
 	})
 	t.Run("an edit waits for the restart", func(t *testing.T) {
-		c.Kubectl(t, "", "-n", ns, "patch", "vm", "web", "--type=merge", "-p", `{"spec":{"template":{"spec":{"domain":{"cpu":{"cores":2}}}}}}`)
+		c.Kubectl(t, "", "-n", ns, "patch", "vm", "web", "--type=merge", "-p", `{"spec":{"template":{"spec":{"evictionStrategy":"LiveMigrate","domain":{"cpu":{"cores":2}}}}}}`)
+		c.Kubectl(t, "", "-n", ns, "patch", "vm", "web", "--type=json", "-p", `[{"op":"add","path":"/spec/template/spec/domain/devices/disks/-","value":{"name":"virtiocontainerdisk","cdrom":{"bus":"scsi"}}},
+			{"op":"add","path":"/spec/template/spec/volumes/-","value":{"name":"virtiocontainerdisk","containerDisk":{"image":"`+harness.TinyImage+`"}}}]`)
 		c.WaitVM(t, ns, "web", "in need of a restart", time.Minute, func(vm *virtv1.VirtualMachine) bool {
 			for _, cond := range vm.Status.Conditions {
 				if cond.Type == virtv1.VirtualMachineRestartRequired && cond.Status == "True" {
@@ -125,6 +127,12 @@ func TestLifecycle(t *testing.T) {
 		if got := harness.Run(t, console, "nproc"); got != "1" {
 			t.Errorf("the running guest has %s CPUs", got)
 		}
+		if got := harness.Run(t, console, "ls -d /sys/block/sr* 2>&1; true"); !strings.Contains(got, "No such file") {
+			t.Errorf("the running guest has a CD drive: %s", got)
+		}
+		if now := c.WaitVMI(t, ns, "web", "running", time.Minute, harness.Running); now.UID != first.UID || now.Spec.EvictionStrategy != nil {
+			t.Errorf("the running instance is %s with eviction strategy %v", now.UID, now.Spec.EvictionStrategy)
+		}
 	})
 	t.Run("restart", func(t *testing.T) {
 		virt(t, c, ns, "VM web was scheduled to restart", "restart", "web")
@@ -136,20 +144,39 @@ func TestLifecycle(t *testing.T) {
 		if got := harness.Run(t, console, "nproc"); got != "2" {
 			t.Errorf("after the restart the guest has %s CPUs", got)
 		}
+		t.Run("CD drive", func(t *testing.T) {
+			if got := harness.Run(t, console, "cat /sys/block/sr0/ro; head -c 512 /dev/sr0 | tail -c 2 | xxd -p"); strings.TrimSpace(got) != "1\n55aa" {
+				t.Errorf("the guest says %q", got)
+			}
+			spec.Covers(t, "P2-VIRTIOWIN-09")
+		})
+		t.Run("eviction strategy", func(t *testing.T) {
+			if got := second.Spec.EvictionStrategy; got == nil || *got != virtv1.EvictionStrategyLiveMigrate {
+				t.Errorf("after the restart it is %v", got)
+			}
+			spec.Covers(t, "P4-EVICT-02", "P4-EVICT-04", "P4-EVICT-05")
+		})
 		first = second
 		spec.Covers(t, "P2-STATE-06", "P2-STATE-14", "P1-VCTL-12", "P1-VMCREATE-19", "P1-VMEDIT-05")
 	})
 	t.Run("guest powers off and another takes its place", func(t *testing.T) {
 		// The earlier start has set the run strategy to Always.
+		c.Kubectl(t, "", "-n", ns, "patch", "vm", "web", "--type=json", "-p", `[{"op":"remove","path":"/spec/template/spec/domain/devices/disks/1"},{"op":"remove","path":"/spec/template/spec/volumes/1"}]`)
 		console := c.Console(t, ns, "web")
 		harness.Shell(t, console)
+		if got := harness.Run(t, console, "ls /dev/sr0"); got != "/dev/sr0" {
+			t.Errorf("an edit has taken the running guest's CD drive: %s", got)
+		}
 		if err := console.Send("poweroff"); err != nil {
 			t.Fatal(err)
 		}
 		first = c.WaitVMI(t, ns, "web", "running anew", harness.BootLimit, func(vmi *virtv1.VirtualMachineInstance) bool {
 			return harness.Running(vmi) && vmi.UID != first.UID
 		})
-		spec.Covers(t, "P1-RUN-02")
+		if len(first.Spec.Domain.Devices.Disks) != 1 || len(first.Spec.Volumes) != 1 {
+			t.Errorf("the next instance has disks %+v and volumes %+v", first.Spec.Domain.Devices.Disks, first.Spec.Volumes)
+		}
+		spec.Covers(t, "P1-RUN-02", "P2-VIRTIOWIN-17")
 	})
 	t.Run("stop", func(t *testing.T) {
 		virt(t, c, ns, "VM web was scheduled to stop", "stop", "web")

@@ -267,7 +267,19 @@ func TestDisturbedNode(t *testing.T) {
 	})
 	t.Run("kubelet", func(t *testing.T) {
 		label(t, c, there, "example-value-1")
-		keepsSelected(t, c, there)
+		ns, steady := keepsSelected(t, c, there)
+		t.Run("drain", func(t *testing.T) {
+			defer c.Kubectl(t, "", "uncordon", there)
+			c.Kubectl(t, "", "drain", there, "--pod-selector=virtplane.test/drained=yes", "--delete-emptydir-data", "--timeout=120s")
+			next := c.WaitVMI(t, ns, "steady", "another instance, which waits for the node", time.Minute, func(vmi *virtv1.VirtualMachineInstance) bool {
+				return vmi != nil && vmi.UID != steady.UID && unschedulable(vmi)
+			})
+			if next.Spec.EvictionStrategy != nil {
+				t.Errorf("its eviction strategy is %s", *next.Spec.EvictionStrategy)
+			}
+			c.Kubectl(t, "", "-n", ns, "delete", "vm", "steady", "--timeout=60s")
+			spec.Covers(t, "P4-EVICT-06")
+		})
 	})
 }
 
@@ -325,13 +337,14 @@ func nodeLabels(t *testing.T, c *harness.Cluster, name string) {
 
 // keepsSelected kills a node's kubelet under a guest that has selected the node by a label which only the API has put there:
 // the kubelet that starts anew must admit it again.
-func keepsSelected(t *testing.T, c *harness.Cluster, node string) {
+func keepsSelected(t *testing.T, c *harness.Cluster, node string) (ns string, steady *virtv1.VirtualMachineInstance) {
+	t.Helper()
 	local, err := cluster.New("", io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ns := c.Namespace(t)
-	c.Apply(t, ns, harness.Instance{Extra: "nodeSelector: {" + placementKey + ": example-value-1}\n"}.VM("steady", "Always"))
+	ns = c.Namespace(t)
+	c.Apply(t, ns, harness.Instance{Labels: map[string]string{"virtplane.test/drained": "yes"}, Extra: "nodeSelector: {" + placementKey + ": example-value-1}\n"}.VM("steady", "Always"))
 	first := c.WaitVMI(t, ns, "steady", "running", harness.BootLimit, harness.Running)
 	boot := c.BootID(t, ns, "steady")
 	for range 5 {
@@ -352,4 +365,5 @@ func keepsSelected(t *testing.T, c *harness.Cluster, node string) {
 	if strings.Contains(events, "NodeAffinity") {
 		t.Errorf("the kubelet has refused the pod:\n%s", events)
 	}
+	return ns, again
 }

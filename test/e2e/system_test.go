@@ -191,7 +191,7 @@ func TestLogs(t *testing.T) {
 	for component, want := range map[string]string{"virt-api": "3", "virt-controller": "4", "virt-handler": "5"} {
 		eventually(t, component+" logs at another level", time.Minute, func() (string, bool) {
 			out := c.Kubectl(t, "", "-n", harness.SystemNamespace, "logs", "-l", "kubevirt.io="+component, "--tail=-1", "--since=2m")
-			return out[max(0, len(out)-2000):], strings.Count(out, `"msg":"Set verbosity","component":"`+component+`","to":`+want) >= 2
+			return out[max(0, len(out)-2000):], strings.Count(out, `"msg":"set verbosity to `+want+`","component":"`+component+`"`) >= 2
 		})
 	}
 	spec.Covers(t, "P4-LOG-03")

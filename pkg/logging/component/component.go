@@ -3,6 +3,7 @@
 package component
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -78,8 +79,17 @@ func Apply(c *logsapi.LoggingConfiguration, gates featuregate.FeatureGate, name 
 	if err := logsapi.ValidateAndApply(c, gates); err != nil {
 		return nil, err
 	}
-	return &Log{flag: uint32(c.Verbosity), now: uint32(c.Verbosity)}, nil
+	return newLog(uint32(c.Verbosity)), nil
 }
+
+// newLog is the log of a program that writes at a level already, and says so.
+func newLog(verbosity uint32) *Log {
+	tellVerbosity(verbosity)
+	return &Log{flag: verbosity, now: verbosity}
+}
+
+// tellVerbosity writes the words that the manual shows (row P4-LOG-06).
+func tellVerbosity(n uint32) { klog.Background().Info(fmt.Sprintf("set verbosity to %d", n)) }
 
 // SetVerbosity changes how much is logged from now on; nil goes back to what the flag said. A program inside of another one, whose
 // log is not its own, has a nil Log.
@@ -101,7 +111,7 @@ func (l *Log) SetVerbosity(to *int32) {
 		return
 	}
 	l.now = want
-	klog.Background().Info("Set verbosity", "to", want)
+	tellVerbosity(want)
 }
 
 // Configured gives what the cluster's configuration says of log levels.

@@ -16,7 +16,7 @@ import (
 )
 
 func TestVerbosity(t *testing.T) {
-	spec.Covers(t, "P4-LOG-05", "P4-LOG-06")
+	spec.Covers(t, "P4-LOG-05", "P4-LOG-06", "P4-LOG-10")
 	var out bytes.Buffer
 	c := NewConfiguration()
 	ours.name = "virt-test"
@@ -24,7 +24,10 @@ func TestVerbosity(t *testing.T) {
 	if err := logsapi.ValidateAndApplyWithOptions(c, &logsapi.LoggingOptions{ErrorStream: &out, InfoStream: &out}, nil); err != nil {
 		t.Fatal(err)
 	}
-	log := &Log{flag: uint32(c.Verbosity), now: uint32(c.Verbosity)}
+	log := newLog(uint32(c.Verbosity))
+	if got := out.String(); !strings.Contains(got, `"msg":"set verbosity to 2"`) {
+		t.Errorf("at its start a program says %s", got)
+	}
 	levels := func() string {
 		t.Helper()
 		out.Reset()
