@@ -104,6 +104,9 @@ const timeTries = 5
 // it once that is thawed.
 func (d *Domain) setGuestTime() {
 	for try := 1; d.agentReady() == nil; try++ {
+		d.mu.Lock()
+		frozen := d.rec.Frozen
+		d.mu.Unlock()
 		ctx, cancel := context.WithTimeout(context.Background(), askTime)
 		err := d.withAgent(ctx, func(a *agent.Client) error { return a.SetTime(ctx, time.Now().Add(d.clockOffset())) })
 		cancel()
@@ -113,7 +116,8 @@ func (d *Domain) setGuestTime() {
 		if refused(err) && d.clockBehind() {
 			return
 		}
-		if try == timeTries || refused(err) {
+		// A guest that was frozen when it was asked, and no longer is, may do it now.
+		if try == timeTries || refused(err) && !frozen {
 			d.Log.Warn("Could not set the guest's clock after a pause", "err", err)
 			return
 		}

@@ -36,6 +36,8 @@ type fakeAgent struct {
 	runs      []string
 	running   int // looks until a command has ended
 	exit      string
+	// refusing is called when the clock is to be set, which is then refused, once.
+	refusing func()
 }
 
 func newFakeAgent() *fakeAgent {
@@ -83,6 +85,11 @@ func (f *fakeAgent) serve(conn net.Conn) {
 func (f *fakeAgent) do(command string, raw json.RawMessage) (any, error) {
 	if f.lacks[command] {
 		return nil, errors.ErrUnsupported
+	}
+	if refusing := f.refusing; refusing != nil && command == "guest-set-time" {
+		f.refusing = nil
+		refusing()
+		return nil, fmt.Errorf("frozen: %w", errors.ErrUnsupported)
 	}
 	if f.frozen && !slices.Contains([]string{"guest-ping", "guest-info", "guest-fsfreeze-status", "guest-fsfreeze-thaw"}, command) {
 		return nil, fmt.Errorf("frozen: %w", errors.ErrUnsupported)
@@ -405,6 +412,20 @@ func TestTimeAfterPause(t *testing.T) {
 		t.Fatal(err)
 	}
 	set(2)
+	// It may be thawed just when its agent has refused.
+	if err := d.Freeze(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	a.with(func() {
+		a.refusing = func() {
+			a.frozen = false
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.rec.Frozen = false
+		}
+	})
+	rested()
+	set(3)
 }
 
 func TestProbe(t *testing.T) {
