@@ -74,7 +74,7 @@ func TestProbeAnswers(t *testing.T) {
 	if probe.FailureThreshold != 3 || probe.SuccessThreshold != 3 || probe.PeriodSeconds != 5 || probe.TimeoutSeconds != 4 {
 		t.Errorf("the pod has %+v", probe)
 	}
-	spec.Covers(t, "P4-PROBE-06", "P4-PROBE-12", "P4-PROBE-13", "P4-PROBE-14")
+	spec.Covers(t, "P4-PROBE-06", "P4-PROBE-12", "P4-PROBE-13", "P4-PROBE-14", "P4-PROBE-15")
 }
 
 // TestProbeDefaults applies probes that say nothing of times, as the kubelet gets them.

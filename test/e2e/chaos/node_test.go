@@ -70,7 +70,7 @@ affinity:
 	if second.Status.NodeName != home {
 		t.Errorf("the machine runs on %s, want %s", second.Status.NodeName, home)
 	}
-	spec.Covers(t, "P1-RUN-07")
+	spec.Covers(t, "P1-RUN-07", "P1-PLAN-19", "P1-PLAN-21")
 }
 
 // restore gives a lost node back to the cluster: its kubelet starts anew and makes the node, which gets what it had.
