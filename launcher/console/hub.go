@@ -98,6 +98,8 @@ func (h *Hub) serve(path string, attach func(net.Conn) (more bool)) error {
 	if err != nil {
 		return fmt.Errorf("serving the serial console: %w", err)
 	}
+	// The socket stays when its hub has gone, so that who comes too late is refused and need not wait (see Print).
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
 	// Those who run as the pod's user, and root.
 	if err := os.Chmod(path, 0o600); err != nil {
 		return errors.Join(fmt.Errorf("protecting socket: %w", err), l.Close())

@@ -76,6 +76,27 @@ func TestManualMachines(t *testing.T) {
 		}
 		spec.Covers(t, "P2-QUOTA-03", "P2-QUOTA-04")
 	})
+	t.Run("labels of a node", func(t *testing.T) {
+		const name = "example-vm-node-selector"
+		node := c.Nodes(t)[1]
+		ns := c.Namespace(t)
+		c.Apply(t, ns, manual(t, "p2-10.18.2.2.1-vm-nodeselector"))
+		c.Kubectl(t, "", "-n", ns, "patch", "vm", name, "--type=merge", "-p", `{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":0,"domain":{"memory":{"guest":"128Mi"}}}}}}`)
+		act(t, c, ns, "virtualmachines", name, "start", "", http.StatusAccepted)
+		c.WaitVMI(t, ns, name, "unschedulable", time.Minute, unschedulable)
+		defer c.Kubectl(t, "", "label", "node", node, "example-key-1-", "example-key-2-")
+		c.Kubectl(t, "", "label", "node", node, "example-key-1=example-value-1")
+		time.Sleep(5 * time.Second)
+		c.WaitVMI(t, ns, name, "unschedulable with one of two labels", time.Minute, unschedulable)
+		c.Kubectl(t, "", "label", "node", node, "example-key-2=example-value-2")
+		vmi := c.WaitVMI(t, ns, name, "running", harness.BootLimit, func(vmi *virtv1.VirtualMachineInstance) bool {
+			return vmi != nil && vmi.Status.Phase == virtv1.Running
+		})
+		if vmi.Status.NodeName != node {
+			t.Errorf("it runs on %s", vmi.Status.NodeName)
+		}
+		spec.Covers(t, "P2-PLACE-02", "P2-PLACE-03", "P2-PLACE-04")
+	})
 	t.Run("a feature of the CPU", func(t *testing.T) {
 		_, vmi := start(t, manual(t, "p2-10.18.8.2-vm-cpu-feature-policy"), "myvm")
 		if got := commandLine(t, c, vmi); !strings.Contains(got, "apic=on") {

@@ -94,3 +94,76 @@ func TestProbeDefaults(t *testing.T) {
 	}
 	spec.Covers(t, "P4-PROBE-11", "P4-PROBE-21")
 }
+
+// fragment is the manual's excerpt of an instance's spec.
+func fragment(t *testing.T, name string) string {
+	t.Helper()
+	_, lines, found := strings.Cut(manual(t, name), "\nspec:\n")
+	if !found {
+		t.Fatalf("%s has no spec", name)
+	}
+	var out strings.Builder
+	for line := range strings.Lines(lines) {
+		out.WriteString(strings.TrimPrefix(line, "  "))
+	}
+	return out.String()
+}
+
+// TestManualProbes applies the manual's probes as they are, two of them to one guest: nothing is asked before their delay is
+// over, and the guests are ready some answers later.
+func TestManualProbes(t *testing.T) {
+	t.Parallel()
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	c.Apply(t, ns, harness.Instance{Network: true, Extra: fragment(t, "p4-frag-14.7.2-vmi-readiness-http") + fragment(t, "p4-frag-14.7.4-vmi-liveness-http")}.VMI("web"))
+	c.Apply(t, ns, harness.Instance{Network: true, Extra: fragment(t, "p4-frag-14.7.3-vmi-readiness-tcp")}.VMI("port"))
+	const delay, period = 120 * time.Second, 20 * time.Second
+	guests, started := map[string]*insight{}, map[string]time.Time{}
+	for _, name := range []string{"web", "port"} {
+		vmi := c.WaitVMI(t, ns, name, "running", harness.BootLimit, func(v *virtv1.VirtualMachineInstance) bool {
+			return v != nil && v.Status.Phase == virtv1.Running
+		})
+		for _, s := range c.LauncherPod(t, vmi).Status.ContainerStatuses {
+			if s.Name == "compute" && s.State.Running != nil {
+				started[name] = s.State.Running.StartedAt.Time
+			}
+		}
+		guests[name] = lookInto(t, c, ns, name)
+		guests[name].run(t, "mkdir -p /probe; echo well >/probe/healthz; (httpd -f -vv -p 1500 -h /probe 2>/probe/asked &)")
+	}
+	asked := func(name string) int {
+		t.Helper()
+		n, err := strconv.Atoi(strings.TrimSpace(guests[name].run(t, "wc -l </probe/asked")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for name, at := range started {
+		if at.IsZero() || time.Since(at) > delay-period {
+			t.Logf("%s came up %s after its container: too late to see that nobody asks", name, time.Since(at))
+			continue
+		}
+		time.Sleep(time.Until(at.Add(delay - period/2)))
+		if n := asked(name); n != 0 {
+			t.Errorf("%s was asked %d times before the delay was over", name, n)
+		}
+	}
+	for name, answers := range map[string]int{"web": 3, "port": 1} {
+		vmi := c.WaitVMI(t, ns, name, "running and ready", delay+6*period, harness.Running)
+		// The web server tells of no connection on which nothing was asked.
+		if n := asked(name); name == "web" && n < answers {
+			t.Errorf("%s is ready after it was asked %d times", name, n)
+		}
+		for _, cond := range vmi.Status.Conditions {
+			early := started[name].Add(delay + time.Duration(answers-1)*period)
+			if cond.Type == virtv1.VirtualMachineInstanceReady && cond.LastTransitionTime.Time.Before(early.Add(-time.Second)) {
+				t.Errorf("%s was ready at %s, before %s", name, cond.LastTransitionTime, early)
+			}
+		}
+	}
+	if got := guests["web"].run(t, "cat /probe/asked"); !strings.Contains(got, "/healthz") {
+		t.Errorf("the probes have asked:\n%s", got)
+	}
+	spec.Covers(t, "P4-PROBE-10")
+}

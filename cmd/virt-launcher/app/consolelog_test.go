@@ -41,6 +41,14 @@ func TestConsoleIsKept(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("the log does not end with the guest")
 	}
+	var out bytes.Buffer
+	late := time.Now()
+	if code := Run([]string{"console-log", "--socket=" + p.path("private/console-log.sock")}, &out); code != 0 || !strings.Contains(out.String(), "the guest has ended before its console was read") {
+		t.Errorf("a log that comes too late: exit code %d, output %s", code, &out)
+	}
+	if took := time.Since(late); took > 30*time.Second {
+		t.Errorf("it has waited %s", took)
+	}
 	if got := printed.String(); !strings.Contains(got, "boot\nx") || !strings.HasSuffix(got, "off\n") {
 		t.Errorf("the log has %q", got)
 	}

@@ -88,6 +88,9 @@ func (c *Cluster) Namespace(t testing.TB) string {
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 3*time.Minute)
 		defer cancel()
+		if err := c.empty(ctx, ns.Name); err != nil {
+			t.Errorf("namespace %s: %v\n%s", ns.Name, err, c.Dump(ns.Name))
+		}
 		if err := c.Kube.CoreV1().Namespaces().Delete(ctx, ns.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
 			t.Errorf("deleting namespace %s: %v", ns.Name, err)
 			return
@@ -99,6 +102,28 @@ func (c *Cluster) Namespace(t testing.TB) string {
 	return ns.Name
 }
 
+// empty deletes the machines and instances of a namespace and waits for their pods to go. Kubernetes would do it too, but it looks
+// again only after half of the pods' grace period.
+func (c *Cluster) empty(ctx context.Context, namespace string) error {
+	if err := c.Virt.KubevirtV1().VirtualMachines(namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
+		return fmt.Errorf("deleting its machines: %w", err)
+	}
+	if err := c.Virt.KubevirtV1().VirtualMachineInstances(namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
+		return fmt.Errorf("deleting its instances: %w", err)
+	}
+	for {
+		pods, err := c.Kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "kubevirt.io=virt-launcher", Limit: 1})
+		if err == nil && len(pods.Items) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("its launcher pods are not gone in time: %w", errors.Join(context.Cause(ctx), err))
+		case <-time.After(300 * time.Millisecond):
+		}
+	}
+}
+
 func (c *Cluster) waitGone(ctx context.Context, namespace string) error {
 	for {
 		_, err := c.Kube.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
@@ -108,7 +133,7 @@ func (c *Cluster) waitGone(ctx context.Context, namespace string) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("not gone in time: %w", context.Cause(ctx))
-		case <-time.After(time.Second):
+		case <-time.After(300 * time.Millisecond):
 		}
 	}
 }
