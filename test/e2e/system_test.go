@@ -225,4 +225,7 @@ func TestEvents(t *testing.T) {
 		return vm != nil && slices.Contains([]virtv1.VirtualMachinePrintableStatus{"ErrImagePull", "ImagePullBackOff"}, vm.Status.PrintableStatus)
 	})
 	spec.Covers(t, "P4-LOG-12")
+
+	// A namespace can be deleted with a machine that runs and one that waits in it.
+	c.Kubectl(t, "", "delete", "namespace", ns, "--timeout=120s")
 }
