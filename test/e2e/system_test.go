@@ -118,7 +118,8 @@ func TestImageIsPulled(t *testing.T) {
 	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
-	ref := bring(t, "push", "only-in-the-registry", image.File{Path: "/disk/disk.img", Mode: 0o440, UID: 107, GID: 107, Source: diskImage(t, "-f", "raw", "1M")})
+	// A name that no run before has brought to a node.
+	ref := bring(t, "push", "only-in-the-registry-"+ns, image.File{Path: "/disk/disk.img", Mode: 0o440, UID: 107, GID: 107, Source: diskImage(t, "-f", "raw", "1M")})
 	c.Apply(t, ns, strings.ReplaceAll(harness.Instance{}.VMI("pulled"), harness.TinyImage, ref))
 	vmi := c.WaitVMI(t, ns, "pulled", "running", harness.BootLimit, harness.Running)
 	pod := c.LauncherPod(t, vmi)
