@@ -362,7 +362,7 @@ func TestGuardOutlivesAnchor(t *testing.T) {
 
 func waitFor(t *testing.T, what string, ready func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(90 * time.Second) // members that elect a leader on a busy machine
 	for !ready() {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for %s", what)

@@ -26,12 +26,20 @@ func TestFullStoreTakesWritesAgain(t *testing.T) {
 		}
 		return nil
 	}
-	if err := full(); !errors.Is(err, rpctypes.ErrNoSpace) {
-		t.Fatalf("filling the store: %v", err)
-	}
 	keep := newMaintainer(a.member, "in-process")
-	if err := keep.once(t.Context()); err == nil || !strings.Contains(err.Error(), "the store is full and takes no writes: raise --quota-bytes") {
-		t.Errorf("there is no room to make: %v", err)
+	// What the database has left behind while it grew may be room for some more.
+	for round := 1; ; round++ {
+		if err := full(); !errors.Is(err, rpctypes.ErrNoSpace) {
+			t.Fatalf("filling the store: %v", err)
+		}
+		err := keep.once(t.Context())
+		if err == nil && round < 10 {
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), "the store is full and takes no writes: raise --quota-bytes") {
+			t.Errorf("there is no room to make: %v", err)
+		}
+		break
 	}
 
 	// Deleting is still possible, and what is deleted and compacted makes room.
