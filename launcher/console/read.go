@@ -23,8 +23,8 @@ const (
 	refusals = 3
 )
 
-// Print copies the log that a hub serves on a socket to w until it ends, waiting for a while for the hub to appear, unless it has come and gone. Only the
-// wait is bound to ctx: what the guest says at its end is printed even if everything is told to end.
+// Print copies the log that a hub serves on a socket to w until it ends. It waits for a while for the hub to appear, unless it
+// has come and gone. Only the wait is bound to ctx: what the guest says at its end is printed even if everything is told to end.
 func Print(ctx context.Context, path string, wait time.Duration, w io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()

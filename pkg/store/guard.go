@@ -148,7 +148,7 @@ const (
 	// recordEvery is how often the revision is recorded. A store that is set back by less, while no virt-api runs, is
 	// not noticed.
 	recordEvery = 2 * time.Second
-	// lookTimeout bounds one look at the store and at the record.
+	// lookTimeout bounds one look at the store; half of it bounds one at the record.
 	lookTimeout = 5 * time.Second
 )
 
@@ -254,7 +254,7 @@ func (g *Guard) look(ctx context.Context) error {
 // recorded is the record, or, while there is none to be had, what this process has proved: the store's revisions have not gone
 // back since.
 func (g *Guard) recorded(ctx context.Context) (*Record, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout/2)
 	defer cancel()
 	record, err := g.anchor.Load(ctx)
 	if err != nil && g.proved != nil {
