@@ -54,7 +54,8 @@ func New(log *slog.Logger) *Hub {
 // ServeLog gives each client of the socket all that was kept and all that follows. It is never waited for: what a client
 // does not take in time it misses, and is told how much that was. The connection ends with the port, or with the process.
 func (h *Hub) ServeLog(path string) error {
-	return h.serve(path, func(conn net.Conn) bool {
+	// It stays, so that who comes too late is refused and need not wait (see Print).
+	return h.serve(path, true, func(conn net.Conn) bool {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		c := &client{hub: h, conn: conn, left: make(chan struct{}), pos: h.ring.start()}
@@ -83,14 +84,15 @@ func (h *Hub) Serve(port, clients string) error {
 	if serving {
 		return nil
 	}
-	if err := h.serve(port, h.attachPort); err != nil {
+	if err := h.serve(port, false, h.attachPort); err != nil {
 		return err
 	}
-	return h.serve(clients, h.attachClient)
+	return h.serve(clients, false, h.attachClient)
 }
 
-// serve hands the connections of a socket over until one is not followed by another.
-func (h *Hub) serve(path string, attach func(net.Conn) (more bool)) error {
+// serve hands the connections of a socket over until one is not followed by another. A socket that stays is there when its hub
+// has gone.
+func (h *Hub) serve(path string, stays bool, attach func(net.Conn) (more bool)) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("removing old socket: %w", err)
 	}
@@ -98,8 +100,7 @@ func (h *Hub) serve(path string, attach func(net.Conn) (more bool)) error {
 	if err != nil {
 		return fmt.Errorf("serving the serial console: %w", err)
 	}
-	// The socket stays when its hub has gone, so that who comes too late is refused and need not wait (see Print).
-	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	l.(*net.UnixListener).SetUnlinkOnClose(!stays)
 	// Those who run as the pod's user, and root.
 	if err := os.Chmod(path, 0o600); err != nil {
 		return errors.Join(fmt.Errorf("protecting socket: %w", err), l.Close())

@@ -271,7 +271,7 @@ func TestHardware(t *testing.T) {
 			{"grep -c ' apic ' /proc/cpuinfo", "2"},
 			{"grep -c avx2 /proc/cpuinfo; true", "0"},
 		}},
-		{"features that emulation lacks", []string{"P2-CPU-04", "P2-CPU-06", "P2-CPU-08"}, []ask{
+		{"features by policy", []string{"P2-CPU-04", "P2-CPU-06", "P2-CPU-08"}, []ask{
 			{"grep -c avx512 /proc/cpuinfo; true", "0"},
 			{"grep -c fma /proc/cpuinfo; true", "0"},
 		}},

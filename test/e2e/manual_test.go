@@ -78,7 +78,8 @@ func TestManualMachines(t *testing.T) {
 	})
 	t.Run("labels of a node", func(t *testing.T) {
 		const name = "example-vm-node-selector"
-		node := c.Nodes(t)[1]
+		nodes := c.Nodes(t)
+		node := nodes[len(nodes)-1]
 		ns := c.Namespace(t)
 		c.Apply(t, ns, manual(t, "p2-10.18.2.2.1-vm-nodeselector"))
 		c.Kubectl(t, "", "-n", ns, "patch", "vm", name, "--type=merge", "-p", `{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":0,"domain":{"memory":{"guest":"128Mi"}}}}}}`)

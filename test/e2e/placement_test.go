@@ -277,6 +277,7 @@ func TestDisturbedNode(t *testing.T) {
 			if next.Spec.EvictionStrategy != nil {
 				t.Errorf("its eviction strategy is %s", *next.Spec.EvictionStrategy)
 			}
+			// Or it would start as soon as the node takes pods again.
 			c.Kubectl(t, "", "-n", ns, "delete", "vm", "steady", "--timeout=60s")
 			spec.Covers(t, "P4-EVICT-06")
 		})

@@ -123,12 +123,15 @@ func TestManualProbes(t *testing.T) {
 		vmi := c.WaitVMI(t, ns, name, "running", harness.BootLimit, func(v *virtv1.VirtualMachineInstance) bool {
 			return v != nil && v.Status.Phase == virtv1.Running
 		})
-		for _, s := range c.LauncherPod(t, vmi).Status.ContainerStatuses {
-			if s.Name == "compute" && s.State.Running != nil {
-				started[name] = s.State.Running.StartedAt.Time
-			}
-		}
 		guests[name] = lookInto(t, c, ns, name)
+		eventually(t, "the kubelet tells when "+name+" has started", time.Minute, func() (string, bool) {
+			for _, s := range c.LauncherPod(t, vmi).Status.ContainerStatuses {
+				if s.Name == "compute" && s.State.Running != nil {
+					started[name] = s.State.Running.StartedAt.Time
+				}
+			}
+			return "", !started[name].IsZero()
+		})
 		guests[name].run(t, "mkdir -p /probe; echo well >/probe/healthz; (httpd -f -vv -p 1500 -h /probe 2>/probe/asked &)")
 	}
 	asked := func(name string) int {
@@ -140,9 +143,8 @@ func TestManualProbes(t *testing.T) {
 		return n
 	}
 	for name, at := range started {
-		if at.IsZero() || time.Since(at) > delay-period {
-			t.Logf("%s came up %s after its container: too late to see that nobody asks", name, time.Since(at))
-			continue
+		if late := time.Since(at); late > delay-period {
+			t.Fatalf("the guest %s came up %s after its container: too late to see that nobody asks", name, late)
 		}
 		time.Sleep(time.Until(at.Add(delay - period/2)))
 		if n := asked(name); n != 0 {

@@ -102,18 +102,17 @@ func (c *Cluster) Namespace(t testing.TB) string {
 // empty deletes the machines and instances of a namespace and waits for them and their pods to go.
 func (c *Cluster) empty(ctx context.Context, namespace string) error {
 	machines, instances := c.Virt.KubevirtV1().VirtualMachines(namespace), c.Virt.KubevirtV1().VirtualMachineInstances(namespace)
-	if err := machines.DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
-		return fmt.Errorf("deleting its machines: %w", err)
-	}
-	if err := instances.DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
-		return fmt.Errorf("deleting its instances: %w", err)
-	}
 	one := metav1.ListOptions{Limit: 1}
-	for {
-		vms, err := machines.List(ctx, one)
+	for asked := false; ; {
+		var err error
+		if !asked { // again, if the test has just disturbed who answers
+			err = errors.Join(machines.DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}), instances.DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}))
+			asked = err == nil
+		}
+		vms, verr := machines.List(ctx, one)
 		vmis, ierr := instances.List(ctx, one)
 		pods, perr := c.Kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "kubevirt.io=virt-launcher", Limit: 1})
-		err = errors.Join(err, ierr, perr)
+		err = errors.Join(err, verr, ierr, perr)
 		if err == nil && len(vms.Items)+len(vmis.Items)+len(pods.Items) == 0 {
 			return nil
 		}
