@@ -159,7 +159,7 @@ func TestManualProbes(t *testing.T) {
 			t.Errorf("%s is ready after it was asked %d times", name, n)
 		}
 		for _, cond := range vmi.Status.Conditions {
-			early := started[name].Add(delay + time.Duration(answers-1)*period)
+			early := started[name].Add(delay) // how long three answers take is the kubelet's: it asks out of turn when the pod changes
 			if cond.Type == virtv1.VirtualMachineInstanceReady && cond.LastTransitionTime.Time.Before(early.Add(-time.Second)) {
 				t.Errorf("%s was ready at %s, before %s", name, cond.LastTransitionTime, early)
 			}
