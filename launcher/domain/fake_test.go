@@ -289,7 +289,18 @@ func (w *world) domain(change ...func(*Config)) *Domain {
 	if err := d.Start(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
+	w.t.Cleanup(func() { die(d) })
 	return d
+}
+
+// die has a domain ask its guest and remember nothing more, as a launcher that was killed. Its QEMU never ends if the
+// test has not ended it, and what it still did would reach the files of the next launcher, and those that are removed
+// after the test.
+func die(d *Domain) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.StateFile = "/dev/null/of a launcher that died"
+	d.agent.connected, d.rec.Frozen = false, false
 }
 
 // config is what a domain needs of this world.

@@ -242,6 +242,7 @@ func TestFreeze(t *testing.T) {
 		d.rec.ThawBy = time.Now().Add(50 * time.Millisecond)
 		d.save()
 		d.mu.Unlock()
+		die(d)
 		w.mu.Lock()
 		w.agentOn = true
 		w.mu.Unlock()
