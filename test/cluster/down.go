@@ -58,6 +58,9 @@ func (c *Cluster) remove(ctx context.Context) (bool, error) {
 	if err := c.releaseDisks(ctx); err != nil {
 		return existed, err
 	}
+	if err := c.releaseHugePages(); err != nil {
+		return existed, err
+	}
 	return existed, c.removeFiles()
 }
 

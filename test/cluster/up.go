@@ -155,6 +155,7 @@ func (u *upRun) run(ctx context.Context) error {
 		{"foreign programs", u.buildPrograms},
 		{"own programs", u.buildOwn},
 		{"certificates and files", u.writeFiles},
+		{"huge pages reserved", u.reserveHugePages},
 		{"machines and their network", u.startMachines},
 		{"registry holds the cluster's images", u.pushImages},
 		{"etcd ready", u.waitEtcd},

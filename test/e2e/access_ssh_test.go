@@ -40,8 +40,12 @@ func TestVirtctlSSH(t *testing.T) {
 	}
 	// The guest's kernel drives no SATA.
 	manifest = strings.Replace(manifest, "devices: {}", "devices: {disks: [{name: hello-containerdisk-0, disk: {bus: virtio}}, {name: cloudinitdisk, disk: {bus: virtio}}]}", 1)
+	// The manual's readiness probe by the agent, as it is.
+	manifest = strings.Replace(manifest, "    spec:\n", "    spec:\n"+harness.Indent(6, fragment(t, "p4-frag-14.7.5-vmi-readiness-guestagentping")), 1)
 	c.Apply(t, ns, manifest)
-	c.WaitVMI(t, ns, "hello", "running", 5*time.Minute, harness.Running)
+	vmi := c.WaitVMI(t, ns, "hello", "running", 5*time.Minute, func(vmi *virtv1.VirtualMachineInstance) bool {
+		return vmi != nil && vmi.Status.Phase == virtv1.Running
+	})
 
 	options := []string{"-i", key, "--known-hosts", filepath.Join(dir, "known_hosts"), "-t", "-o StrictHostKeyChecking=no", "-t", "-o BatchMode=yes", "-t", "-o ConnectTimeout=20"}
 	run := func(command string) (string, string, error) {
@@ -80,6 +84,28 @@ func TestVirtctlSSH(t *testing.T) {
 			t.Errorf("%d bytes came back of %d, %v", len(got), len(content), err)
 		}
 		spec.Covers(t, "P2-SSH-03", "P2-SSH-04")
+	})
+	t.Run("ready by the agent", func(t *testing.T) {
+		var began time.Time
+		for _, s := range c.LauncherPod(t, vmi).Status.ContainerStatuses {
+			if s.Name == "compute" && s.State.Running != nil {
+				began = s.State.Running.StartedAt.Time
+			}
+		}
+		if began.IsZero() {
+			t.Fatal("the pod does not tell when its guest was started")
+		}
+		ready := c.WaitVMI(t, ns, "hello", "running and ready", 5*time.Minute, harness.Running)
+		for _, cond := range ready.Status.Conditions {
+			if cond.Type == virtv1.VirtualMachineInstanceReady && cond.LastTransitionTime.Time.Before(began.Add(119*time.Second)) {
+				t.Errorf("ready at %s, before the probe's delay of 120 s was over (started %s)", cond.LastTransitionTime, began)
+			}
+		}
+		probe := c.LauncherPod(t, vmi).Spec.Containers[0].ReadinessProbe
+		if probe == nil || probe.Exec == nil || probe.InitialDelaySeconds != 120 || probe.PeriodSeconds != 20 || probe.SuccessThreshold != 3 {
+			t.Errorf("the pod's probe is %+v", probe)
+		}
+		spec.Covers(t, "P4-PROBE-20")
 	})
 	t.Run("not running, or elsewhere", func(t *testing.T) {
 		if _, says, err := virtctl(t, "default", "", append(append([]string{"ssh"}, options...), "debian@hello", "-c", "true")...); err == nil || !strings.Contains(says, "not found") {

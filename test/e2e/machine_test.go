@@ -227,6 +227,26 @@ func TestWatchdog(t *testing.T) {
 			spec.Covers(t, tc.rows...)
 		})
 	}
+	t.Run("a daemon keeps the machine", func(t *testing.T) {
+		expired := func() string {
+			return c.Kubectl(t, "", "-n", ns, "get", "events", "--field-selector=involvedObject.name=reset,reason=WatchdogExpired", "-o", "jsonpath={.items[*].metadata.resourceVersion}")
+		}
+		g, once := lookInto(t, c, ns, "reset"), expired()
+		boot := g.run(t, "cat /proc/sys/kernel/random/boot_id")
+		g.run(t, "rmmod i6300esb; modprobe i6300esb heartbeat=4; watchdog -T 4 -t 1 /dev/watchdog")
+		time.Sleep(12 * time.Second)
+		if now := g.run(t, "cat /proc/sys/kernel/random/boot_id"); now != boot {
+			t.Fatal("the guest was reset although its daemon is alive")
+		}
+		if err := g.console.Type("killall -STOP watchdog\r"); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "an event tells that the watchdog has expired again", time.Minute, func() (string, bool) {
+			now := expired()
+			return now, now != once
+		})
+		spec.Covers(t, "P2-WDOG-11")
+	})
 }
 
 // TestHardware has a guest look at the hardware that its machine was given.
@@ -278,6 +298,7 @@ func TestHardware(t *testing.T) {
 		{"drivers that Windows needs", []string{"P2-VIRTIOWIN-10", "P2-VIRTIOWIN-11"}, []ask{
 			{"cd /sys/bus/pci/devices; for d in *; do echo $(cat $d/vendor $d/device); done | grep -c -E '0x1af4 0x10(01|42)'; cd", "2"},
 			{"cd /sys/bus/pci/devices; for d in *; do echo $(cat $d/vendor $d/device); done | grep -c -E '0x1af4 0x10(05|44)'; cd", "1"},
+			{"cd /sys/bus/pci/devices; for d in *; do echo $(cat $d/vendor $d/device); done | grep -c -E '0x1af4 0x10(00|41)'; cd", "0"}, // its card is no virtio
 		}},
 		{"CD drive with a container disk", []string{"P2-VIRTIOWIN-02"}, []ask{
 			{"ls -d /sys/block/sr*; cat /sys/block/sr0/ro; readlink -f /sys/block/sr0 | grep -o -m1 ata | head -1", "/sys/block/sr0\n1\nata"},

@@ -49,7 +49,10 @@ spec:
 		if strings.Contains(out, "eth1") {
 			t.Errorf("more than one NIC:\n%s", out)
 		}
-		spec.Covers(t, "P3-NETPOD-01", "P3-NETPOD-04", "P3-NETPOD-11")
+		if got := harness.Run(t, console, "cat /sys/class/net/eth0/device/../vendor /sys/class/net/eth0/device/../device"); got != "0x1af4\n0x1000" && got != "0x1af4\n0x1041" {
+			t.Errorf("the guest's card is %q", got)
+		}
+		spec.Covers(t, "P3-NETPOD-01", "P3-NETPOD-04", "P3-NETPOD-11", "P2-VIRTIOWIN-12")
 	})
 	t.Run("status shows the pod's address", func(t *testing.T) {
 		pod := c.LauncherPod(t, web)

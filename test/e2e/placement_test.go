@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -175,6 +177,7 @@ func TestPlacement(t *testing.T) {
 		}
 		spec.Covers(t, "P2-HUGE-02", "P2-HUGE-03", "P2-HUGE-10")
 	})
+	t.Run("huge pages that a node has", func(t *testing.T) { hugePages(t, p) })
 	t.Run("a CPU of its own", func(t *testing.T) { ownCPU(t, p) })
 	t.Run("quota of requests", func(t *testing.T) {
 		ns := c.Namespace(t)
@@ -193,6 +196,59 @@ func TestPlacement(t *testing.T) {
 		}
 		spec.Covers(t, "P2-QUOTA-01", "P2-QUOTA-05")
 	})
+}
+
+// hugePages backs a guest with huge pages of its node, from the restart on after they were asked for.
+func hugePages(t *testing.T, p placement) {
+	c, there := p.Cluster, p.there
+	node, err := c.Kube.CoreV1().Nodes().Get(t.Context(), there, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if has := node.Status.Allocatable["hugepages-2Mi"]; has.Cmp(resource.MustParse("128Mi")) < 0 {
+		t.Skipf("needs 64 huge pages of 2 MiB, but node %s has %s of memory in them: the host's memory is in too small pieces", there, has.String())
+	}
+	free := func() int {
+		t.Helper()
+		meminfo, err := os.ReadFile("/proc/meminfo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := regexp.MustCompile(`(?m)^HugePages_Free: +([0-9]+)$`).FindSubmatch(meminfo)
+		if found == nil {
+			t.Fatalf("the kernel does not tell of huge pages:\n%s", meminfo)
+		}
+		n, err := strconv.Atoi(string(found[1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	ns := c.Namespace(t)
+	c.Apply(t, ns, harness.Instance{NodeName: there}.VM("backed", "Always"))
+	c.WaitVMI(t, ns, "backed", "running", harness.BootLimit, harness.Running)
+	before := free()
+	c.Kubectl(t, "", "-n", ns, "patch", "vm", "backed", "--type=merge", "-p", `{"spec":{"template":{"spec":{"domain":{"memory":{"hugepages":{"pageSize":"2Mi"}}}}}}}`)
+	c.WaitVM(t, ns, "backed", "waiting for a restart", time.Minute, func(vm *virtv1.VirtualMachine) bool {
+		return vm != nil && slices.ContainsFunc(vm.Status.Conditions, func(cond virtv1.VirtualMachineCondition) bool {
+			return cond.Type == virtv1.VirtualMachineRestartRequired && cond.Status == corev1.ConditionTrue
+		})
+	})
+	if now := free(); now != before {
+		t.Errorf("an edit has taken %d huge pages for the guest that runs", before-now)
+	}
+	g := again(t, c, ns, "backed")
+	if now := free(); before-now != 64 {
+		t.Errorf("a guest of 128 MiB has taken %d huge pages of %d", before-now, before)
+	}
+	vmi := c.WaitVMI(t, ns, "backed", "running", time.Minute, harness.Running)
+	if got := c.LauncherPod(t, vmi).Spec.Containers[0].Resources.Requests["hugepages-2Mi"]; got.Cmp(resource.MustParse("128Mi")) != 0 {
+		t.Errorf("the pod asks for %s", got.String())
+	}
+	if got := strings.Fields(g.run(t, "grep HugePages_Total /proc/meminfo")); len(got) != 2 || got[1] != "0" {
+		t.Errorf("inside of the guest there are huge pages: %v", got)
+	}
+	spec.Covers(t, "P2-HUGE-01", "P2-HUGE-07", "P2-HUGE-08", "P2-HUGE-10")
 }
 
 // ownCPU runs a guest on a CPU that nobody else on the node may use. The machine has two CPUs, of which kubelets give away one.
@@ -265,6 +321,7 @@ func TestDisturbedNode(t *testing.T) {
 		p.on(t, p.run(t, ns, "elsewhere", tolerates+"nodeSelector: {kubernetes.io/hostname: "+here+"}\n"), here)
 		spec.Covers(t, "P2-PLACE-12", "P2-PLACE-13")
 	})
+	t.Run("without an agent", func(t *testing.T) { withoutAgent(t, p) })
 	t.Run("kubelet", func(t *testing.T) {
 		label(t, c, there, "example-value-1")
 		ns, steady := keepsSelected(t, c, there)
@@ -282,6 +339,44 @@ func TestDisturbedNode(t *testing.T) {
 			spec.Covers(t, "P4-EVICT-06")
 		})
 	})
+}
+
+// withoutAgent keeps the node's agent away from a node, and with it every guest, until it may come back.
+func withoutAgent(t *testing.T, p placement) {
+	c, there := p.Cluster, p.there
+	place := func(nodes string) {
+		t.Helper()
+		c.Kubectl(t, "", "-n", harness.SystemNamespace, "patch", "daemonset", "virt-handler", "--type=merge", "-p", `{"spec":{"template":{"spec":{"affinity":`+nodes+`}}}}`)
+		c.Kubectl(t, "", "-n", harness.SystemNamespace, "rollout", "status", "daemonset", "virt-handler", "--timeout=3m")
+	}
+	const tun = "devices.kubevirt.io/tun"
+	devices := func(are func(int64) bool) {
+		t.Helper()
+		eventually(t, "the kubelet tells of the devices on "+there, 2*time.Minute, func() (string, bool) {
+			node, err := c.Kube.CoreV1().Nodes().Get(t.Context(), there, metav1.GetOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := node.Status.Allocatable[tun]
+			return n.String(), are(n.Value())
+		})
+	}
+	ns := c.Namespace(t)
+	defer func() {
+		place("null")
+		devices(func(n int64) bool { return n > 0 })
+		p.on(t, c.WaitVMI(t, ns, "placed", "running", harness.BootLimit, harness.Running), there)
+		spec.Covers(t, "P2-PLACE-14")
+	}()
+	place(`{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[{"matchExpressions":[{"key":"kubernetes.io/hostname","operator":"NotIn","values":["` + there + `"]}]}]}}}`)
+	devices(func(n int64) bool { return n == 0 })
+	c.Apply(t, ns, harness.Instance{NodeName: there}.VM("placed", "Always"))
+	vmi := c.WaitVMI(t, ns, "placed", "unschedulable", time.Minute, unschedulable)
+	for _, cond := range vmi.Status.Conditions {
+		if cond.Reason == "Unschedulable" && !strings.Contains(cond.Message, tun) {
+			t.Errorf("it says %q", cond.Message)
+		}
+	}
 }
 
 // TestNodeLabels looks at what virt-handler says of a node's CPU, and takes it away.

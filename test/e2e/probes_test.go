@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -107,6 +109,55 @@ func fragment(t *testing.T, name string) string {
 		out.WriteString(strings.TrimPrefix(line, "  "))
 	}
 	return out.String()
+}
+
+// TestManualHealthChecks applies the manual's whole machine with a readiness probe, in whose guest cloud-init starts the server that is
+// asked, and stops that server later. The image is a Debian in place of the manual's Fedora: what the manifest installs is there, and
+// services are started by runcmd, as Debian's bootcmd comes before the system manager starts any. nc takes a backslash for its own,
+// which leaves no line's end in what the manual prints: there are two.
+func TestManualHealthChecks(t *testing.T) {
+	t.Parallel()
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	const name = "vm-fedora"
+	c.Apply(t, ns, strings.NewReplacer("bootcmd:", "runcmd:", `OK\n\n`, `OK\\n\\n`).Replace(manual(t, "p4-14.7.6-virtualmachine-health-checks")))
+	c.WaitVM(t, ns, name, "stopped", time.Minute, printable("Stopped"))
+	c.Kubectl(t, "", "-n", ns, "patch", "vm", name, "--type=json", "-p", `[
+		{"op":"replace","path":"/spec/template/spec/terminationGracePeriodSeconds","value":0},
+		{"op":"replace","path":"/spec/template/spec/volumes/0/containerDisk/image","value":"`+harness.DebianImage+`"}]`)
+	act(t, c, ns, "virtualmachines", name, "start", "", http.StatusAccepted)
+	vmi := c.WaitVMI(t, ns, name, "running", harness.BootLimit, func(v *virtv1.VirtualMachineInstance) bool {
+		return v != nil && v.Status.Phase == virtv1.Running
+	})
+	if harness.Running(vmi) {
+		t.Error("it is ready before anybody can have asked")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), bootLimit)
+	defer cancel()
+	console := c.Console(t, ns, name)
+	if err := console.Login(ctx, name, "debian", "fedora"); err != nil {
+		t.Fatalf("logging in with the password of the manifest: %v", err)
+	}
+	ready := c.WaitVMI(t, ns, name, "running and ready", 5*time.Minute, harness.Running)
+	pod := c.LauncherPod(t, ready)
+	for _, s := range pod.Status.ContainerStatuses {
+		for _, cond := range ready.Status.Conditions {
+			if s.Name == "compute" && cond.Type == virtv1.VirtualMachineInstanceReady && (s.State.Running == nil || cond.LastTransitionTime.Time.Before(s.State.Running.StartedAt.Add(119*time.Second))) {
+				t.Errorf("ready at %s, its container is %+v: the probe's delay is 120 s", cond.LastTransitionTime, s.State)
+			}
+		}
+	}
+	peer := c.Peer(t, ns, "peer", pod.Spec.NodeName)
+	if got, err := c.Fetch(t, peer, pod.Status.PodIP, 1500, "/"); err != nil || !strings.HasPrefix(got, "HTTP/1.1 200 OK\n\nHello World!") {
+		t.Errorf("the guest's server says %q, %v", got, err)
+	}
+	if _, err := console.Run(ctx, "sudo systemctl stop httpserver"); err != nil {
+		t.Fatal(err)
+	}
+	c.WaitVMI(t, ns, name, "running and not ready", 3*time.Minute, func(v *virtv1.VirtualMachineInstance) bool {
+		return v != nil && v.Status.Phase == virtv1.Running && !harness.Running(v)
+	})
+	spec.Covers(t, "P4-PROBE-19", "P4-PROBE-22", "P4-PROBE-23")
 }
 
 // TestManualProbes applies the manual's probes as they are, two of them to one guest: nothing is asked before their delay is

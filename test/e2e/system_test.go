@@ -3,7 +3,10 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -113,21 +116,45 @@ func TestDeletedComponents(t *testing.T) {
 	})
 }
 
-// TestImageIsPulled starts a guest from an image that only the registry has.
+// TestImageIsPulled puts a CD of drivers that only the registry has into a machine's drive: it is pulled for the first start, and
+// is there for the second.
 func TestImageIsPulled(t *testing.T) {
 	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
-	// A name that no run before has brought to a node.
-	ref := bring(t, "push", "only-in-the-registry-"+ns, image.File{Path: "/disk/disk.img", Mode: 0o440, UID: 107, GID: 107, Source: diskImage(t, "-f", "raw", "1M")})
-	c.Apply(t, ns, strings.ReplaceAll(harness.Instance{}.VMI("pulled"), harness.TinyImage, ref))
-	vmi := c.WaitVMI(t, ns, "pulled", "running", harness.BootLimit, harness.Running)
-	pod := c.LauncherPod(t, vmi)
-	events := c.Kubectl(t, "", "-n", ns, "get", "events", "--field-selector", "involvedObject.name="+pod.Name+",reason=Pulled", "-o", "custom-columns=:.message")
-	if !strings.Contains(events, fmt.Sprintf("Successfully pulled image %q", ref)) {
-		t.Errorf("the events of %s do not tell of a pull:\n%s", pod.Name, events)
+	tree, disc := t.TempDir(), filepath.Join(t.TempDir(), "drivers.iso")
+	if err := os.MkdirAll(filepath.Join(tree, "NetKVM/w11/amd64"), 0o755); err != nil {
+		t.Fatal(err)
 	}
-	spec.Covers(t, "P3-CDISK-04")
+	if err := os.WriteFile(filepath.Join(tree, "NetKVM/w11/amd64/netkvm.inf"), []byte("[Version]\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "genisoimage", "-quiet", "-r", "-V", "drivers", "-o", disc, tree).CombinedOutput(); err != nil {
+		t.Fatalf("genisoimage: %v\n%s", err, out)
+	}
+	// A name that no run before has brought to a node.
+	ref := bring(t, "push", "only-in-the-registry-"+ns, image.File{Path: "/disk/drivers.iso", Mode: 0o440, UID: 107, GID: 107, Source: disc})
+	c.Apply(t, ns, harness.Instance{NodeName: c.Nodes(t)[0], Disks: "- {name: drivers, cdrom: {bus: scsi}}", Volumes: "- {name: drivers, containerDisk: {image: \"" + ref + "\"}}"}.VM("pulled", "Always"))
+	told := func(vmi *virtv1.VirtualMachineInstance) string {
+		t.Helper()
+		return c.Kubectl(t, "", "-n", ns, "get", "events", "--field-selector", "involvedObject.name="+c.LauncherPod(t, vmi).Name+",reason=Pulled", "-o", "custom-columns=:.message")
+	}
+	first := c.WaitVMI(t, ns, "pulled", "running", harness.BootLimit, harness.Running)
+	if events := told(first); !strings.Contains(events, fmt.Sprintf("Successfully pulled image %q", ref)) {
+		t.Errorf("the events of the first start do not tell of a pull:\n%s", events)
+	}
+	const look = "mkdir -p /m; mount -t iso9660 -o ro /dev/sr0 /m && cd /m && find . -name '*.inf'; cd /; umount /m"
+	if got := lookInto(t, c, ns, "pulled").run(t, look); got != "./NetKVM/w11/amd64/netkvm.inf" {
+		t.Errorf("on the CD there is %q", got)
+	}
+	act(t, c, ns, "virtualmachines", "pulled", "restart", "", http.StatusAccepted)
+	second := c.WaitVMI(t, ns, "pulled", "running anew", harness.BootLimit, func(vmi *virtv1.VirtualMachineInstance) bool {
+		return harness.Running(vmi) && vmi.UID != first.UID
+	})
+	if events := told(second); strings.Contains(events, "Successfully pulled") || !strings.Contains(events, ref) {
+		t.Errorf("the events of the second start tell of a pull, or nothing:\n%s", events)
+	}
+	spec.Covers(t, "P3-CDISK-04", "P2-VIRTIOWIN-01", "P2-VIRTIOWIN-05", "P2-VIRTIOWIN-18")
 }
 
 // logLine is what each line of a component's log holds.

@@ -11,11 +11,8 @@ import (
 	"github.com/virtplane/virtplane/pkg/machine"
 )
 
-const (
-	// defaultCPUAllocationRatio is how many vCPUs share a CPU's request when the configuration says nothing.
-	defaultCPUAllocationRatio = 10
-	ephemeralStorageRequest   = "50M"
-)
+// defaultCPUAllocationRatio is how many vCPUs share a CPU's request when the configuration says nothing.
+const defaultCPUAllocationRatio = 10
 
 // AutoLimits are limits that a pod gets although nobody wrote them, because its namespace's quota counts limits.
 type AutoLimits struct {
@@ -40,9 +37,6 @@ func resources(spec *virtv1.VirtualMachineInstanceSpec, overhead resource.Quanti
 		cpu(spec, requests, limits, o)
 	}
 	autoLimit(spec, requests, limits, o.Limits)
-	if _, asked := requests[corev1.ResourceEphemeralStorage]; !asked {
-		requests[corev1.ResourceEphemeralStorage] = resource.MustParse(ephemeralStorageRequest)
-	}
 	for _, device := range devices(spec, o) {
 		q := requests[device]
 		q.Add(whole(1))

@@ -131,7 +131,6 @@ func TestResources(t *testing.T) {
 			for name, q := range map[string]string{"devices.kubevirt.io/tun": "1"} {
 				tc.requests[name], tc.limits[name] = q, q
 			}
-			tc.requests["ephemeral-storage"] = "50M"
 			if diff := cmp.Diff(asText{tc.requests, tc.limits}, asText{text(got.Requests), text(got.Limits)}); diff != "" {
 				t.Errorf("resources (-want +got):\n%s", diff)
 			}
@@ -148,7 +147,7 @@ func TestResources(t *testing.T) {
 			}
 		})
 	}
-	spec.Covers(t, "P1-PLAN-12", "P2-DEDI-06", "P2-HUGE-10", "P2-QUOTA-05")
+	spec.Covers(t, "P1-PLAN-12", "P1-PLAN-13", "P2-DEDI-06", "P2-HUGE-10", "P2-QUOTA-05")
 }
 
 type asText struct{ Requests, Limits map[string]string }

@@ -16,7 +16,7 @@ import (
 )
 
 // settings are those of the whole host that a kubelet changes when it is let.
-var settings = []string{"vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "net/ipv4/ip_forward"}
+var settings = []string{"vm/overcommit_memory", "vm/panic_on_oom", "vm/nr_hugepages", "kernel/panic", "kernel/panic_on_oops", "net/ipv4/ip_forward"}
 
 // traces collects what a cluster could leave on the host: its own network and settings, and everything that
 // names the cluster's folder or control group.
