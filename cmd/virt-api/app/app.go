@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/apiserver/pkg/features"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/component-base/logs"
 	logsapi "k8s.io/component-base/logs/api/v1"
@@ -16,7 +17,13 @@ import (
 	"github.com/virtplane/virtplane/pkg/logging/component"
 )
 
-func init() { utilruntime.Must(logsapi.AddFeatureGates(utilfeature.DefaultMutableFeatureGate)) }
+func init() {
+	gates := utilfeature.DefaultMutableFeatureGate
+	utilruntime.Must(logsapi.AddFeatureGates(gates))
+	// Each event would be compressed by itself, anew for each watcher: a percent and more of what a write costs, for a few kilobytes
+	// less on a network that carries images.
+	utilruntime.Must(gates.OverrideDefault(features.WatchListCompression, false))
+}
 
 // NewCommand makes the command; ctx ends with the first signal.
 func NewCommand(ctx context.Context) *cobra.Command {
