@@ -26,6 +26,7 @@ import (
 	"github.com/virtplane/virtplane/pkg/generated/clientset/versioned"
 	"github.com/virtplane/virtplane/pkg/registry/environment"
 	kubevirtrest "github.com/virtplane/virtplane/pkg/registry/kubevirt/rest"
+	"github.com/virtplane/virtplane/pkg/registry/subresources/body"
 	subresourcesrest "github.com/virtplane/virtplane/pkg/registry/subresources/rest"
 	"github.com/virtplane/virtplane/pkg/registry/writer"
 )
@@ -43,6 +44,7 @@ func (c *Config) Complete() CompletedConfig {
 	deprecated := map[schema.GroupVersion]schema.GroupVersion{virtv1.DeprecatedGroupVersion: virtv1.SchemeGroupVersion}
 	generic.BuildHandlerChainFunc = func(api http.Handler, gc *genericapiserver.Config) http.Handler {
 		api = filters.WithDeprecated(api, deprecated)
+		api = body.WithDryRun(api)
 		api = filters.WithStore(api, extra.Guard.Check, needsNoStore, gc.Serializer)
 		return filters.WithWholeDiscovery(genericapiserver.DefaultBuildHandlerChain(api, gc))
 	}

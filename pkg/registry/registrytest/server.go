@@ -40,6 +40,7 @@ import (
 	"github.com/virtplane/virtplane/pkg/generated/openapi"
 	"github.com/virtplane/virtplane/pkg/registry/environment"
 	kubevirtrest "github.com/virtplane/virtplane/pkg/registry/kubevirt/rest"
+	"github.com/virtplane/virtplane/pkg/registry/subresources/body"
 	subresourcesrest "github.com/virtplane/virtplane/pkg/registry/subresources/rest"
 )
 
@@ -203,6 +204,9 @@ func Start(t testing.TB) *Server {
 		return &authenticator.Response{User: &user.DefaultInfo{Name: name}}, true, nil
 	})
 	config.Authorization.Authorizer = s.Authorizer
+	config.BuildHandlerChainFunc = func(api http.Handler, c *genericapiserver.Config) http.Handler {
+		return genericapiserver.DefaultBuildHandlerChain(body.WithDryRun(api), c)
+	}
 	server, err := config.Complete().New("test", genericapiserver.NewEmptyDelegate())
 	if err != nil {
 		t.Fatalf("Making the server: %v", err)

@@ -22,7 +22,7 @@ import (
 
 // CallOptions are what a request for an action on a guest may say. None of it has a kind of its own.
 type CallOptions struct {
-	// DryRun stands in the body: the server refuses it in the query of what it takes for a connection.
+	// DryRun is what the body or the query says of it.
 	DryRun []string `json:"dryRun,omitempty"`
 	// UnfreezeTimeout is that of a freeze.
 	UnfreezeTimeout *metav1.Duration `json:"unfreezeTimeout,omitempty"`
@@ -75,7 +75,7 @@ func (r *CallREST) Connect(ctx context.Context, name string, _ runtime.Object, r
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		options := &CallOptions{}
-		if err := body.Decode(req.Body, options); err != nil {
+		if err := body.Options(req, options); err != nil {
 			responder.Error(err)
 			return
 		}

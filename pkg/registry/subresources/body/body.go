@@ -1,5 +1,6 @@
 // Package body reads the bodies of actions in subresources.kubevirt.io. Stock clients leave them out, or send JSON or YAML
-// without saying which; the server's own decoding takes none of that. The package knows no action.
+// without saying which; the server's own decoding takes none of that, and no dryRun in the query of what it serves as a
+// connection. The package does no action.
 package body
 
 import (

@@ -39,7 +39,7 @@ func (a *actionREST[T]) GroupVersionKind(schema.GroupVersion) schema.GroupVersio
 func (a *actionREST[T]) Connect(ctx context.Context, name string, _ runtime.Object, responder rest.Responder) (http.Handler, error) {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		options := a.empty()
-		if err := body.Decode(r.Body, options); err != nil {
+		if err := body.Options(r, options); err != nil {
 			responder.Error(err)
 			return
 		}

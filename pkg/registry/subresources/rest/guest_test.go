@@ -125,6 +125,13 @@ func TestGuestActions(t *testing.T) {
 				if got := agent.took(); a.Code != want || got != "" {
 					t.Errorf("dry run of %s %s: %d %s, asked %q", method, path, a.Code, a.Body, got)
 				}
+				a = f.Do(registrytest.Admin, method, path+"?dryRun=All", "", row.body)
+				if got := agent.took(); a.Code != want || got != "" {
+					t.Errorf("dry run of %s %s by its query: %d %s, asked %q", method, path, a.Code, a.Body, got)
+				}
+				if a = f.Do(registrytest.Admin, method, path+"?dryRun=Some", "", row.body); row.code == 200 && (a.Code != 400 || agent.took() != "") {
+					t.Errorf("dry run of %s %s of a kind that is none: %d %s", method, path, a.Code, a.Body)
+				}
 			}
 			a := f.Do(registrytest.Admin, method, path, "", row.body)
 			message := strings.ReplaceAll(row.message, "NAME", row.name)
