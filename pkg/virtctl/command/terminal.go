@@ -19,15 +19,17 @@ func MakeRaw(in io.Reader) (func(), error) {
 	if !ok || !term.IsTerminal(int(file.Fd())) {
 		return func() {}, nil
 	}
+	// From before the switch on: a signal that comes just after it would end the program with the terminal raw.
+	signals := make(chan os.Signal, 1)
+	done := make(chan struct{})
+	signal.Notify(signals, endingSignals...)
 	state, err := term.MakeRaw(int(file.Fd()))
 	if err != nil {
+		signal.Stop(signals)
 		return nil, fmt.Errorf("switching the terminal to raw mode: %w", err)
 	}
 	var once sync.Once
 	restore := func() { once.Do(func() { _ = term.Restore(int(file.Fd()), state) }) }
-	signals := make(chan os.Signal, 1)
-	done := make(chan struct{})
-	signal.Notify(signals, endingSignals...)
 	go func() {
 		select {
 		case s := <-signals:
