@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,7 +106,7 @@ func (c *Cluster) empty(ctx context.Context, namespace string) error {
 	one := metav1.ListOptions{Limit: 1}
 	for asked := false; ; {
 		var err error
-		if !asked { // again, if the test has just disturbed who answers
+		if !asked { // again, if the test has just disturbed who answers, or one was made late, by a request that its client gave up
 			err = errors.Join(machines.DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}), instances.DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}))
 			asked = err == nil
 		}
@@ -116,6 +117,8 @@ func (c *Cluster) empty(ctx context.Context, namespace string) error {
 		if err == nil && len(vms.Items)+len(vmis.Items)+len(pods.Items) == 0 {
 			return nil
 		}
+		asked = asked && !slices.ContainsFunc(vms.Items, func(vm virtv1.VirtualMachine) bool { return vm.DeletionTimestamp == nil }) &&
+			!slices.ContainsFunc(vmis.Items, func(vmi virtv1.VirtualMachineInstance) bool { return vmi.DeletionTimestamp == nil })
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("its machines, instances and launcher pods are not gone in time: %w", errors.Join(context.Cause(ctx), err))
