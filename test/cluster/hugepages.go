@@ -38,12 +38,13 @@ func (c *Cluster) reserveHugePages(context.Context) (string, error) {
 	return fmt.Sprintf("%d of 2 MiB", now), err
 }
 
-// releaseHugePages gives back what reserveHugePages took.
+// releaseHugePages gives back what reserveHugePages took. A note that is empty was not finished: nothing was taken yet.
 func (c *Cluster) releaseHugePages() error {
-	before, err := readCount(filepath.Join(c.Dir.Run(), hugePagesBefore))
-	if errors.Is(err, os.ErrNotExist) {
+	note := filepath.Join(c.Dir.Run(), hugePagesBefore)
+	if info, err := os.Stat(note); errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
 		return nil
 	}
+	before, err := readCount(note)
 	if err == nil {
 		err = os.WriteFile(hugePagesFile, []byte(strconv.Itoa(before)), 0o644)
 	}
