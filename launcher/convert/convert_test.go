@@ -224,7 +224,6 @@ func TestRefusals(t *testing.T) {
 		{"tray of a disk", disk(`"cdrom":{"bus":"virtio","tray":"open"}`), "spec.domain.devices.disks[0].cdrom.tray: a disk on bus virtio has none, must be sata, scsi or usb", false},
 		{"empty disk", `{"spec":{"domain":{"devices":{"disks":[{"name":"e","cdrom":{"bus":"virtio"}}]}},"volumes":[]}}`, `spec.domain.devices.disks[0].cdrom.bus: "virtio" is not possible for an empty drive, must be sata, scsi or usb`, false},
 		{"tray", disk(`"cdrom":{"tray":"ajar"}`), `spec.domain.devices.disks[0].cdrom.tray: "ajar" must be open or closed`, false},
-		{"writable CD", disk(`"cdrom":{"readonly":false}`), "spec.domain.devices.disks[0].cdrom.readonly: a CD-ROM that can be written to is not supported", true},
 		{"lun of an image", disk(`"lun":{}`), "spec.domain: disk containerdisk: a LUN must be a block volume", false},
 		{"reservation", disk(`"lun":{"reservation":true}`), "spec.domain.devices.disks[0].lun.reservation: persistent reservations need a privileged helper on the node, which there is none of", true},
 		{"PCI address", disk(`"disk":{"bus":"virtio","pciAddress":"0000:81:01.10"}`), `spec.domain.devices.disks[0].disk.pciAddress: PCI address "0000:81:01.10" must be on bus 0000:00`, false},

@@ -83,7 +83,7 @@ func (b *builder) diskTarget(d *virtv1.Disk, out *qemu.Disk, field string) {
 			b.invalid(field+".cdrom.tray", "%q must be open or closed", d.Cdrom.Tray)
 		}
 		if !unlessFalse(d.Cdrom.Readonly) {
-			b.unsupported(field+".cdrom.readonly", "a CD-ROM that can be written to is not supported")
+			b.warn("%s.cdrom.readonly: has no effect, a guest never writes to a CD-ROM", field)
 		}
 	case d.Disk != nil && d.Disk.PCIAddress != "":
 		address, err := qemu.ParsePCIAddress(d.Disk.PCIAddress)

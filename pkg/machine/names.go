@@ -56,6 +56,12 @@ func LauncherPodName(vmiName string, vmiUID types.UID, attempt int) string {
 	return fmt.Sprintf("%s-%s-%s", LauncherAppName, name, hash)
 }
 
+// StartRevision is the name of the ControllerRevision that holds the spec of a machine as of the generation that an instance
+// was made from.
+func StartRevision(vmUID types.UID, generation string) string {
+	return fmt.Sprintf("revision-start-vm-%s-%s", vmUID, generation)
+}
+
 // HostName is the host name of an instance's pod and guest: the one its spec asks for, or its own name without what
 // follows the first dot, cut to the 63 characters of a DNS label.
 func HostName(specHostname, vmiName string) string {

@@ -20,7 +20,9 @@ const (
 	EventResumed      = "Resumed"
 	EventShuttingDown = "ShuttingDown"
 	EventStopped      = "Stopped"
-	EventSyncFailed   = "SyncFailed"
+	// EventDeleted tells that the guest of a deleted instance has ended.
+	EventDeleted    = "Deleted"
+	EventSyncFailed = "SyncFailed"
 	// EventSoftRebooted tells that a guest was asked to reboot.
 	EventSoftRebooted             = "SoftRebooted"
 	EventAccessCredentialsSynced  = "AccessCredentialsSyncSuccess"
@@ -91,8 +93,11 @@ func (a *Agent) announcePhase(is *virtv1.VirtualMachineInstance, told bool) {
 		a.event(is, corev1.EventTypeNormal, EventStopped, "The guest has ended: "+reason)
 	case virtv1.Failed:
 		if !told {
-			a.event(is, corev1.EventTypeWarning, EventStopped, "The guest has failed: "+reason)
+			a.event(is, corev1.EventTypeWarning, EventStopped, "The VirtualMachineInstance crashed: "+reason)
 		}
+	}
+	if is.DeletionTimestamp != nil && final(is.Status.Phase) {
+		a.event(is, corev1.EventTypeNormal, EventDeleted, "Signaled Deletion")
 	}
 }
 

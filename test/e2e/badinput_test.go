@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"bytes"
+	"compress/gzip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,6 +28,20 @@ func diskImage(t *testing.T, args ...string) string {
 		t.Fatalf("qemu-img: %v\n%s", err, out)
 	}
 	return path
+}
+
+// gzipped packs data.
+func gzipped(t *testing.T, data []byte) []byte {
+	t.Helper()
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	if _, err := w.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return packed.Bytes()
 }
 
 // load builds an image of these files and loads it into the cluster.
@@ -73,6 +89,8 @@ func TestBadDisks(t *testing.T) {
 		{name: "backing-file", image: load(t, "backing", disk("/disk/disk.qcow2", backing)), want: "backing file"},
 		{name: "too-large", image: load(t, "huge", disk("/disk/disk.qcow2", huge)), want: "limit"},
 		{name: "unknown-format", image: load(t, "vmdk", disk("/disk/disk.vmdk", diskImage(t, "-f", "vmdk", "1M"))), want: "must be raw or qcow2"},
+		{name: "packed", image: load(t, "packed", image.File{Path: "/disk/disk.img.gz", Mode: 0o440, UID: 107, GID: 107, Content: gzipped(t, make([]byte, 1<<20))}), want: "is packed with gzip"},
+		{name: "of-root", image: load(t, "of-root", image.File{Path: "/disk/disk.img", Mode: 0o400, Source: small}), want: "must belong to 107:107"},
 		{name: "missing-claim", volume: "persistentVolumeClaim: {claimName: nowhere}", want: "nowhere"},
 		{name: "missing-secret-key", volume: "cloudInitNoCloud: {secretRef: {name: empty}}", want: "userdata"},
 		{name: "corrupt-cloud-init", volume: `cloudInitNoCloud: {userData: "#cloud-config\nusers: [a\nhostname: b\n"}`, want: "line 3"},

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/test/e2e/harness"
 	"github.com/virtplane/virtplane/test/spec"
@@ -70,6 +72,12 @@ func TestConsole(t *testing.T) {
 		if !strings.Contains(string(out), "from-virtctl") || !strings.Contains(string(out), "Successfully connected to talk console") {
 			t.Errorf("virtctl shows:\n%s", out)
 		}
+		virt(t, c, ns, "VMI talk was scheduled to pause", "pause", "vmi", "talk")
+		c.WaitVMI(t, ns, "talk", "paused", time.Minute, func(vmi *virtv1.VirtualMachineInstance) bool {
+			return vmi != nil && has(virtv1.VirtualMachineInstancePaused, corev1.ConditionTrue)(vmi)
+		})
+		virt(t, c, ns, "VMI talk was scheduled to unpause", "unpause", "vmi", "talk")
+		c.WaitVMI(t, ns, "talk", "running", time.Minute, harness.Running)
 		spec.Covers(t, "P1-VCTL-13", "P2-VMI-04")
 	})
 	t.Run("a read-only user has no console", func(t *testing.T) {
@@ -99,12 +107,15 @@ func TestKubectlShapes(t *testing.T) {
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	c.Apply(t, ns, harness.Instance{}.VM("shape", "Always"))
+	// Nowhere to run: it is only listed.
+	c.Apply(t, ns, harness.Instance{Extra: "nodeSelector: {no/such: node}\n"}.VMI("alone"))
 	vmi := c.WaitVMI(t, ns, "shape", "running", harness.BootLimit, harness.Running)
 	c.WaitVM(t, ns, "shape", "Running", time.Minute, printable("Running"))
 	for args, want := range map[string]string{
 		"get vm":                             "NAME AGE STATUS READY",
 		"get vmi":                            "NAME AGE PHASE IP NODENAME READY",
 		"get vmis -o wide":                   "NAME AGE PHASE IP NODENAME READY LIVE-MIGRATABLE PAUSED",
+		"get vmis -o name":                   "virtualmachineinstance.kubevirt.io/alone virtualmachineinstance.kubevirt.io/shape",
 		"get virtualmachineinstance -o name": "virtualmachineinstance.kubevirt.io/shape",
 		"explain vm.spec.runStrategy":        "FIELD: runStrategy",
 		"get vmi --field-selector status.nodeName=" + vmi.Status.NodeName + " -o name": "virtualmachineinstance.kubevirt.io/shape",
@@ -117,5 +128,8 @@ func TestKubectlShapes(t *testing.T) {
 	if vmi.Status.Phase != virtv1.Running {
 		t.Errorf("phase %s", vmi.Status.Phase)
 	}
-	spec.Covers(t, "P2-VMI-01", "P2-VMI-08", "P2-VMI-17", "P2-X-01")
+	if out := c.Kubectl(t, "", "-n", ns, "delete", "vmi", "alone", "--timeout=60s"); !strings.Contains(out, `virtualmachineinstance.kubevirt.io "alone" deleted`) {
+		t.Errorf("kubectl delete vmi prints %q", out)
+	}
+	spec.Covers(t, "P2-VMI-01", "P2-VMI-08", "P2-VMI-09", "P2-VMI-17", "P2-X-01")
 }

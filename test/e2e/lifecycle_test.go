@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/test/e2e/harness"
 	"github.com/virtplane/virtplane/test/spec"
@@ -43,14 +45,17 @@ func TestLifecycle(t *testing.T) {
 	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
-	c.Apply(t, ns, harness.Instance{GracePeriod: 30, Labels: map[string]string{"special": "key"}}.VM("web", "Halted"))
+	web := harness.Instance{GracePeriod: 30, Labels: map[string]string{"special": "key"}}.VM("web", "Halted")
+	c.Kubectl(t, strings.Replace(web, "runStrategy: Halted", "running: false", 1), "-n", ns, "create", "-f", "-")
+	c.Apply(t, ns, harness.Instance{}.VM("spare", "Halted"))
 
-	t.Run("halted machine has no instance", func(t *testing.T) {
+	t.Run("halted machines have no instances", func(t *testing.T) {
 		c.WaitVM(t, ns, "web", "Stopped", time.Minute, printable("Stopped"))
+		c.WaitVM(t, ns, "spare", "Stopped", time.Minute, printable("Stopped"))
 		if out := c.Kubectl(t, "", "-n", ns, "get", "vmis", "-o", "name"); strings.TrimSpace(out) != "" {
 			t.Errorf("instances: %s", out)
 		}
-		spec.Covers(t, "P1-RUN-05", "P2-X-05", "P2-VMI-09")
+		spec.Covers(t, "P1-RUN-05", "P2-X-05")
 	})
 	var first *virtv1.VirtualMachineInstance
 	t.Run("start", func(t *testing.T) {
@@ -82,10 +87,24 @@ func TestLifecycle(t *testing.T) {
 		spec.Covers(t, "P2-VMI-18", "P5-OBS-20", "P5-OBS-26", "P1-ARCH-40", "P1-ARCH-42")
 	})
 	t.Run("pause and unpause", func(t *testing.T) {
+		ready := func(want corev1.ConditionStatus) {
+			t.Helper()
+			eventually(t, "Ready of the launcher pod is "+string(want), time.Minute, func() (string, bool) {
+				var is corev1.ConditionStatus
+				for _, cond := range c.LauncherPod(t, first).Status.Conditions {
+					if cond.Type == corev1.PodReady {
+						is = cond.Status
+					}
+				}
+				return string(is), is == want
+			})
+		}
 		console := c.Console(t, ns, "web")
 		harness.Shell(t, console)
+		ready(corev1.ConditionTrue)
 		virt(t, c, ns, "VMI web was scheduled to pause", "pause", "vmi", "web")
 		c.WaitVM(t, ns, "web", "Paused", time.Minute, printable("Paused"))
+		ready(corev1.ConditionFalse) // no Service sends anybody to a guest that does not answer
 		act(t, c, ns, "virtualmachineinstances", "web", "pause", "", http.StatusConflict)
 		silent, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
@@ -97,6 +116,7 @@ func TestLifecycle(t *testing.T) {
 		if got := harness.Run(t, console, "echo alive"); got != "alive" {
 			t.Errorf("the guest says %q", got)
 		}
+		ready(corev1.ConditionTrue)
 		spec.Covers(t, "P2-STATE-09", "P2-STATE-10", "P1-VCTL-09", "P1-VCTL-10", "P1-ARCH-41")
 	})
 	t.Run("reset", func(t *testing.T) {
@@ -111,7 +131,7 @@ func TestLifecycle(t *testing.T) {
 		}
 	})
 	t.Run("an edit waits for the restart", func(t *testing.T) {
-		c.Kubectl(t, "", "-n", ns, "patch", "vm", "web", "--type=merge", "-p", `{"spec":{"template":{"spec":{"evictionStrategy":"LiveMigrate","domain":{"cpu":{"cores":2}}}}}}`)
+		c.Kubectl(t, "", "-n", ns, "patch", "vm", "web", "--type=merge", "-p", `{"spec":{"template":{"spec":{"evictionStrategy":"LiveMigrate","domain":{"cpu":{"cores":2,"threads":2}}}}}}`)
 		c.Kubectl(t, "", "-n", ns, "patch", "vm", "web", "--type=json", "-p", `[{"op":"add","path":"/spec/template/spec/domain/devices/disks/-","value":{"name":"virtiocontainerdisk","cdrom":{"bus":"scsi"}}},
 			{"op":"add","path":"/spec/template/spec/volumes/-","value":{"name":"virtiocontainerdisk","containerDisk":{"image":"`+harness.TinyImage+`"}}}]`)
 		c.WaitVM(t, ns, "web", "in need of a restart", time.Minute, func(vm *virtv1.VirtualMachine) bool {
@@ -141,7 +161,7 @@ func TestLifecycle(t *testing.T) {
 		})
 		console := c.Console(t, ns, "web")
 		harness.Shell(t, console)
-		if got := harness.Run(t, console, "nproc"); got != "2" {
+		if got := harness.Run(t, console, "nproc"); got != "4" {
 			t.Errorf("after the restart the guest has %s CPUs", got)
 		}
 		t.Run("CD drive", func(t *testing.T) {
@@ -160,7 +180,7 @@ func TestLifecycle(t *testing.T) {
 		spec.Covers(t, "P2-STATE-06", "P2-STATE-14", "P1-VCTL-12", "P1-VMCREATE-19", "P1-VMEDIT-05")
 	})
 	t.Run("guest powers off and another takes its place", func(t *testing.T) {
-		// The earlier start has set the run strategy to Always.
+		// The earlier start has set running to true, which is the run strategy Always.
 		c.Kubectl(t, "", "-n", ns, "patch", "vm", "web", "--type=json", "-p", `[{"op":"remove","path":"/spec/template/spec/domain/devices/disks/1"},{"op":"remove","path":"/spec/template/spec/volumes/1"}]`)
 		console := c.Console(t, ns, "web")
 		harness.Shell(t, console)
@@ -189,11 +209,32 @@ func TestLifecycle(t *testing.T) {
 	t.Run("delete takes the instance along", func(t *testing.T) {
 		virt(t, c, ns, "VM web was scheduled to start", "start", "web", "--paused")
 		c.WaitVM(t, ns, "web", "Paused", harness.BootLimit, printable("Paused"))
-		c.Kubectl(t, "", "-n", ns, "delete", "vm", "web", "--timeout=90s")
+		out := c.Kubectl(t, "", "-n", ns, "delete", "vm", "web", "spare", "--timeout=90s")
+		if !strings.Contains(out, `"web" deleted`) || !strings.Contains(out, `"spare" deleted`) {
+			t.Errorf("kubectl delete prints %q", out)
+		}
 		if out := c.Kubectl(t, "", "-n", ns, "get", "vmi,pods", "-o", "name"); strings.TrimSpace(out) != "" {
 			t.Errorf("left behind: %s", out)
 		}
 		spec.Covers(t, "P2-VMI-06", "P1-VMDEL-03", "P1-VCTL-06")
+	})
+	t.Run("delete leaves an orphan alone", func(t *testing.T) {
+		c.Apply(t, ns, harness.Instance{}.VM("parent", "Halted"))
+		virt(t, c, ns, "VM parent was scheduled to start", "start", "parent", "--paused")
+		before := c.WaitVMI(t, ns, "parent", "paused", harness.BootLimit, func(vmi *virtv1.VirtualMachineInstance) bool {
+			return vmi != nil && has(virtv1.VirtualMachineInstancePaused, corev1.ConditionTrue)(vmi)
+		})
+		c.Kubectl(t, "", "-n", ns, "delete", "vm", "parent", "--cascade=orphan", "--timeout=90s")
+		if out, err := c.TryKubectl(t, "", "-n", ns, "get", "vm", "parent"); err == nil || !strings.Contains(out, "not found") {
+			t.Errorf("the machine is still there: %v\n%s", err, out)
+		}
+		// It goes on, and is now as any instance that nobody owns.
+		virt(t, c, ns, "VMI parent was scheduled to unpause", "unpause", "vmi", "parent")
+		after := c.WaitVMI(t, ns, "parent", "running", time.Minute, harness.Running)
+		if after.UID != before.UID || after.DeletionTimestamp != nil || len(after.OwnerReferences) > 0 {
+			t.Errorf("the instance is %s, deleted %v, owned by %v; it was %s", after.UID, after.DeletionTimestamp, after.OwnerReferences, before.UID)
+		}
+		c.Kubectl(t, "", "-n", ns, "delete", "vmi", "parent", "--timeout=60s")
 	})
 }
 
@@ -240,8 +281,13 @@ func TestRunStrategies(t *testing.T) {
 	})
 	t.Run("manual", func(t *testing.T) {
 		c.WaitVM(t, ns, "manual", "Stopped", time.Minute, printable("Stopped"))
-		act(t, c, ns, "virtualmachines", "manual", "start", "", http.StatusAccepted)
-		c.WaitVMI(t, ns, "manual", "running", harness.BootLimit, harness.Running)
+		virt(t, c, ns, "VM manual was scheduled to start", "start", "manual")
+		first := c.WaitVMI(t, ns, "manual", "running", harness.BootLimit, harness.Running)
+		c.BootID(t, ns, "manual") // a guest that hears when it is to stop
+		virt(t, c, ns, "VM manual was scheduled to restart", "restart", "manual")
+		c.WaitVMI(t, ns, "manual", "running anew", harness.BootLimit, func(vmi *virtv1.VirtualMachineInstance) bool {
+			return harness.Running(vmi) && vmi.UID != first.UID
+		})
 		console := c.Console(t, ns, "manual")
 		harness.Shell(t, console)
 		if err := console.Send("poweroff"); err != nil {
@@ -249,10 +295,9 @@ func TestRunStrategies(t *testing.T) {
 		}
 		c.WaitVMI(t, ns, "manual", "gone", time.Minute, harness.Gone)
 		c.WaitVM(t, ns, "manual", "Stopped", time.Minute, printable("Stopped"))
-		act(t, c, ns, "virtualmachines", "manual", "start", "", http.StatusAccepted)
-		c.WaitVMI(t, ns, "manual", "running", harness.BootLimit, harness.Running)
 		// A paused guest does not hear that it is to stop: only the shorter grace period ends it in time.
-		virt(t, c, ns, "VMI manual was scheduled to pause", "pause", "vmi", "manual")
+		virt(t, c, ns, "VM manual was scheduled to start", "start", "manual", "--paused")
+		c.WaitVM(t, ns, "manual", "Paused", harness.BootLimit, printable("Paused"))
 		virt(t, c, ns, "VM manual was scheduled to stop", "stop", "manual", "--grace-period", "0", "--force")
 		c.WaitVMI(t, ns, "manual", "gone", time.Minute, harness.Gone)
 		spec.Covers(t, "P1-RUN-04", "P1-VCTL-08")

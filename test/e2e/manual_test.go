@@ -141,22 +141,33 @@ func TestManualMachines(t *testing.T) {
 	})
 }
 
-// TestManualSecureBoot applies the manual's machine with Secure Boot, gives it what the manual leaves out, and has the guest say
-// what its firmware checked: a loader and a kernel that Debian has signed.
+// TestManualSecureBoot applies the manual's machine with Secure Boot, as it is printed and with the firmware of the manual's first
+// machine, which says no more than efi. It gives both what the manual leaves out, and has the guests say what their firmware
+// checked: a loader and a kernel that Debian has signed.
 func TestManualSecureBoot(t *testing.T) {
 	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
-	c.Apply(t, ns, manual(t, "p2-10.18.4.2-vm-uefi-secureboot"))
-	c.Kubectl(t, "", "-n", ns, "patch", "vm", "vm-secureboot", "--type=merge", "-p", `{"spec":{"runStrategy":"Always","template":{"spec":{"terminationGracePeriodSeconds":0,
-		"domain":{"memory":{"guest":"512Mi"}},"volumes":[{"name":"containerdisk","containerDisk":{"image":"`+harness.TinyImage+`"}}]}}}}`)
-	c.WaitVMI(t, ns, "vm-secureboot", "running", harness.BootLimit, harness.Running)
-	g := lookInto(t, c, ns, "vm-secureboot")
-	const look = "modprobe efivarfs; mount -t efivarfs efivarfs /sys/firmware/efi/efivars && od -An -tu1 /sys/firmware/efi/efivars/SecureBoot-* | tr -d ' \n'"
-	if got := g.run(t, look); got != "60001" {
-		t.Errorf("SecureBoot is %q, want attributes and a 1", got)
+	printed := manual(t, "p2-10.18.4.2-vm-uefi-secureboot")
+	bare := strings.NewReplacer("vm-secureboot", "vm-efi", "efi:\n              secureBoot: true", "efi: {}").Replace(printed)
+	if !strings.Contains(bare, "efi: {}") {
+		t.Fatalf("the manual's machine has its firmware elsewhere:\n%s", bare)
 	}
-	spec.Covers(t, "P2-EFI-03", "P2-EFI-08")
+	c.Apply(t, ns, printed)
+	c.Apply(t, ns, bare)
+	for _, name := range []string{"vm-secureboot", "vm-efi"} {
+		c.Kubectl(t, "", "-n", ns, "patch", "vm", name, "--type=merge", "-p", `{"spec":{"runStrategy":"Always","template":{"spec":{"terminationGracePeriodSeconds":0,
+			"domain":{"memory":{"guest":"512Mi"}},"volumes":[{"name":"containerdisk","containerDisk":{"image":"`+harness.TinyImage+`"}}]}}}}`)
+	}
+	for _, name := range []string{"vm-secureboot", "vm-efi"} {
+		c.WaitVMI(t, ns, name, "running", harness.BootLimit, harness.Running)
+		g := lookInto(t, c, ns, name)
+		const look = "modprobe efivarfs; mount -t efivarfs efivarfs /sys/firmware/efi/efivars && od -An -tu1 /sys/firmware/efi/efivars/SecureBoot-* | tr -d ' \n'"
+		if got := g.run(t, look); got != "60001" {
+			t.Errorf("SecureBoot of %s is %q, want attributes and a 1", name, got)
+		}
+	}
+	spec.Covers(t, "P2-EFI-03", "P2-EFI-08", "P1-VMCREATE-20")
 }
 
 // TestKeysOnConfigDrive has a guest find keys where cloud-init looks for them, from the restart on after they were added.

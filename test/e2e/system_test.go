@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/virtplane/virtplane/csi-driver/driver"
@@ -25,6 +26,10 @@ import (
 func TestComponents(t *testing.T) {
 	c := harness.Connect(t)
 	nodes := c.Nodes(t)
+	// As the manual's commands find the namespace that the others look in.
+	if out := c.Kubectl(t, "", "get", "kubevirt", "-A", "-o", "custom-columns=:.metadata.namespace"); strings.TrimSpace(out) != harness.SystemNamespace {
+		t.Errorf("the namespace is %q", out)
+	}
 	for _, name := range []string{"virt-api", "virt-controller"} {
 		out := c.Kubectl(t, "", "-n", harness.SystemNamespace, "get", "deployment", name, "-o", "jsonpath={.spec.replicas} {.status.readyReplicas}")
 		if out != "2 2" {
@@ -41,7 +46,34 @@ func TestComponents(t *testing.T) {
 	if want := fmt.Sprint(len(nodes)); len(fields) < 6 || !slices.Equal(fields[:6], []string{"virt-handler", want, want, want, want, want}) {
 		t.Errorf("kubectl get daemonset prints %q", fields)
 	}
-	spec.Covers(t, "P5-GEN-11", "P5-GEN-15", "P5-GEN-16")
+	spec.Covers(t, "P5-GEN-05", "P5-GEN-11", "P5-GEN-15", "P5-GEN-16")
+
+	t.Run("devices", func(t *testing.T) {
+		// The nodes of the local cluster have the devices of this machine.
+		offered := func(device string) []string {
+			if _, err := os.Stat(device); err != nil {
+				return []string{"0"}
+			}
+			return []string{"1k"}
+		}
+		for resource, want := range map[corev1.ResourceName][]string{
+			"devices.kubevirt.io/tun":       offered("/dev/net/tun"),
+			"devices.kubevirt.io/vhost-net": offered("/dev/vhost-net"),
+			"devices.kubevirt.io/kvm":       {"0", "1k"}, // as its speed is
+			"devices.kubevirt.io/sev":       {"0"},
+		} {
+			for _, name := range nodes {
+				node, err := c.Kube.CoreV1().Nodes().Get(t.Context(), name, metav1.GetOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, ok := node.Status.Allocatable[resource]; !ok || !slices.Contains(want, got.String()) {
+					t.Errorf("node %s offers %s of %s, want one of %q", name, &got, resource, want)
+				}
+			}
+		}
+		spec.Covers(t, "P5-OBS-21")
+	})
 
 	t.Run("hostpath driver", func(t *testing.T) {
 		c.Kubectl(t, "", "get", "csidriver", driver.Name)
@@ -75,8 +107,8 @@ func TestComponents(t *testing.T) {
 func TestDeletedComponents(t *testing.T) {
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
-	c.Apply(t, ns, harness.Instance{}.VMI("lives"))
-	c.WaitVMI(t, ns, "lives", "running", harness.BootLimit, harness.Running)
+	c.Apply(t, ns, harness.Instance{}.VM("lives", "Always"))
+	lives := c.WaitVMI(t, ns, "lives", "running", harness.BootLimit, harness.Running)
 	boot := c.BootID(t, ns, "lives")
 
 	rollout := func(what string) {
@@ -100,7 +132,7 @@ func TestDeletedComponents(t *testing.T) {
 		c.Kubectl(t, "", "-n", harness.SystemNamespace, "scale", "deployment/virt-controller", "--replicas=0")
 		c.Kubectl(t, "", "-n", harness.SystemNamespace, "wait", "--for=delete", "pods", "-l", "kubevirt.io=virt-controller", "--timeout=60s")
 		c.Apply(t, ns, harness.Instance{}.VMI("waits"))
-		c.Kubectl(t, "", "-n", ns, "delete", "vmi", "lives", "--wait=false")
+		virt(t, c, ns, "VM lives was scheduled to stop", "stop", "lives")
 		time.Sleep(5 * time.Second)
 		waits, err := c.Virt.KubevirtV1().VirtualMachineInstances(ns).Get(t.Context(), "waits", metav1.GetOptions{})
 		if err != nil {
@@ -109,9 +141,13 @@ func TestDeletedComponents(t *testing.T) {
 		if out := c.Kubectl(t, "", "-n", ns, "get", "pods", "-l", virtv1.CreatedByLabel+"="+string(waits.UID), "-o", "name"); waits.Status.Phase != virtv1.Pending || out != "" {
 			t.Errorf("without virt-controller the instance is %s and has pods %q", waits.Status.Phase, out)
 		}
+		if now := c.WaitVMI(t, ns, "lives", "running", time.Minute, harness.Running); now.UID != lives.UID || now.DeletionTimestamp != nil {
+			t.Errorf("without virt-controller the instance of a stopped machine is %s, deleted %v", now.UID, now.DeletionTimestamp)
+		}
 		c.Kubectl(t, "", "-n", harness.SystemNamespace, "scale", "deployment/virt-controller", "--replicas=2")
 		c.WaitVMI(t, ns, "waits", "running", harness.BootLimit, harness.Running)
 		c.WaitVMI(t, ns, "lives", "gone", time.Minute, harness.Gone)
+		c.WaitVM(t, ns, "lives", "Stopped", time.Minute, printable("Stopped"))
 		spec.Covers(t, "P5-GEN-14")
 	})
 }

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/virtplane/virtplane/test/spec"
 )
@@ -19,28 +22,26 @@ import (
 const module = "github.com/virtplane/virtplane/"
 
 // rooms says which other rooms a room's packages may import. A package belongs to
-// the room with the longest prefix; a room may always import itself.
+// the room with the longest prefix; a room may always import itself. The table in
+// docs/architecture.md says the same.
 var rooms = map[string][]string{
-	"cmd":            {"pkg", "csi-driver", "cni-plugin", "device-plugin", "launcher", "web"},
+	"cmd":            {"pkg", "csi-driver", "cni-plugin", "device-plugin", "launcher"},
 	"pkg/apis":       {},
 	"pkg/generated":  {"pkg/apis"},
 	"pkg/logging":    {"pkg/apis"},
 	"pkg/machine":    {"pkg/apis"},
 	"pkg/store":      {},
-	"pkg/disk":       {},
 	"pkg/registry":   {"pkg/apis", "pkg/generated", "pkg/machine"},
 	"pkg/apiserver":  {"pkg/registry", "pkg/apis", "pkg/generated", "pkg/machine", "pkg/store"},
 	"pkg/controller": {"pkg/apis", "pkg/generated", "pkg/machine"},
 	"pkg/node":       {"pkg/apis", "pkg/generated", "pkg/machine", "launcher/api", "device-plugin", "cni-plugin"},
-	"pkg/operator":   {"pkg/apis", "pkg/generated"},
 	"pkg/virtctl":    {"pkg/apis", "pkg/generated"},
 	"csi-driver":     {},
 	"cni-plugin":     {},
 	"device-plugin":  {},
 	"launcher":       {"pkg/apis", "pkg/machine"},
-	"web":            {},
 	"hack":           {"pkg", "csi-driver", "cni-plugin", "device-plugin", "launcher"},
-	"test":           {"cmd", "pkg", "csi-driver", "cni-plugin", "device-plugin", "launcher", "web", "hack"},
+	"test":           {"cmd", "pkg", "csi-driver", "cni-plugin", "device-plugin", "launcher", "hack"},
 }
 
 // wall says what the packages below a prefix may not reach, by whatever way.
@@ -66,7 +67,6 @@ var walls = []wall{
 	{"pkg/generated", "k8s.io/apiserver", "clients import this"},
 	{"pkg/machine", "k8s.io/client-go", "pure: it computes, it asks nobody"},
 	{"pkg/machine", "k8s.io/apiserver", "pure: it computes, it asks nobody"},
-	{"pkg/disk", "k8s.io/client-go", "moves data; disk-worker has no API credentials"},
 	{"cmd/virt-launcher", module + "pkg/logging/component", "it logs without Kubernetes' libraries"},
 	{"cmd/bridge-cni", module + "pkg/logging/component", "it logs without Kubernetes' libraries"},
 	{"pkg/virtctl", "go.etcd.io/etcd", "the command line never opens a store"},
@@ -239,6 +239,45 @@ func wayTo(pkgs map[string]pkg, from, prefix string) []string {
 func TestWalls(t *testing.T) {
 	for _, b := range breaches(listed(t)) {
 		t.Error(b)
+	}
+}
+
+// TestRoomsAreDrawn wants the table of docs/architecture.md to name the rooms that there are, and in the last column of each what
+// it may import: the names in code style are rooms, anything else is said of what lies outside of the repository.
+func TestRoomsAreDrawn(t *testing.T) {
+	files := tracked(t)
+	_, section, _ := strings.Cut(string(files["docs/architecture.md"]), "\n## Rooms\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	names := slices.Collect(maps.Keys(files))
+	code := regexp.MustCompile("`([^`]+)`")
+	named := func(cell string) []string {
+		var found []string
+		for _, m := range code.FindAllStringSubmatch(cell, -1) {
+			found = append(found, strings.TrimSuffix(m[1], "/<program>"))
+		}
+		slices.Sort(found)
+		return found
+	}
+	drawn, want := map[string][]string{}, map[string][]string{}
+	for line := range strings.Lines(section) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 5 || !strings.Contains(cells[1], "`") {
+			continue
+		}
+		for _, room := range named(cells[1]) {
+			if !slices.ContainsFunc(names, func(name string) bool { return below(name, room) }) {
+				t.Errorf("docs/architecture.md draws room %s, which does not exist", room)
+			}
+			if _, ok := rooms[room]; ok || len(named(cells[3])) > 0 { // others hold no Go
+				drawn[room] = named(cells[3])
+			}
+		}
+	}
+	for room, others := range rooms {
+		want[room] = slices.Sorted(slices.Values(others))
+	}
+	if diff := cmp.Diff(want, drawn, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("rooms of the test (-) and of docs/architecture.md (+):\n%s", diff)
 	}
 }
 

@@ -108,22 +108,23 @@ func (r *runner) finish(ctx context.Context) bool {
 		fmt.Fprintf(r.out, "skipped %s %s: %s\n", s.Package, s.Name, s.Reason)
 	}
 	for _, f := range t.Failures {
-		fmt.Fprintf(r.out, "\n=== FAILED %s\n%s", strings.TrimSpace(f.Package+" "+f.Name), lastLines(f.Output, 400))
+		fmt.Fprintf(r.out, "\n=== FAILED %s\n%s", strings.TrimSpace(f.Package+" "+f.Name), firstAndLast(f.Output, 100, 300))
 	}
 	fmt.Fprintf(r.out, "%d passed, %d failed, %d skipped\n", t.Passed, len(t.Failures), len(t.Skipped))
 	return len(t.Failures) == 0
 }
 
-// lastLines keeps the end of a long output, where the reason usually stands.
-func lastLines(s string, n int) string {
+// firstAndLast shortens a long output by its middle: a test's message stands at the end, or at the beginning where what the
+// test says of its cluster follows.
+func firstAndLast(s string, first, last int) string {
 	lines := strings.SplitAfter(s, "\n")
 	if lines[len(lines)-1] == "" {
 		lines = lines[:len(lines)-1]
 	} else {
 		lines[len(lines)-1] += "\n"
 	}
-	if cut := len(lines) - n; cut > 0 {
-		return fmt.Sprintf("… %d lines before these\n", cut) + strings.Join(lines[cut:], "")
+	if cut := len(lines) - first - last; cut > 0 {
+		lines = slices.Concat(lines[:first], []string{fmt.Sprintf("… %d lines\n", cut)}, lines[len(lines)-last:])
 	}
 	return strings.Join(lines, "")
 }

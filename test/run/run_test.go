@@ -150,15 +150,16 @@ func TestFinish(t *testing.T) {
 	}
 }
 
-func TestLastLines(t *testing.T) {
+func TestFirstAndLast(t *testing.T) {
 	for in, want := range map[string]string{
-		"":             "",
-		"a\nb\n":       "a\nb\n",
-		"a\nb":         "a\nb\n",
-		"a\nb\nc\nd\n": "… 2 lines before these\nc\nd\n",
+		"":                "",
+		"a\nb\n":          "a\nb\n",
+		"a\nb":            "a\nb\n",
+		"a\nb\nc\nd\n":    "a\nb\nc\nd\n",
+		"a\nb\nc\nd\ne\n": "a\n… 1 lines\nc\nd\ne\n",
 	} {
-		if got := lastLines(in, 2); got != want {
-			t.Errorf("lastLines(%q) = %q, want %q", in, got, want)
+		if got := firstAndLast(in, 1, 3); got != want {
+			t.Errorf("firstAndLast(%q) = %q, want %q", in, got, want)
 		}
 	}
 }

@@ -207,7 +207,7 @@ func staticMapper(scheme *runtime.Scheme) meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper(scheme.PrioritizedVersionsAllGroups())
 	for version, kinds := range map[schema.GroupVersion][]string{
 		corev1.SchemeGroupVersion: {"Pod", "PersistentVolumeClaim", "ResourceQuota", "Event"},
-		appsv1.SchemeGroupVersion: {"Deployment", "DaemonSet"},
+		appsv1.SchemeGroupVersion: {"Deployment", "DaemonSet", "ControllerRevision"},
 		virtv1.SchemeGroupVersion: {"VirtualMachine", "VirtualMachineInstance", "VirtualMachineInstanceReplicaSet", "KubeVirt"},
 	} {
 		for _, kind := range kinds {

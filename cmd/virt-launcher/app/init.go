@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"flag"
 	"io"
 	"runtime/debug"
@@ -33,8 +34,12 @@ func runInit(args []string, stderr io.Writer) int {
 	grace := set.Duration("grace-period", 30*time.Second, "guest's time to power down, until the launcher tells the one of its VMI")
 	consoleLog := set.String("console-log", "", "socket on which the guest's serial console is given to whoever logs it; empty: nobody does")
 	level := set.String("log-level", env("VIRT_LAUNCHER_LOG_LEVEL", "info"), "least level that is logged: debug, info, warn or error")
+	failing := set.Bool("fail", false, "end with an error at once, to test what follows from that")
 	if code, done := parse(set, args); done {
 		return code
+	}
+	if *failing {
+		return fail(stderr, errors.New("told to fail by --fail"))
 	}
 	log, err := newLogger(stderr, *level, "init")
 	if err != nil {

@@ -3,6 +3,7 @@ package kubevirt
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -121,6 +122,7 @@ func (r *Reconciler) components(ctx context.Context) ([]component, error) {
 func (r *Reconciler) summarize(kv *virtv1.KubeVirt, components []component) virtv1.KubeVirtStatus {
 	status := *kv.Status.DeepCopy()
 	status.ObservedGeneration = kv.Generation
+	status.DefaultArchitecture = runtime.GOARCH
 	status.ObservedKubeVirtVersion, status.TargetKubeVirtVersion, status.OperatorVersion = r.Version, r.Version, r.Version
 	var missing, waiting, rolling []string
 	for _, want := range expected {

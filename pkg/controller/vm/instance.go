@@ -36,12 +36,20 @@ func instance(vm *virtv1.VirtualMachine, paused bool) (*virtv1.VirtualMachineIns
 		maps.Copy(vmi.Annotations, t.ObjectMeta.Annotations)
 		vmi.Spec = *t.Spec.DeepCopy()
 	}
+	attachInput(&vmi.Spec.Domain.Devices)
 	vmi.Annotations[virtv1.VirtualMachineGeneration] = fmt.Sprint(vm.Generation)
 	vmi.Annotations[templateHashAnnotation] = hash
 	if paused {
 		vmi.Spec.StartStrategy = ptr.To(virtv1.StartStrategyPaused)
 	}
 	return vmi, nil
+}
+
+// attachInput gives a machine that asks for a pointer and names none the one that pointers in consoles go by.
+func attachInput(d *virtv1.Devices) {
+	if ptr.Deref(d.AutoattachInputDevice, false) && len(d.Inputs) == 0 {
+		d.Inputs = []virtv1.Input{{Name: "default-0", Bus: virtv1.DefaultInputBus, Type: virtv1.DefaultInputType}}
+	}
 }
 
 func templateHash(vm *virtv1.VirtualMachine) (string, error) {

@@ -57,7 +57,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	// The store keeps whole seconds: what is computed from them is found there again.
 	now := metav1.NewTime(r.Clock.Now().Truncate(time.Second))
 	if vm.DeletionTimestamp != nil {
-		return ctrl.Result{}, r.remove(ctx, &vm, vmi, now)
+		return r.remove(ctx, &vm, vmi, now)
 	}
 	d := decide(&vm, vmi, now.Time)
 	var failed error
@@ -139,9 +139,16 @@ func (r *Reconciler) start(ctx context.Context, vm *virtv1.VirtualMachine, d dec
 	if err != nil {
 		return nil, failure{reasonFailedCreate, err.Error()}, nil
 	}
+	if err := r.record(ctx, vm); err != nil {
+		return nil, failure{reasonFailedCreate, err.Error()}, err
+	}
 	err = r.Client.Create(ctx, vmi)
 	switch {
 	case err == nil:
+		if err := r.forget(ctx, vm); err != nil {
+			// It costs a little memory until the next start, and must not cost this one.
+			ctrl.LoggerFrom(ctx).Error(err, "Could not forget what earlier instances were made from")
+		}
 		r.Recorder.Eventf(vm, vmi, corev1.EventTypeNormal, "SuccessfulCreate", "CreateInstance", "Started the virtual machine by creating the new virtual machine instance %s", vmi.Name)
 		return vmi, failure{}, nil
 	case apierrors.IsAlreadyExists(err):
@@ -155,33 +162,61 @@ func (r *Reconciler) stop(ctx context.Context, vm *virtv1.VirtualMachine, vmi *v
 		return nil
 	}
 	// The precondition keeps a stop that was meant for this instance from hitting its successor.
-	err := r.Client.Delete(ctx, vmi, client.Preconditions{UID: &vmi.UID})
-	if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
-		r.Recorder.Eventf(vm, nil, corev1.EventTypeWarning, "FailedDelete", "DeleteInstance", "Could not delete the virtual machine instance: %v", err)
-		return fmt.Errorf("deleting instance: %w", err)
-	}
-	r.Recorder.Eventf(vm, nil, corev1.EventTypeNormal, "SuccessfulDelete", "DeleteInstance", "Stopped the virtual machine by deleting the virtual machine instance %s: %s", vmi.Name, why)
-	return nil
+	_, err := r.deleteInstance(ctx, vm, vmi, client.Preconditions{UID: &vmi.UID}, why)
+	return err
 }
 
-// remove deletes the instance of a deleted machine and lets the machine go when the instance is gone (row P2-VMI-06).
-func (r *Reconciler) remove(ctx context.Context, vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, now metav1.Time) error {
-	if !controllerutil.ContainsFinalizer(vm, virtv1.VirtualMachineControllerFinalizer) {
-		return nil
+// deleteInstance deletes an instance unless it is another one by now. It says whether it is deleted or gone.
+func (r *Reconciler) deleteInstance(ctx context.Context, vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, only client.Preconditions, why string) (bool, error) {
+	err := r.Client.Delete(ctx, vmi, only)
+	switch {
+	case apierrors.IsConflict(err):
+		return false, nil
+	case client.IgnoreNotFound(err) != nil:
+		r.Recorder.Eventf(vm, nil, corev1.EventTypeWarning, "FailedDelete", "DeleteInstance", "Could not delete the virtual machine instance: %v", err)
+		return false, fmt.Errorf("deleting instance: %w", err)
 	}
-	if vmi != nil {
-		if err := r.stop(ctx, vm, vmi, "the virtual machine is deleted"); err != nil {
-			return err
+	r.Recorder.Eventf(vm, nil, corev1.EventTypeNormal, "SuccessfulDelete", "DeleteInstance", "Stopped the virtual machine by deleting the virtual machine instance %s: %s", vmi.Name, why)
+	return true, nil
+}
+
+// remove deletes the instance of a deleted machine and lets the machine go when the instance is gone (row P2-VMI-06). An
+// instance that is to outlive its machine, as kubectl delete --cascade=orphan asks, is left alone: Kubernetes' garbage
+// collector takes the machine off its owners, before or after us.
+func (r *Reconciler) remove(ctx context.Context, vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, now metav1.Time) (ctrl.Result, error) {
+	if !controllerutil.ContainsFinalizer(vm, virtv1.VirtualMachineControllerFinalizer) {
+		return ctrl.Result{}, nil
+	}
+	if vmi != nil && !controllerutil.ContainsFinalizer(vm, metav1.FinalizerOrphanDependents) {
+		if vmi.DeletionTimestamp == nil {
+			if done, err := r.removeInstance(ctx, vm, vmi); err != nil || !done {
+				return ctrl.Result{RequeueAfter: soon}, err
+			}
 		}
 		_, err := r.writeStatus(ctx, vm, summarize(vm, vmi, decision{action: stop}, failure{}, now))
-		return err
+		return ctrl.Result{}, err
 	}
 	updated := vm.DeepCopy()
 	controllerutil.RemoveFinalizer(updated, virtv1.VirtualMachineControllerFinalizer)
 	if err := r.Client.Update(ctx, updated); err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("removing finalizer: %w", err)
+		return ctrl.Result{}, fmt.Errorf("removing finalizer: %w", err)
 	}
-	return nil
+	return ctrl.Result{}, nil
+}
+
+// removeInstance deletes the instance of a deleted machine and says whether it is on its way out. Caches may not know yet that
+// the instance was orphaned, and that the collector is through with the machine: what is deleted is the instance as it was seen
+// to be the machine's own a moment ago, and no later state of it.
+func (r *Reconciler) removeInstance(ctx context.Context, vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance) (bool, error) {
+	var now virtv1.VirtualMachineInstance
+	err := r.Live.Get(ctx, client.ObjectKeyFromObject(vmi), &now)
+	switch {
+	case apierrors.IsNotFound(err), err == nil && !metav1.IsControlledBy(&now, vm):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("getting instance: %w", err)
+	}
+	return r.deleteInstance(ctx, vm, &now, client.Preconditions{UID: &now.UID, ResourceVersion: &now.ResourceVersion}, "the virtual machine is deleted")
 }
 
 // writeStatus writes a status that has changed and tells what it brings. It says whether the status stands now as given;

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
@@ -51,8 +52,10 @@ type world struct {
 func newWorld(t *testing.T, objects ...client.Object) *world {
 	t.Helper()
 	scheme := runtime.NewScheme()
-	if err := virtv1.AddToScheme(scheme); err != nil {
-		t.Fatal(err)
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, virtv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w := &world{t: t, clock: testclock.NewFakePassiveClock(noon), events: events.NewFakeRecorder(100)}
 	created := 0
@@ -64,7 +67,9 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 					created++
 					o.SetUID(types.UID("made-" + string(rune('0'+created))))
 				}
-				o.SetFinalizers([]string{virtv1.VirtualMachineInstanceFinalizer})
+				if _, ok := o.(*virtv1.VirtualMachineInstance); ok {
+					o.SetFinalizers([]string{virtv1.VirtualMachineInstanceFinalizer})
+				}
 				return c.Create(ctx, o, opts...)
 			},
 		}).Build()

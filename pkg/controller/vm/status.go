@@ -2,6 +2,7 @@ package vm
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -80,7 +81,7 @@ func failureCondition(status *virtv1.VirtualMachineStatus) *virtv1.VirtualMachin
 // summarize computes the status of a machine from its instance (nil if none exists).
 func summarize(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, d decision, f failure, now metav1.Time) virtv1.VirtualMachineStatus {
 	status := *vm.Status.DeepCopy()
-	status.ObservedGeneration = vm.Generation
+	status.ObservedGeneration = observedGeneration(vm, vmi)
 	status.DesiredGeneration = vm.Generation
 	status.RunStrategy = RunStrategy(&vm.Spec)
 	status.StateChangeRequests = d.requests
@@ -90,6 +91,22 @@ func summarize(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, d 
 	status.PrintableStatus = printable(vm, vmi, d, f, now.Time)
 	status.Conditions = conditions(vm, vmi, status, standing(vm, vmi, d, f), now)
 	return status
+}
+
+// observedGeneration is that of the spec which the machine's instance follows: the one that it was made from, as long as the
+// template is another one now and waits for a restart.
+func observedGeneration(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance) int64 {
+	if vmi == nil {
+		return vm.Generation
+	}
+	if hash, err := templateHash(vm); err == nil && vmi.Annotations[templateHashAnnotation] == hash {
+		return vm.Generation
+	}
+	made, err := strconv.ParseInt(vmi.Annotations[virtv1.VirtualMachineGeneration], 10, 64)
+	if err != nil {
+		return vm.Generation // made by hand, or its annotation was edited
+	}
+	return made
 }
 
 // lost says that nobody knows any more how the guest is: its pod should be gone, and its node does not say that it is.

@@ -117,6 +117,31 @@ func TestEditedTemplateNeedsRestart(t *testing.T) {
 	spec.Covers(t, "P2-X-09")
 }
 
+// TestObservedGeneration is that of the spec which the instance follows.
+func TestObservedGeneration(t *testing.T) {
+	vm := machine(virtv1.RunStrategyAlways)
+	vm.Generation = 2
+	vmi, err := instance(vm, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	observed := func(vmi *virtv1.VirtualMachineInstance, want int64) {
+		t.Helper()
+		got := summarize(vm, vmi, decide(vm, vmi, noon), failure{}, metav1.NewTime(noon))
+		if got.ObservedGeneration != want || got.DesiredGeneration != vm.Generation {
+			t.Errorf("generation %d: observed %d, want %d; desired %d", vm.Generation, got.ObservedGeneration, want, got.DesiredGeneration)
+		}
+	}
+	observed(vmi, 2)
+	vm.Generation, vm.Spec.RunStrategy = 3, virtv1.RunStrategyRerunOnFailure // concerns no instance
+	observed(vmi, 3)
+	vm.Generation, vm.Spec.Template.ObjectMeta.Labels = 4, map[string]string{"new": "label"}
+	observed(vmi, 2)
+	observed(nil, 4)
+	vmi.Annotations[virtv1.VirtualMachineGeneration] = "edited by hand"
+	observed(vmi, 4)
+}
+
 func TestInstanceCarriesTemplate(t *testing.T) {
 	vm := &virtv1.VirtualMachine{ObjectMeta: metav1.ObjectMeta{Name: "a", Namespace: "n", UID: "vm", Generation: 7}, Spec: virtv1.VirtualMachineSpec{
 		Template: &virtv1.VirtualMachineInstanceTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"special": "key"}, Annotations: map[string]string{"x": "y"}}}}}

@@ -55,6 +55,7 @@ func Pod(vmi *virtv1.VirtualMachineInstance, attempt int, o RenderOptions) *core
 	labels[virtv1.AppLabel] = machine.LauncherAppName
 	labels[virtv1.CreatedByLabel] = string(vmi.UID)
 	labels[virtv1.VirtualMachineNameLabel] = machine.HostName("", vmi.Name)
+	labels[virtv1.VirtualMachineInstanceIDLabel] = virtv1.InstanceID(vmi.Name)
 	annotations := map[string]string{}
 	for key, value := range vmi.Annotations {
 		if !private(key) {
@@ -78,6 +79,9 @@ func Pod(vmi *virtv1.VirtualMachineInstance, attempt int, o RenderOptions) *core
 	logs := logsConsole(spec, o.Config)
 	if logs {
 		initFlags = append(initFlags, "--console-log", consoleLogSocket)
+	}
+	if v, ok := vmi.Annotations[virtv1.FailFastAnnotation]; ok && v != "false" {
+		initFlags = append(initFlags, "--fail")
 	}
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
@@ -109,7 +113,8 @@ func Pod(vmi *virtv1.VirtualMachineInstance, attempt int, o RenderOptions) *core
 				// The launcher answers DHCP on port 67 without any capability (decision 24).
 				Sysctls: []corev1.Sysctl{{Name: "net.ipv4.ip_unprivileged_port_start", Value: "0"}},
 			},
-			Volumes: volumes.volumes,
+			ReadinessGates: []corev1.PodReadinessGate{{ConditionType: unpaused}},
+			Volumes:        volumes.volumes,
 			Containers: []corev1.Container{{
 				Name:            machine.ComputeContainer,
 				Image:           o.LauncherImage,

@@ -55,7 +55,7 @@ func observeProbe(status *virtv1.VirtualMachineInstanceStatus, vmi *virtv1.Virtu
 	}
 	for _, c := range pod.Status.Conditions {
 		switch told := conditionOf(status, virtv1.VirtualMachineInstanceReadinessProbe); {
-		case c.Type != corev1.PodReady:
+		case c.Type != corev1.ContainersReady: // the pod's Ready tells of a pause too
 		case c.Status == corev1.ConditionTrue:
 			setCondition(status, virtv1.VirtualMachineInstanceReadinessProbe, corev1.ConditionTrue, "", "", now)
 		case told != nil:

@@ -51,7 +51,7 @@ func TestProbeIsTold(t *testing.T) {
 		t.Helper()
 		pod.Status.Conditions = nil
 		if ready != "" {
-			pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: ready, Reason: "ContainersNotReady", Message: "containers with unready status: [compute]"}}
+			pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.ContainersReady, Status: ready, Reason: "ContainersNotReady", Message: "containers with unready status: [compute]"}}
 		}
 		vmi.Status = observe(vmi, pod, wait{}, metav1.NewTime(noon), emulation(true))
 		got := ""

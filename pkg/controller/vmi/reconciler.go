@@ -3,7 +3,7 @@ package vmi
 import (
 	"context"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -150,6 +150,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, err
 	}
 	if err := r.writeStatus(ctx, &vmi, pod, render, waiting, held, unheard); err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := r.tellPause(ctx, &vmi, pod); err != nil {
 		return ctrl.Result{}, err
 	}
 	return ctrl.Result{RequeueAfter: soonest(waiting.again, held.again, unheard.again)}, nil
@@ -322,12 +325,20 @@ func (r *Reconciler) write(ctx context.Context, vmi *virtv1.VirtualMachineInstan
 	return nil
 }
 
+// patience are reasons of waits that happen on the way of healthy instances: whoever starts one and takes warnings for
+// failures, as scripts do, is not told of failure. A condition tells them as long as they last.
+var patience = []string{ReasonUnschedulable, ReasonClaimPending, ReasonContainers}
+
 // announce tells transitions, and only those, as events.
 func (r *Reconciler) announce(was, is *virtv1.VirtualMachineInstance) {
 	for _, t := range []virtv1.VirtualMachineInstanceConditionType{virtv1.VirtualMachineInstanceProvisioning, virtv1.VirtualMachineInstanceBlocked} {
 		old, now := conditionOf(&was.Status, t), conditionOf(&is.Status, t)
 		if now != nil && (old == nil || old.Reason != now.Reason) {
-			r.Recorder.Eventf(is, nil, corev1.EventTypeWarning, now.Reason, "Wait", "%s", now.Message)
+			kind := corev1.EventTypeWarning
+			if slices.Contains(patience, now.Reason) {
+				kind = corev1.EventTypeNormal
+			}
+			r.Recorder.Eventf(is, nil, kind, now.Reason, "Wait", "%s", now.Message)
 		}
 	}
 	if unreachable(&is.Status) && !unreachable(&was.Status) {
@@ -338,9 +349,9 @@ func (r *Reconciler) announce(was, is *virtv1.VirtualMachineInstance) {
 	if was.Status.Phase != is.Status.Phase && is.Status.Phase == virtv1.Failed {
 		message := is.Status.Reason
 		if c := conditionOf(&is.Status, virtv1.VirtualMachineInstanceReady); c != nil && c.Message != "" {
-			message = strings.ToUpper(c.Message[:1]) + c.Message[1:]
+			message = c.Message
 		}
-		r.Recorder.Eventf(is, nil, corev1.EventTypeWarning, "Stopped", "Observe", "%s", message)
+		r.Recorder.Eventf(is, nil, corev1.EventTypeWarning, "Stopped", "Observe", "The VirtualMachineInstance crashed: %s", message)
 	}
 }
 

@@ -47,8 +47,8 @@ func resources(spec *virtv1.VirtualMachineInstanceSpec, overhead resource.Quanti
 
 func whole(n uint32) resource.Quantity { return *resource.NewQuantity(int64(n), resource.DecimalSI) }
 
-// memory adds the overhead to what is requested and limited. The part of a guest's memory that is on huge pages is asked for
-// by their own name.
+// memory adds the overhead to what is requested and limited. Huge pages are asked for by their own name, and for the whole guest
+// even where it requests less: they are allocated before it starts, and cannot be overcommitted.
 func memory(spec *virtv1.VirtualMachineInstanceSpec, overhead resource.Quantity, requests, limits corev1.ResourceList) {
 	requested, asked := requests[corev1.ResourceMemory]
 	if !asked {
@@ -57,9 +57,6 @@ func memory(spec *virtv1.VirtualMachineInstanceSpec, overhead resource.Quantity,
 	limit, limited := limits[corev1.ResourceMemory]
 	if size := machine.HugepagesSize(spec); size != "" {
 		huge := machine.GuestMemory(spec)
-		if huge.Cmp(requested) > 0 {
-			huge = requested
-		}
 		name := corev1.ResourceName(corev1.ResourceHugePagesPrefix + size)
 		requests[name], limits[name] = huge.DeepCopy(), huge.DeepCopy()
 		requested, limit = beyond(requested, huge), beyond(limit, huge)

@@ -90,6 +90,12 @@ func TestResources(t *testing.T) {
 				d.Resources.Requests, d.Resources.Limits = quantities("memory", "1280Mi"), quantities("memory", "1536Mi")
 			},
 			requests: list("memory", "356Mi", "cpu", "100m", "hugepages-1Gi", "1Gi"), limits: list("memory", "612Mi", "hugepages-1Gi", "1Gi")},
+		{name: "huge pages are for the whole guest",
+			change: func(d *virtv1.DomainSpec) {
+				d.Memory.Hugepages = &virtv1.Hugepages{PageSize: "2Mi"}
+				d.Resources.Requests, d.Resources.Limits = quantities("memory", "512Mi"), quantities("memory", "1Gi")
+			},
+			requests: list("memory", "100Mi", "cpu", "100m", "hugepages-2Mi", "1Gi"), limits: list("memory", "100Mi", "hugepages-2Mi", "1Gi")},
 		{name: "huge pages that the request sizes",
 			change: func(d *virtv1.DomainSpec) {
 				d.Memory = &virtv1.Memory{Hugepages: &virtv1.Hugepages{PageSize: "2Mi"}}

@@ -89,6 +89,7 @@ func observe(vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, waiting wait, 
 		status.QOSClass = &qos
 		status.RuntimeUser = machine.QEMUUser
 		status.VSOCKCID = o.CID
+		status.VirtualMachineRevisionName = startRevision(vmi)
 		status.LauncherContainerImageVersion = o.LauncherImage
 		overhead := machine.MemoryOverhead(&vmi.Spec, machine.Options{Emulation: o.emulation(), Ratio: o.Config.AdditionalGuestMemoryOverheadRatio})
 		guest := machine.GuestMemory(&vmi.Spec)
@@ -119,6 +120,15 @@ func observe(vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, waiting wait, 
 	setWait(&status, virtv1.VirtualMachineInstanceProvisioning, waiting, now)
 	observeProbe(&status, vmi, pod, now)
 	return status
+}
+
+// startRevision names what an instance of a machine was made from.
+func startRevision(vmi *virtv1.VirtualMachineInstance) string {
+	owner, generation := metav1.GetControllerOf(vmi), vmi.Annotations[virtv1.VirtualMachineGeneration]
+	if owner == nil || owner.Kind != "VirtualMachine" || generation == "" {
+		return ""
+	}
+	return machine.StartRevision(owner.UID, generation)
 }
 
 // claimInfo is what virt-handler needs to know of a claim to make a disk image in it.

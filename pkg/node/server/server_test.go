@@ -235,7 +235,7 @@ func TestNewClientEvictsTheOlder(t *testing.T) {
 	newer, guest := l.open("console")
 	err := <-evicted
 	var closed websocket.CloseError
-	if !errors.As(err, &closed) || closed.Code != websocket.StatusGoingAway || closed.Reason != "another client has connected and takes your place" {
+	if !errors.As(err, &closed) || closed.Code != websocket.StatusGoingAway || closed.Reason != "EOF: another client has connected and takes your place" {
 		t.Errorf("the older client was closed by %v", err)
 	}
 	go func() { _, _ = guest.Write([]byte("for the newer")) }()

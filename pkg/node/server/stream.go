@@ -56,7 +56,7 @@ func (s *Server) usbredir(w http.ResponseWriter, r *http.Request) {
 					return turn, nil
 				}
 			}
-			return nil, apierrors.NewServiceUnavailable("All USB devices are in use.")
+			return nil, apierrors.NewServiceUnavailable("All USB devices are in use (websocket: bad handshake).")
 		}})
 }
 

@@ -19,7 +19,8 @@ const (
 )
 
 const (
-	reasonTaken = "another client has connected and takes your place"
+	// reasonTaken begins as the end of a stream does, which is what clients look for.
+	reasonTaken = "EOF: another client has connected and takes your place"
 	reasonBusy  = "another client is connected: come without preserveSession to take its place"
 	reasonHeld  = "the client before does not let go: try again"
 )

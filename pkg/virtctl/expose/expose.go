@@ -4,7 +4,6 @@ package expose
 import (
 	"context"
 	"fmt"
-	"maps"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -205,15 +204,13 @@ func find(ctx context.Context, c *command.Cluster, kind, name string) (map[strin
 		if template == nil {
 			template = &virtv1.VirtualMachineInstanceTemplateSpec{}
 		}
-		labels, err := selector(kind, name, template.Labels)
-		return labels, &template.Spec, err
+		return selector(name), &template.Spec, nil
 	case command.KindVMI:
 		vmi, err := c.Virt.KubevirtV1().VirtualMachineInstances(c.Namespace).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return nil, nil, fmt.Errorf("reading instance %s: %w", name, err)
 		}
-		labels, err := selector(kind, name, vmi.Labels)
-		return labels, &vmi.Spec, err
+		return selector(name), &vmi.Spec, nil
 	}
 	set, err := c.Virt.KubevirtV1().VirtualMachineInstanceReplicaSets(c.Namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
@@ -229,19 +226,9 @@ func find(ctx context.Context, c *command.Cluster, kind, name string) (map[strin
 	return set.Spec.Selector.MatchLabels, spec, nil
 }
 
-// selector selects the pods of one machine: by the label with its name, which every launcher pod has. The label holds 63
-// characters and ends at a dot, so that of a longer name does not tell machines apart; then it takes the labels that the pods
-// got from the machine.
-func selector(kind, name string, labels map[string]string) (map[string]string, error) {
-	if len(name) <= validation.LabelValueMaxLength && !strings.Contains(name, ".") {
-		return map[string]string{virtv1.VirtualMachineNameLabel: name}, nil
-	}
-	labels = maps.Clone(labels)
-	delete(labels, virtv1.NodeNameLabel) // it changes with the node
-	if len(labels) == 0 {
-		return nil, fmt.Errorf("%s/%s has a name that no label can hold, and no labels that a Service could select: give its template a label of its own", kind, name)
-	}
-	return labels, nil
+// selector selects the pod of one machine, by the label that every launcher pod has.
+func selector(name string) map[string]string {
+	return map[string]string{virtv1.VirtualMachineInstanceIDLabel: virtv1.InstanceID(name)}
 }
 
 // listed gives the ports that the interface on the pod network lists.

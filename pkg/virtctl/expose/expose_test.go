@@ -31,11 +31,7 @@ func server(t *testing.T, made *corev1.Service, dryRun *string) *virtctltest.Ser
 		case "/apis/kubevirt.io/v1/namespaces/ns/virtualmachines/web":
 			virtctltest.JSON(w, virtv1.VirtualMachine{TypeMeta: meta("VirtualMachine"), ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: virtv1.VirtualMachineSpec{Template: &virtv1.VirtualMachineInstanceTemplateSpec{Spec: instance}}})
 		case "/apis/kubevirt.io/v1/namespaces/ns/virtualmachines/my.web", "/apis/kubevirt.io/v1/namespaces/ns/virtualmachines/" + longName:
-			labels := map[string]string{"app": "web", virtv1.NodeNameLabel: "n"}
-			if strings.HasSuffix(r.URL.Path, longName) {
-				labels = nil
-			}
-			virtctltest.JSON(w, virtv1.VirtualMachine{TypeMeta: meta("VirtualMachine"), Spec: virtv1.VirtualMachineSpec{Template: &virtv1.VirtualMachineInstanceTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: instance}}})
+			virtctltest.JSON(w, virtv1.VirtualMachine{TypeMeta: meta("VirtualMachine"), Spec: virtv1.VirtualMachineSpec{Template: &virtv1.VirtualMachineInstanceTemplateSpec{Spec: instance}}})
 		case "/apis/kubevirt.io/v1/namespaces/ns/virtualmachineinstances/scratch":
 			virtctltest.JSON(w, virtv1.VirtualMachineInstance{TypeMeta: meta("VirtualMachineInstance"), ObjectMeta: metav1.ObjectMeta{Name: "scratch"}})
 		case "/apis/kubevirt.io/v1/namespaces/ns/virtualmachineinstancereplicasets/many":
@@ -58,13 +54,14 @@ func TestExpose(t *testing.T) {
 		want string
 		out  string
 	}{
-		{"vm web --name=web-ssh --port=22 --type=NodePort", `{"ports":[{"protocol":"TCP","port":22,"targetPort":22}],"selector":{"vm.kubevirt.io/name":"web"},"type":"NodePort"}`, "Service web-ssh successfully exposed for vm web\n"},
-		{"vmi scratch --name=x --port=80 --target-port=http --port-name=web --protocol=udp", `{"ports":[{"name":"web","protocol":"UDP","port":80,"targetPort":"http"}],"selector":{"vm.kubevirt.io/name":"scratch"},"type":"ClusterIP"}`, "Service x successfully exposed for vmi scratch\n"},
-		{"vms web --name=x", `{"ports":[{"name":"ssh","protocol":"TCP","port":22,"targetPort":22},{"name":"port-2","protocol":"UDP","port":53,"targetPort":53}],"selector":{"vm.kubevirt.io/name":"web"},"type":"ClusterIP"}`, "Service x successfully exposed for vm web\n"},
+		{"vm web --name=web-ssh --port=22 --type=NodePort", `{"ports":[{"protocol":"TCP","port":22,"targetPort":22}],"selector":{"vmi.kubevirt.io/id":"web"},"type":"NodePort"}`, "Service web-ssh successfully exposed for vm web\n"},
+		{"vmi scratch --name=x --port=80 --target-port=http --port-name=web --protocol=udp", `{"ports":[{"name":"web","protocol":"UDP","port":80,"targetPort":"http"}],"selector":{"vmi.kubevirt.io/id":"scratch"},"type":"ClusterIP"}`, "Service x successfully exposed for vmi scratch\n"},
+		{"vms web --name=x", `{"ports":[{"name":"ssh","protocol":"TCP","port":22,"targetPort":22},{"name":"port-2","protocol":"UDP","port":53,"targetPort":53}],"selector":{"vmi.kubevirt.io/id":"web"},"type":"ClusterIP"}`, "Service x successfully exposed for vm web\n"},
 		{"vmirs many --name=x --port=1 --cluster-ip=None --external-ip=192.0.2.1", `{"ports":[{"protocol":"TCP","port":1,"targetPort":1}],"selector":{"set":"many"},"clusterIP":"None","type":"ClusterIP","externalIPs":["192.0.2.1"]}`, "Service x successfully exposed for vmirs many\n"},
-		{"vm web --name=x --port=1 --type=LoadBalancer --load-balancer-ip=192.0.2.2 --ip-family=ipv6,ipv4", `{"ports":[{"protocol":"TCP","port":1,"targetPort":1}],"selector":{"vm.kubevirt.io/name":"web"},"type":"LoadBalancer","loadBalancerIP":"192.0.2.2","ipFamilies":["IPv6","IPv4"],"ipFamilyPolicy":"PreferDualStack"}`, "Service x successfully exposed for vm web\n"},
-		{"vm web --name=x --port=1 --ip-family=ipv4 --ip-family-policy=SingleStack --dry-run", `{"ports":[{"protocol":"TCP","port":1,"targetPort":1}],"selector":{"vm.kubevirt.io/name":"web"},"type":"ClusterIP","ipFamilies":["IPv4"],"ipFamilyPolicy":"SingleStack"}`, "Service x successfully exposed for vm web (dry run)\n"},
-		{"vm my.web --name=x --port=1", `{"ports":[{"protocol":"TCP","port":1,"targetPort":1}],"selector":{"app":"web"},"type":"ClusterIP"}`, "Service x successfully exposed for vm my.web\n"},
+		{"vm web --name=x --port=1 --type=LoadBalancer --load-balancer-ip=192.0.2.2 --ip-family=ipv6,ipv4", `{"ports":[{"protocol":"TCP","port":1,"targetPort":1}],"selector":{"vmi.kubevirt.io/id":"web"},"type":"LoadBalancer","loadBalancerIP":"192.0.2.2","ipFamilies":["IPv6","IPv4"],"ipFamilyPolicy":"PreferDualStack"}`, "Service x successfully exposed for vm web\n"},
+		{"vm web --name=x --port=1 --ip-family=ipv4 --ip-family-policy=SingleStack --dry-run", `{"ports":[{"protocol":"TCP","port":1,"targetPort":1}],"selector":{"vmi.kubevirt.io/id":"web"},"type":"ClusterIP","ipFamilies":["IPv4"],"ipFamilyPolicy":"SingleStack"}`, "Service x successfully exposed for vm web (dry run)\n"},
+		{"vm my.web --name=x --port=1", `{"ports":[{"protocol":"TCP","port":1,"targetPort":1}],"selector":{"vmi.kubevirt.io/id":"my.web"},"type":"ClusterIP"}`, "Service x successfully exposed for vm my.web\n"},
+		{"vm " + longName + " --name=x --port=1", `{"ports":[{"protocol":"TCP","port":1,"targetPort":1}],"selector":{"vmi.kubevirt.io/id":"` + virtv1.InstanceID(longName) + `"},"type":"ClusterIP"}`, "Service x successfully exposed for vm " + longName + "\n"},
 	} {
 		t.Run(tc.args, func(t *testing.T) {
 			var made corev1.Service
@@ -103,7 +100,6 @@ func TestExposeRefuses(t *testing.T) {
 		"vm web --name=x --port=1 --ip-family-policy=All": `--ip-family-policy must be SingleStack, PreferDualStack or RequireDualStack, not "All"`,
 		"vmi scratch --name=x":                            `vmi/scratch lists no ports: say which with --port`,
 		"vm gone --name=x --port=1":                       `reading machine gone: not found`,
-		"vm " + longName + " --name=x --port=1":           `vm/` + longName + ` has a name that no label can hold, and no labels that a Service could select: give its template a label of its own`,
 	} {
 		var made corev1.Service
 		var dryRun string

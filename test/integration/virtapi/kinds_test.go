@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/utils/ptr"
+
+	"github.com/virtplane/virtplane/test/spec"
 )
 
 const template = `{"spec": {"domain": {"memory": {"guest": "64Mi"}, "devices": {"rng": {}}}}}`
@@ -36,9 +38,10 @@ var kinds = []struct {
 		`{"metadata": {"labels": {"merged": "yes"}}}`, ``, []string{"metadata", "labels", "merged"}, "yes"},
 }
 
-// Each kind in each version: create, get, list, watch, merge patch, server-side apply, update, delete, through the real
-// aggregator. Both versions share their Go types, so this is run with virt-api built under the race detector.
+// Each kind in each version: create, get, list, watch, merge patch, JSON patch, server-side apply, update, delete, through the
+// real aggregator. Both versions share their Go types, so this is run with virt-api built under the race detector.
 func TestEveryKind(t *testing.T) {
+	spec.Covers(t, "P2-X-02")
 	client := anything(t)
 	for _, version := range []string{"v1", "v1alpha3"} {
 		gv := schema.GroupVersion{Group: "kubevirt.io", Version: version}
@@ -64,6 +67,14 @@ func TestEveryKind(t *testing.T) {
 					t.Errorf("after the merge patch %v is %v, want %v (%v)", k.path, got, k.value, err)
 				}
 				expect(t, w, watch.Modified, gv.WithKind(k.kind))
+
+				patched = must(c.Patch(ctx, "x", types.JSONPatchType, []byte(`[{"op": "test", "path": "/metadata/name", "value": "x"}, {"op": "add", "path": "/metadata/annotations", "value": {"json": "patched"}}]`), metav1.PatchOptions{}))(t)
+				if patched.GetAnnotations()["json"] != "patched" {
+					t.Errorf("after the JSON patch the annotations are %v", patched.GetAnnotations())
+				}
+				expect(t, w, watch.Modified, gv.WithKind(k.kind))
+				_, err = c.Patch(ctx, "x", types.JSONPatchType, []byte(`[{"op": "test", "path": "/metadata/name", "value": "y"}, {"op": "remove", "path": "/metadata/annotations"}]`), metav1.PatchOptions{})
+				wantError(t, err, apierrors.IsInvalid, "the server rejected our request due to an error in our request")
 
 				apply := object(gv, k.kind, ns, "x", k.apply)
 				apply.SetAnnotations(map[string]string{"applied": "yes"})

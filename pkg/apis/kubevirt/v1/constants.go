@@ -224,6 +224,8 @@ const (
 	VirtHandlerHeartbeat          = "kubevirt.io/heartbeat"
 	VirtualMachineGeneration      = "kubevirt.io/vm-generation"
 	MemoryOverheadAnnotation      = "kubevirt.io/memory-overhead-bytes"
+	// FailFastAnnotation of an instance has its launcher fail at once, for tests of what follows from that.
+	FailFastAnnotation = "kubevirt.io/func-test-virt-launcher-fail-fast"
 	// KeepLauncherAnnotation of an instance leaves its pod alone after a failure, for whoever wants to look into it.
 	KeepLauncherAnnotation = "kubevirt.io/keep-launcher-alive-after-failure"
 

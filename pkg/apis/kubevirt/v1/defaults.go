@@ -40,6 +40,9 @@ const (
 	DefaultSpinlockRetries uint32 = 4096
 	// MaxVirtualCPUs is how many virtual CPUs one machine can have.
 	MaxVirtualCPUs = 512
+
+	vmx           = "vmx"
+	requirePolicy = "require"
 )
 
 // SetDefaults_VirtualMachineInstance fills in what an instance leaves out. It is idempotent.
@@ -152,7 +155,23 @@ func defaultFeatures(d *DomainSpec) {
 	}
 	if f.Hyperv != nil {
 		defaultHyperv(f.Hyperv)
+		if e := f.Hyperv.EVMCS; e != nil && *e.Enabled {
+			requireVMX(d.CPU)
+		}
 	}
+}
+
+// requireVMX asks for the virtualization of Intel, which enlightened VMCSs are a part of, whatever else is said of it. The list
+// is replaced, not written to, as are maps.
+func requireVMX(c *CPU) {
+	c.Features = slices.Clone(c.Features)
+	for i := range c.Features {
+		if c.Features[i].Name == vmx {
+			c.Features[i].Policy = requirePolicy
+			return
+		}
+	}
+	c.Features = append(c.Features, CPUFeature{Name: vmx, Policy: requirePolicy})
 }
 
 // defaultHyperv turns on what is named, and what that builds on unless it is turned off by name.

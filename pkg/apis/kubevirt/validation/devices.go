@@ -12,7 +12,7 @@ var (
 	RuleFilesystem  = rule("filesystem-volume", "file systems have a name of their own")
 	RuleInputDevice = rule("input-device", "input devices are tablets on usb or virtio")
 	RuleSoundDevice = rule("sound-device", "a sound device has a name and is an ich9 or ac97")
-	RuleWatchdog    = rule("watchdog", "a watchdog has a name, one model, and the action poweroff, reset or shutdown")
+	RuleWatchdog    = rule("watchdog", "a watchdog has a name, one model that the architecture has, and the action poweroff, reset or shutdown")
 	RuleVideoDevice = rule("video-device", "the video type is known, and there is a graphics device")
 	RulePanicDevice = rule("panic-device", "panic devices are hyperv, isa or pvpanic")
 	RuleHostDevice  = rule("host-device", "a host device or GPU is named by device or by claim, not both")

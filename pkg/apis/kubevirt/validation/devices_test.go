@@ -13,6 +13,23 @@ func volumeNamed(s *virtv1.VirtualMachineInstanceSpec, name string) {
 	s.Volumes[0].Name, s.Domain.Devices.Disks[0].Name = name, name
 }
 
+// ofLUN is an instance whose first disk is a LUN of a claim.
+func ofLUN(l virtv1.LunTarget) func() *report {
+	return ofSpec(func(s *virtv1.VirtualMachineInstanceSpec) {
+		s.Volumes[0] = virtv1.Volume{Name: "root", PersistentVolumeClaim: &virtv1.PersistentVolumeClaimVolumeSource{ClaimName: "c"}}
+		s.Domain.Devices.Disks[0] = virtv1.Disk{Name: "root", Lun: &l}
+	})
+}
+
+// ofMetrics is an instance whose first disk shows the node's metrics.
+func ofMetrics(d virtv1.Disk) func() *report {
+	return gated("DownwardMetrics", func(vmi *virtv1.VirtualMachineInstance) {
+		d.Name = "root"
+		vmi.Spec.Volumes[0] = virtv1.Volume{Name: "root", DownwardMetrics: &virtv1.DownwardMetricsVolumeSource{}}
+		vmi.Spec.Domain.Devices.Disks[0] = d
+	})
+}
+
 var deviceRows = []row{
 	{RuleDiskName, "upper case and blank", ofSpec(func(s *virtv1.VirtualMachineInstanceSpec) { volumeNamed(s, "My Disk") })},
 	{RuleDiskName, "too long", ofSpec(func(s *virtv1.VirtualMachineInstanceSpec) { volumeNamed(s, strings.Repeat("a", 254)) })},
@@ -29,21 +46,30 @@ var deviceRows = []row{
 	{RuleDiskTarget, "two", ofDisk(func(d *virtv1.Disk) { d.Cdrom = &virtv1.CDRomTarget{} })},
 	{RuleDiskBus, "ide", ofDisk(func(d *virtv1.Disk) { d.Disk.Bus = "ide" })},
 	{RuleDiskBus, "CD-ROM on IDE", ofDisk(func(d *virtv1.Disk) { d.Disk, d.Cdrom = nil, &virtv1.CDRomTarget{Bus: "ide"} })},
+	{RuleDiskBus, "empty CD-ROM drive on virtio", ofDevices(func(d *virtv1.Devices) {
+		d.Disks = append(d.Disks, virtv1.Disk{Name: "drive", Cdrom: &virtv1.CDRomTarget{Bus: "virtio"}})
+	})},
+	{RuleDiskBus, "CD-ROM on virtio", ofDisk(func(d *virtv1.Disk) { d.Disk, d.Cdrom = nil, &virtv1.CDRomTarget{Bus: "virtio", Tray: "closed"} })},
+	{RuleDiskBus, "LUN on virtio", ofLUN(virtv1.LunTarget{Bus: "virtio"})},
+	{RuleDiskBus, "LUN on SCSI", ofLUN(virtv1.LunTarget{Bus: "scsi"})},
+	{RuleFeatureGate, "reservation of a LUN", ofLUN(virtv1.LunTarget{Reservation: ptr.To(true)})},
 	{RuleDiskReadonly, "sata", ofDisk(func(d *virtv1.Disk) { d.Disk = &virtv1.DiskTarget{Readonly: ptr.To(true)} })},
 	{RuleDiskLUN, "container disk", ofDisk(func(d *virtv1.Disk) { d.Disk, d.Lun = nil, &virtv1.LunTarget{} })},
-	{RuleDiskMetrics, "sata", func() *report {
-		vmi := instance()
-		vmi.Spec.Volumes[0] = virtv1.Volume{Name: "root", DownwardMetrics: &virtv1.DownwardMetricsVolumeSource{}}
-		vmi.Spec.Domain.Devices.Disks[0].Disk.Bus = "sata"
-		return checkInstance(vmi, Options{FeatureGates: []string{"DownwardMetrics"}})
-	}},
+	{RuleDiskMetrics, "sata", ofMetrics(virtv1.Disk{Disk: &virtv1.DiskTarget{Bus: "sata"}})},
+	{RuleDiskMetrics, "CD-ROM", ofMetrics(virtv1.Disk{Cdrom: &virtv1.CDRomTarget{}})},
+	{RuleDiskMetrics, "default bus", ofMetrics(virtv1.Disk{Disk: &virtv1.DiskTarget{}})},
 	{RuleDiskPCIAddress, "malformed, on sata", ofDisk(func(d *virtv1.Disk) { d.Disk = &virtv1.DiskTarget{PCIAddress: "81:00.1"} })},
+	{RuleDiskPCIAddress, "another bus", ofDisk(func(d *virtv1.Disk) { d.Disk.PCIAddress = "0000:81:00.1" })},
+	{RuleDiskPCIAddress, "slot of the host bridge", ofDisk(func(d *virtv1.Disk) { d.Disk.PCIAddress = "0000:00:00.0" })},
+	{RuleDiskPCIAddress, "slot of the south bridge", ofDisk(func(d *virtv1.Disk) { d.Disk.PCIAddress = "0000:00:1F.0" })},
+	{RuleDiskPCIAddress, "last slot", ofDisk(func(d *virtv1.Disk) { d.Disk.PCIAddress = "0000:00:1E.7" })},
 	{RuleDiskSerial, "comma", ofDisk(func(d *virtv1.Disk) { d.Serial = "a,b" })},
 	{RuleDiskCache, "unknown", ofDisk(func(d *virtv1.Disk) { d.Cache = "unsafe" })},
 	{RuleDiskIO, "unknown", ofDisk(func(d *virtv1.Disk) { d.IO = "io_uring" })},
 	{RuleDiskErrorPolicy, "unknown", ofDisk(func(d *virtv1.Disk) { d.ErrorPolicy = "retry" })},
 	{RuleDiskIOThread, "default bus", ofDisk(func(d *virtv1.Disk) { d.Disk.Bus, d.DedicatedIOThread = "", ptr.To(true) })},
 	{RuleDiskTray, "unknown", ofDisk(func(d *virtv1.Disk) { d.Disk, d.Cdrom = nil, &virtv1.CDRomTarget{Tray: "ajar"} })},
+	{RuleDiskTray, "open, on virtio", ofDisk(func(d *virtv1.Disk) { d.Disk, d.Cdrom = nil, &virtv1.CDRomTarget{Bus: "virtio", Tray: "open"} })},
 	{RuleDiskBlockSize, "not a power of two", ofDisk(func(d *virtv1.Disk) {
 		d.BlockSize = &virtv1.BlockSize{Custom: &virtv1.CustomBlockSize{Logical: ptr.To(int32(513)), Physical: ptr.To(int32(4194304))}}
 	})},
@@ -162,6 +188,13 @@ var deviceRows = []row{
 	{RuleSoundDevice, "unknown", ofDevices(func(d *virtv1.Devices) { d.Sound = &virtv1.SoundDevice{Model: "sb16"} })},
 	{RuleWatchdog, "unnamed, two models", ofDevices(func(d *virtv1.Devices) {
 		d.Watchdog = &virtv1.Watchdog{I6300ESB: &virtv1.I6300ESBWatchdog{Action: "dump"}, Diag288: &virtv1.Diag288Watchdog{Action: "dump"}}
+	})},
+	{RuleWatchdog, "of s390x on amd64", ofDevices(func(d *virtv1.Devices) {
+		d.Watchdog = &virtv1.Watchdog{Name: "dog", Diag288: &virtv1.Diag288Watchdog{}}
+	})},
+	{RuleWatchdog, "of s390x", gated("MultiArchitecture", func(vmi *virtv1.VirtualMachineInstance) {
+		vmi.Spec.Architecture = "s390x"
+		vmi.Spec.Domain.Devices.Watchdog = &virtv1.Watchdog{Name: "dog", Diag288: &virtv1.Diag288Watchdog{}}
 	})},
 	{RuleVideoDevice, "without graphics", ofDevices(func(d *virtv1.Devices) {
 		d.Video, d.AutoattachGraphicsDevice = &virtv1.VideoDevice{Type: "ega"}, ptr.To(false)

@@ -1,6 +1,7 @@
 package validation
 
 import (
+	"cmp"
 	"regexp"
 
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
@@ -15,31 +16,29 @@ var (
 	RuleDiskDuplicate   = rule("disk-duplicate", "each disk has a name of its own")
 	RuleDiskVolume      = rule("disk-volume", "each disk has a volume of its name, but for an empty CD-ROM drive")
 	RuleDiskTarget      = rule("disk-target", "a disk is a disk, a LUN or a CD-ROM")
-	RuleDiskBus         = rule("disk-bus", "the bus is one that such a disk can sit on")
+	RuleDiskBus         = rule("disk-bus", "the bus is one that such a disk can sit on: a LUN on SCSI, an empty CD-ROM drive on another than virtio")
 	RuleDiskReadonly    = rule("disk-readonly", "hard disks on SATA cannot be read-only")
 	RuleDiskLUN         = rule("disk-lun", "a LUN is backed by a claim or a data volume")
 	RuleDiskMetrics     = rule("disk-downward-metrics", "downward metrics are a disk on virtio")
-	RuleDiskPCIAddress  = rule("disk-pci-address", "PCI addresses are well formed and only for virtio")
+	RuleDiskPCIAddress  = rule("disk-pci-address", "PCI addresses are on the root bus and only for virtio")
 	RuleDiskSerial      = rule("disk-serial", "serial numbers of disks are at most 256 plain characters")
 	RuleDiskCache       = rule("disk-cache", "cache is none, writethrough or writeback")
 	RuleDiskIO          = rule("disk-io", "io is native or threads")
 	RuleDiskErrorPolicy = rule("disk-error-policy", "errorPolicy is stop, ignore, report or enospace")
 	RuleDiskIOThread    = rule("disk-io-thread", "a dedicated I/O thread needs virtio")
-	RuleDiskTray        = rule("disk-tray", "the tray of a CD-ROM is open or closed")
+	RuleDiskTray        = rule("disk-tray", "the tray of a CD-ROM is open or closed, and there is none on virtio")
 	RuleDiskBlockSize   = rule("disk-block-size", "custom block sizes are powers of two from 512 to 2097152, logical not above physical")
 	RuleBootOrder       = rule("boot-order", "boot orders are 1 or more")
 	RuleBootOrderUnique = rule("boot-order-unique", "no two disks or interfaces have the same boot order")
 
-	pciAddress = regexp.MustCompile(`^[0-9a-fA-F]{4}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]$`)
+	// pciAddress is a place on the root bus but for the slots of the host bridge (00) and the south bridge (1f).
+	pciAddress = regexp.MustCompile(`^0000:00:(0[1-9a-fA-F]|1[0-9a-eA-E])\.[0-7]$`)
 )
 
 const (
 	minBlockSize = 512
 	maxBlockSize = 2 << 20
 )
-
-// defaultBus is the bus of a disk that names none.
-const defaultBus = "sata"
 
 func (r *report) disks(spec *virtv1.VirtualMachineInstanceSpec, p *field.Path) {
 	volumes := map[string]*virtv1.Volume{}
@@ -55,14 +54,22 @@ func (r *report) disks(spec *virtv1.VirtualMachineInstanceSpec, p *field.Path) {
 		}
 		seen[d.Name] = true
 		volume := volumes[d.Name]
-		if volume == nil && d.Cdrom == nil {
+		switch {
+		case volume == nil && d.Cdrom == nil:
 			r.incomplete(RuleDiskVolume, p.Child("name"), "%q must be the name of a volume in `volumes`: add the volume or remove the disk", d.Name)
+		case volume == nil && d.Cdrom.Bus == "virtio":
+			r.forbidden(RuleDiskBus, p.Child("cdrom", "bus"), "virtio has no drives that can be empty: set the bus to sata, scsi or usb, or add the volume %q", d.Name)
 		}
 		if volume != nil && d.Lun != nil && volume.PersistentVolumeClaim == nil && volume.DataVolume == nil {
 			r.forbidden(RuleDiskLUN, p.Child("lun"), "can only be mapped to a DataVolume or PersistentVolumeClaim volume")
 		}
-		if volume != nil && volume.DownwardMetrics != nil && (d.Lun != nil || d.Cdrom != nil || d.Disk != nil && d.Disk.Bus != "" && d.Disk.Bus != "virtio") {
-			r.forbidden(RuleDiskMetrics, p, "a downwardMetrics volume must be a `disk` on bus virtio")
+		if volume != nil && volume.DownwardMetrics != nil {
+			switch {
+			case d.Disk == nil && (d.Lun != nil || d.Cdrom != nil):
+				r.required(RuleDiskMetrics, p.Child("disk"), "DownwardMetrics volume must be mapped to a disk: set `disk` in place of `lun` or `cdrom`")
+			case d.Disk != nil && d.Disk.Bus != "" && d.Disk.Bus != "virtio":
+				r.invalid(RuleDiskMetrics, p.Child("disk", "bus"), d.Disk.Bus, "DownwardMetrics volume must be mapped to virtio bus: set the bus to virtio or leave it out")
+			}
 		}
 		r.disk(d, p)
 	}
@@ -82,19 +89,18 @@ func (r *report) disk(d *virtv1.Disk, p *field.Path) {
 	if count(d.Disk != nil, d.Lun != nil, d.Cdrom != nil) > 1 {
 		r.forbidden(RuleDiskTarget, p, "can only have a single target type defined: `disk`, `lun` or `cdrom`")
 	}
-	bus, busPath := "", p.Child("disk", "bus")
+	bus, usual, busPath, buses := "", virtv1.DefaultDiskBus, p.Child("disk", "bus"), []string{"virtio", "sata", "scsi", "usb"}
 	switch {
 	case d.Disk != nil:
 		bus = d.Disk.Bus
 	case d.Lun != nil:
-		bus, busPath = d.Lun.Bus, p.Child("lun", "bus")
+		// No other bus takes commands of SCSI.
+		bus, usual, busPath, buses = d.Lun.Bus, virtv1.DefaultLUNBus, p.Child("lun", "bus"), []string{"scsi"}
 	case d.Cdrom != nil:
 		bus, busPath = d.Cdrom.Bus, p.Child("cdrom", "bus")
 	}
-	oneOf(r, RuleDiskBus, busPath, bus, "virtio", "sata", "scsi", "usb")
-	if bus == "" {
-		bus = defaultBus
-	}
+	oneOf(r, RuleDiskBus, busPath, bus, buses...)
+	bus = cmp.Or(bus, usual)
 	if d.Disk != nil && isTrue(d.Disk.Readonly) && bus == "sata" {
 		r.forbidden(RuleDiskReadonly, p.Child("disk", "readonly"), "sata hard-disks do not support read-only: set the bus to virtio, scsi or usb, or make it a `cdrom`")
 	}
@@ -107,8 +113,14 @@ func (r *report) disk(d *virtv1.Disk, p *field.Path) {
 		}
 		r.pciAddress(RuleDiskPCIAddress, d.Disk.PCIAddress, p.Child("disk", "pciAddress"))
 	}
+	if d.Lun != nil && isTrue(d.Lun.Reservation) {
+		r.gate("PersistentReservation", p.Child("lun", "reservation"), "reserving LUNs for one machine")
+	}
 	if d.Cdrom != nil {
 		oneOf(r, RuleDiskTray, p.Child("cdrom", "tray"), d.Cdrom.Tray, "open", "closed")
+		if d.Cdrom.Bus == "virtio" && d.Cdrom.Tray == "open" {
+			r.forbidden(RuleDiskTray, p.Child("cdrom", "tray"), "virtio has no trays to open: set the bus to sata, scsi or usb")
+		}
 	}
 	if d.Serial != "" && (len(d.Serial) > maxText || !serialText.MatchString(d.Serial)) {
 		r.invalid(RuleDiskSerial, p.Child("serial"), d.Serial, "must be at most %d of the characters [A-Za-z0-9_.+-]", maxText)
@@ -121,7 +133,7 @@ func (r *report) disk(d *virtv1.Disk, p *field.Path) {
 
 func (r *report) pciAddress(rule *Rule, address string, p *field.Path) {
 	if !pciAddress.MatchString(address) {
-		r.invalid(rule, p, address, "must be a PCI address such as 0000:81:00.1")
+		r.invalid(rule, p, address, "must be a PCI address on bus 0000:00, with a slot from 01 to 1e, such as 0000:00:0a.0")
 	}
 }
 

@@ -30,7 +30,7 @@ var (
 	RuleDedicatedThreads  = rule("dedicated-threads", "dedicated CPUs have at most two threads for each core")
 	RuleMemoryMinimum     = rule("memory-minimum", "memory is at least 1M")
 	RuleMemoryGuestLimit  = rule("memory-guest-limit", "guest memory fits the memory limit")
-	RuleMemoryMaxGuest    = rule("memory-max-guest", "maxGuest is not below the memory of the guest")
+	RuleMemoryMaxGuest    = rule("memory-max-guest", "maxGuest is not below the memory that the guest starts with")
 	RuleHugepagesSize     = rule("hugepages-size", "the page size of huge pages is one that the processor has: 2Mi or 1Gi (row P2-HUGE-04)")
 	RuleHugepagesMultiple = rule("hugepages-multiple", "memory on huge pages is a multiple of their size")
 	RuleMemLock           = rule("memory-lock", "memLock is Required or NotRequired")
@@ -52,7 +52,7 @@ var (
 	RuleTimezone          = rule("clock-timezone", "the time zone is a plain name")
 	RuleTickPolicy        = rule("clock-tick-policy", "timers have a tick policy that they know")
 	RuleIOThreads         = rule("io-threads", "ioThreadsPolicy is known, and a supplemental pool has a positive size")
-	RuleLaunchSecurity    = rule("launch-security", "at most one kind of launch security, with what it needs")
+	RuleLaunchSecurity    = rule("launch-security", "launch security is of exactly one kind, with what it needs")
 	RuleRebootPolicy      = rule("reboot-policy", "rebootPolicy is Reboot or Terminate")
 	RuleChassis           = rule("chassis-text", "texts of the chassis are at most 256 printable characters")
 
@@ -187,8 +187,16 @@ func (r *report) memory(d *virtv1.DomainSpec, p *field.Path) {
 	if d.Memory == nil {
 		return
 	}
-	if m := d.Memory.MaxGuest; m != nil && (guest.IsZero() || m.Cmp(guest) < 0) {
-		r.invalid(RuleMemoryMaxGuest, p.Child("memory", "maxGuest"), m.String(), "must not be less than `memory.guest`, which must be set")
+	if m := d.Memory.MaxGuest; m != nil {
+		for _, size := range []named[resource.Quantity]{{"memory.guest", guest}, {"resources.requests.memory", requested}, {"resources.limits.memory", limit}} {
+			if size.value.Sign() <= 0 {
+				continue
+			}
+			if m.Cmp(size.value) < 0 {
+				r.invalid(RuleMemoryMaxGuest, p.Child("memory", "maxGuest"), m.String(), "must be equal to or more than the guest's memory domain.%s %s: raise it or leave it out", size.name, size.value.String())
+			}
+			break // the first that is set is what the guest starts with
+		}
 	}
 	if o := d.Memory.ReservedOverhead; o != nil {
 		oneOf(r, RuleMemLock, p.Child("memory", "reservedOverhead", "memLock"), o.MemLock, "Required", "NotRequired")
@@ -427,29 +435,34 @@ func (r *report) launchSecurity(spec *virtv1.VirtualMachineInstanceSpec, p *fiel
 	if l == nil {
 		return
 	}
-	if count(l.SEV != nil, l.SNP != nil, l.TDX != nil) > 1 {
-		r.forbidden(RuleLaunchSecurity, p, "must have at most one of `sev`, `snp` and `tdx`")
-	}
-	if l.TDX != nil {
-		r.gate("WorkloadEncryptionTDX", p.Child("tdx"), "TDX")
-	}
-	if l.SEV == nil {
+	if count(l.SEV != nil, l.SNP != nil, l.TDX != nil) != 1 {
+		r.forbidden(RuleLaunchSecurity, p, "One and only one launchSecurity type can be set: `sev`, `snp` or `tdx`")
 		return
 	}
-	p = p.Child("sev")
+	name, kind, gate := "sev", "SEV", "WorkloadEncryptionSEV"
+	switch {
+	case l.SNP != nil:
+		name, kind = "snp", "SNP"
+	case l.TDX != nil:
+		name, kind, gate = "tdx", "TDX", "WorkloadEncryptionTDX"
+	}
+	p = p.Child(name)
+	if !r.gate(gate, p, kind) {
+		return
+	}
 	f := spec.Domain.Firmware
 	switch {
 	case f == nil || f.Bootloader == nil || f.Bootloader.EFI == nil:
-		r.forbidden(RuleLaunchSecurity, p, "SEV requires OVMF (UEFI): set domain.firmware.bootloader.efi")
-	case secureBoot(f):
-		r.forbidden(RuleLaunchSecurity, p, "SEV does not work along with SecureBoot: set domain.firmware.bootloader.efi.secureBoot to false")
+		r.forbidden(RuleLaunchSecurity, p, "%s requires OVMF (UEFI): set domain.firmware.bootloader.efi", kind)
+	case l.TDX == nil && secureBoot(f):
+		r.forbidden(RuleLaunchSecurity, p, "%s does not work along with SecureBoot: set domain.firmware.bootloader.efi.secureBoot to false", kind)
 	}
-	if l.SEV.Attestation != nil && (spec.StartStrategy == nil || *spec.StartStrategy != virtv1.StartStrategyPaused) {
+	if l.SEV != nil && l.SEV.Attestation != nil && (spec.StartStrategy == nil || *spec.StartStrategy != virtv1.StartStrategyPaused) {
 		r.forbidden(RuleLaunchSecurity, p.Child("attestation"), "SEV attestation requires VMI StartStrategy '%s'", virtv1.StartStrategyPaused)
 	}
 	for _, i := range spec.Domain.Devices.Interfaces {
 		if i.BootOrder != nil {
-			r.forbidden(RuleLaunchSecurity, p, "SEV does not work with bootable NICs: remove the boot order of interface %s", i.Name)
+			r.forbidden(RuleLaunchSecurity, p, "%s does not work with bootable NICs: remove the boot order of interface %s", kind, i.Name)
 		}
 	}
 }

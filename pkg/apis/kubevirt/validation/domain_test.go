@@ -23,6 +23,14 @@ func ofHyperv(h *virtv1.FeatureHyperv) func() *report {
 	return ofDomain(func(d *virtv1.DomainSpec) { d.Features = &virtv1.Features{Hyperv: h} })
 }
 
+// secured is an instance with launch security, whose gate is on, and a boot loader.
+func secured(gate string, l virtv1.LaunchSecurity, b *virtv1.Bootloader) func() *report {
+	return gated(gate, func(vmi *virtv1.VirtualMachineInstance) {
+		d := &vmi.Spec.Domain
+		d.LaunchSecurity, d.Firmware, d.Features = &l, &virtv1.Firmware{Bootloader: b}, &virtv1.Features{SMM: &virtv1.FeatureState{}}
+	})
+}
+
 var (
 	insecure = &virtv1.Bootloader{EFI: &virtv1.EFI{SecureBoot: ptr.To(false)}}
 	off      = &virtv1.FeatureState{Enabled: ptr.To(false)}
@@ -63,6 +71,16 @@ var domainRows = []row{
 	{RuleMemoryMinimum, "request", ofDomain(func(d *virtv1.DomainSpec) { d.Resources.Requests = list("memory", "64m") })},
 	{RuleMemoryGuestLimit, "above", ofDomain(func(d *virtv1.DomainSpec) { d.Resources.Limits = list("memory", "512Mi") })},
 	{RuleMemoryMaxGuest, "below", ofDomain(func(d *virtv1.DomainSpec) { d.Memory.MaxGuest = ptr.To(quantity("512Mi")) })},
+	{RuleMemoryMaxGuest, "below the request", ofDomain(func(d *virtv1.DomainSpec) {
+		d.Memory, d.Resources.Requests = &virtv1.Memory{MaxGuest: ptr.To(quantity("512Mi"))}, list("memory", "1Gi")
+	})},
+	{RuleMemoryMaxGuest, "below the limit", ofDomain(func(d *virtv1.DomainSpec) {
+		d.Memory, d.Resources.Limits = &virtv1.Memory{MaxGuest: ptr.To(quantity("512Mi"))}, list("memory", "1Gi")
+	})},
+	{RuleMemoryMaxGuest, "as much as the request, below the limit", ofDomain(func(d *virtv1.DomainSpec) {
+		d.Memory = &virtv1.Memory{MaxGuest: ptr.To(quantity("1Gi"))}
+		d.Resources.Requests, d.Resources.Limits = list("memory", "1Gi"), list("memory", "2Gi")
+	})},
 	{RuleHugepagesSize, "not a quantity", ofDomain(func(d *virtv1.DomainSpec) { d.Memory.Hugepages = &virtv1.Hugepages{PageSize: "huge"} })},
 	{RuleHugepagesSize, "of no processor", ofDomain(func(d *virtv1.DomainSpec) { d.Memory.Hugepages = &virtv1.Hugepages{PageSize: "4Mi"} })},
 	{RuleHugepagesSize, "zero", ofDomain(func(d *virtv1.DomainSpec) { d.Memory.Hugepages = &virtv1.Hugepages{PageSize: "0"} })},
@@ -113,13 +131,21 @@ var domainRows = []row{
 		d.Firmware = &virtv1.Firmware{Bootloader: insecure}
 		d.LaunchSecurity = &virtv1.LaunchSecurity{SEV: &virtv1.SEV{}, SNP: &virtv1.SEVSNP{}}
 	})},
-	{RuleLaunchSecurity, "SEV without EFI", ofDomain(func(d *virtv1.DomainSpec) { d.LaunchSecurity = &virtv1.LaunchSecurity{SEV: &virtv1.SEV{}} })},
-	{RuleLaunchSecurity, "SEV with secure boot, attestation and network boot", ofDomain(func(d *virtv1.DomainSpec) {
+	{RuleLaunchSecurity, "no kind", ofDomain(func(d *virtv1.DomainSpec) { d.LaunchSecurity = &virtv1.LaunchSecurity{} })},
+	{RuleLaunchSecurity, "SEV without EFI", secured("WorkloadEncryptionSEV", virtv1.LaunchSecurity{SEV: &virtv1.SEV{}}, nil)},
+	{RuleLaunchSecurity, "SNP without EFI", secured("WorkloadEncryptionSEV", virtv1.LaunchSecurity{SNP: &virtv1.SEVSNP{}}, nil)},
+	{RuleLaunchSecurity, "TDX without EFI", secured("WorkloadEncryptionTDX", virtv1.LaunchSecurity{TDX: &virtv1.TDX{}}, nil)},
+	{RuleLaunchSecurity, "SEV with EFI", secured("WorkloadEncryptionSEV", virtv1.LaunchSecurity{SEV: &virtv1.SEV{}}, insecure)},
+	{RuleLaunchSecurity, "TDX with secure boot", secured("WorkloadEncryptionTDX", virtv1.LaunchSecurity{TDX: &virtv1.TDX{}}, &virtv1.Bootloader{EFI: &virtv1.EFI{}})},
+	{RuleLaunchSecurity, "SEV with secure boot, attestation and network boot", gated("WorkloadEncryptionSEV", func(vmi *virtv1.VirtualMachineInstance) {
+		d := &vmi.Spec.Domain
 		d.Firmware = &virtv1.Firmware{Bootloader: &virtv1.Bootloader{EFI: &virtv1.EFI{}}}
 		d.Features = &virtv1.Features{SMM: &virtv1.FeatureState{}}
 		d.LaunchSecurity = &virtv1.LaunchSecurity{SEV: &virtv1.SEV{Attestation: &virtv1.SEVAttestation{}}}
 		d.Devices.Interfaces[0].BootOrder = ptr.To(int32(1))
 	})},
+	{RuleFeatureGate, "SEV", ofDomain(func(d *virtv1.DomainSpec) { d.LaunchSecurity = &virtv1.LaunchSecurity{SEV: &virtv1.SEV{}} })},
+	{RuleFeatureGate, "SNP", ofDomain(func(d *virtv1.DomainSpec) { d.LaunchSecurity = &virtv1.LaunchSecurity{SNP: &virtv1.SEVSNP{}} })},
 	{RuleFeatureGate, "TDX", ofDomain(func(d *virtv1.DomainSpec) { d.LaunchSecurity = &virtv1.LaunchSecurity{TDX: &virtv1.TDX{}} })},
 	{RuleRebootPolicy, "unknown", ofDomain(func(d *virtv1.DomainSpec) { d.RebootPolicy = "Hang" })},
 	{RuleChassis, "line break", ofDomain(func(d *virtv1.DomainSpec) { d.Chassis = &virtv1.Chassis{Asset: "a\nb", SKU: strings.Repeat("x", 257)} })},

@@ -158,6 +158,9 @@ func (r *report) instanceSpec(spec *virtv1.VirtualMachineInstanceSpec, path *fie
 	if spec.Architecture == "arm64" || spec.Architecture == "s390x" {
 		r.gate("MultiArchitecture", path.Child("architecture"), "running guests of other architectures")
 	}
+	if w := spec.Domain.Devices.Watchdog; w != nil && w.Diag288 != nil && spec.Architecture != "s390x" {
+		r.forbidden(RuleWatchdog, path.Child("domain", "devices", "watchdog"), "amd64 only supports I6300ESB watchdog device: set `i6300esb` in place of `diag288`")
+	}
 	for _, n := range []named[string]{{"schedulerName", spec.SchedulerName}, {"priorityClassName", spec.PriorityClassName}, {"serviceAccountName", spec.ServiceAccountName}} {
 		if n.value == "" {
 			continue

@@ -111,6 +111,10 @@ func checkReplicaSetUpdate(s, old *virtv1.VirtualMachineInstanceReplicaSet, opti
 	return r
 }
 
+// halves are rules of which a preset may have one half and the instance the other. What comes of both is checked when the
+// instance is made.
+var halves = []*Rule{RuleSecureBoot, RuleACPITable, RuleNUMA}
+
 // ValidatePreset checks a preset.
 func ValidatePreset(s *virtv1.VirtualMachineInstancePreset, options Options) field.ErrorList {
 	return checkPreset(s, options).errors()
@@ -127,7 +131,9 @@ func checkPreset(s *virtv1.VirtualMachineInstancePreset, options Options) *repor
 		inner.domain(&virtv1.VirtualMachineInstanceSpec{Domain: *s.Spec.Domain}, p.Child("domain"))
 		inner.devices(&s.Spec.Domain.Devices, p.Child("domain", "devices"))
 		for _, f := range inner.findings {
-			r.add(RulePresetDomain, f.err)
+			if !slices.Contains(halves, f.rule) {
+				r.add(RulePresetDomain, f.err)
+			}
 		}
 	}
 	return r
@@ -139,7 +145,7 @@ var (
 	RuleConfigNumber   = rule("config-number", "numbers of the configuration are within their range")
 	RuleConfigRatio    = rule("config-ratio", "additionalGuestMemoryOverheadRatio is a number of 1 or more")
 	RuleConfigPattern  = rule("config-pattern", "patterns of machine types are well formed")
-	RuleConfigDuration = rule("config-duration", "certificates live longer than the time before their renewal")
+	RuleConfigDuration = rule("config-duration", "certificates do not live shorter than the time before their renewal")
 	RuleConfigReplicas = rule("config-replicas", "components have at least one replica")
 	RuleConfigSelector = rule("config-selector", "selectors of the configuration are well formed")
 	RuleConfigDevice   = rule("config-device", "permitted devices have a resource name and a selector")
@@ -175,8 +181,8 @@ func checkKubeVirt(k *virtv1.KubeVirt) *report {
 	if c := s.CertificateRotateStrategy.SelfSigned; c != nil {
 		p := p.Child("certificateRotateStrategy", "selfSigned")
 		for _, cert := range []named[*virtv1.CertConfig]{{"ca", c.CA}, {"server", c.Server}} {
-			if cert.value != nil && cert.value.Duration != nil && cert.value.RenewBefore != nil && cert.value.Duration.Duration <= cert.value.RenewBefore.Duration {
-				r.invalid(RuleConfigDuration, p.Child(cert.name, "duration"), cert.value.Duration.Duration.String(), "must be longer than `renewBefore`")
+			if cert.value != nil && cert.value.Duration != nil && cert.value.RenewBefore != nil && cert.value.Duration.Duration < cert.value.RenewBefore.Duration {
+				r.invalid(RuleConfigDuration, p.Child(cert.name, "duration"), cert.value.Duration.Duration.String(), "must not be shorter than `renewBefore`")
 			}
 		}
 		if c.CA != nil && c.Server != nil && c.CA.Duration != nil && c.Server.Duration != nil && c.CA.Duration.Duration < c.Server.Duration.Duration {

@@ -28,9 +28,9 @@ var (
 	RuleBindingNetwork   = rule("interface-binding-network", "masquerade is for the pod network, sriov for other networks")
 	RuleInterfaceModel   = rule("interface-model", "the model is one that guests know")
 	RuleInterfaceMAC     = rule("interface-mac", "MAC addresses are six octets of a single station")
-	RuleInterfacePCI     = rule("interface-pci-address", "PCI addresses are well formed")
+	RuleInterfacePCI     = rule("interface-pci-address", "PCI addresses are on the root bus")
 	RuleInterfaceACPI    = rule("interface-acpi-index", "ACPI indexes are 1 or more, each given once")
-	RuleInterfaceState   = rule("interface-state", "the state is up, down or absent")
+	RuleInterfaceState   = rule("interface-state", "the state is up, down or absent, and absent only on bridges that are not the default network")
 	RulePortNumber       = rule("port-number", "ports are from 1 to 65535 (row P3-NETPOD-05)")
 	RulePortProtocol     = rule("port-protocol", "the protocol of a port is TCP or UDP")
 	RulePortName         = rule("port-name", "names of ports are service names, each given once")
@@ -84,6 +84,9 @@ func (r *report) networks(spec *virtv1.VirtualMachineInstanceSpec, p *field.Path
 		}
 		seen[f.Name] = true
 		r.binding(f, networks[f.Name], p)
+		if f.State == "absent" {
+			r.absent(f, networks[f.Name], p.Child("state"))
+		}
 		r.networkInterface(f, p)
 		if f.ACPIIndex != nil {
 			if *f.ACPIIndex < 1 || indexes[*f.ACPIIndex] {
@@ -155,6 +158,17 @@ func (r *report) binding(f *virtv1.Interface, n *virtv1.Network, p *field.Path) 
 		r.forbidden(RuleBindingNetwork, p.Child("sriov"), "SR-IOV needs a network of its own: use `masquerade` for the pod network")
 	case f.Bridge != nil && n.Pod != nil && r.options.ForbidBridgeOnPodNetwork:
 		r.forbidden(RuleBindingNetwork, p.Child("bridge"), "Bridge on pod network configuration is not enabled: use `masquerade`")
+	}
+}
+
+// absent checks an interface that is to be unplugged while the guest runs, as only bridges to further networks can be.
+func (r *report) absent(f *virtv1.Interface, n *virtv1.Network, p *field.Path) {
+	const instead = "remove the interface and its network instead, and restart the machine"
+	if f.Masquerade != nil || f.Sriov != nil || f.PasstBinding != nil || f.Binding != nil {
+		r.invalid(RuleInterfaceState, p, f.State, "%q interface's state %q is supported only for bridge binding: %s", f.Name, f.State, instead)
+	}
+	if n != nil && (n.Pod != nil || n.Multus != nil && isTrue(n.Multus.Default)) {
+		r.invalid(RuleInterfaceState, p, f.State, "%q interface's state %q is not supported on default networks: %s", f.Name, f.State, instead)
 	}
 }
 

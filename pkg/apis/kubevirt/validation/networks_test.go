@@ -35,6 +35,10 @@ func expression(key string, operator corev1.NodeSelectorOperator, values ...stri
 	return corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: key, Operator: operator, Values: values}}}
 }
 
+func nodeNamed(name string) corev1.NodeSelectorTerm {
+	return corev1.NodeSelectorTerm{MatchFields: []corev1.NodeSelectorRequirement{{Key: "metadata.name", Operator: corev1.NodeSelectorOpIn, Values: []string{name}}}}
+}
+
 func ofToleration(t corev1.Toleration) func() *report {
 	return ofSpec(func(s *virtv1.VirtualMachineInstanceSpec) { s.Tolerations = []corev1.Toleration{t} })
 }
@@ -83,8 +87,22 @@ var networkRows = []row{
 	{RuleInterfaceMAC, "multicast", ofInterface(func(i *virtv1.Interface) { i.MACAddress = "01:00:5e:00:00:01" })},
 	{RuleInterfaceMAC, "of the bridge", ofInterface(func(i *virtv1.Interface) { i.MACAddress = "02-00-00-00-00-00" })},
 	{RuleInterfacePCI, "malformed", ofInterface(func(i *virtv1.Interface) { i.PCIAddress = "here" })},
+	{RuleInterfacePCI, "another bus", ofInterface(func(i *virtv1.Interface) { i.PCIAddress = "0000:81:00.1" })},
+	{RuleInterfacePCI, "root bus", ofInterface(func(i *virtv1.Interface) { i.PCIAddress = "0000:00:0a.0" })},
 	{RuleInterfaceACPI, "zero", ofInterface(func(i *virtv1.Interface) { i.ACPIIndex = ptr.To(int32(0)) })},
 	{RuleInterfaceState, "unknown", ofInterface(func(i *virtv1.Interface) { i.State = "dormant" })},
+	{RuleInterfaceState, "absent from the pod network", ofInterface(func(i *virtv1.Interface) { i.State = "absent" })},
+	{RuleInterfaceState, "absent bridge to the pod network", ofInterface(func(i *virtv1.Interface) {
+		i.Masquerade, i.Bridge, i.State = nil, &virtv1.InterfaceBridge{}, "absent"
+	})},
+	{RuleInterfaceState, "absent with SR-IOV", second(func(_ *virtv1.Network, i *virtv1.Interface) {
+		i.Bridge, i.Sriov, i.State = nil, &virtv1.InterfaceSRIOV{}, "absent"
+	})},
+	{RuleInterfaceState, "absent from the default of Multus", ofSpec(func(s *virtv1.VirtualMachineInstanceSpec) {
+		s.Networks[0] = virtv1.Network{Name: "default", Multus: &virtv1.MultusNetwork{NetworkName: "net", Default: ptr.To(true)}}
+		s.Domain.Devices.Interfaces[0] = virtv1.Interface{Name: "default", State: "absent"}
+	})},
+	{RuleInterfaceState, "absent bridge", second(func(_ *virtv1.Network, i *virtv1.Interface) { i.State = "absent" })},
 	{RulePortNumber, "zero", ofPort(virtv1.Port{})},
 	{RulePortNumber, "negative", ofPort(virtv1.Port{Port: -1})},
 	{RulePortNumber, "65536", ofPort(virtv1.Port{Port: 65536})},
@@ -116,6 +134,8 @@ var networkRows = []row{
 	{RuleNodeAffinity, "Gt of a word", ofNodeAffinity(expression("a", corev1.NodeSelectorOpGt, "b"))},
 	{RuleNodeAffinity, "operator", ofNodeAffinity(expression("a", "Like"))},
 	{RuleNodeAffinity, "field", ofNodeAffinity(corev1.NodeSelectorTerm{MatchFields: []corev1.NodeSelectorRequirement{{Key: "spec.x", Operator: corev1.NodeSelectorOpExists}}})},
+	{RuleNodeAffinity, "node's name", ofNodeAffinity(nodeNamed("Node_1"))},
+	{RuleNodeAffinity, "node", ofNodeAffinity(nodeNamed("node-1.example.com"))},
 	{RulePodAffinity, "no key", ofSpec(func(s *virtv1.VirtualMachineInstanceSpec) {
 		s.Affinity = &corev1.Affinity{PodAffinity: &corev1.PodAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{Namespaces: []string{"A"}}}}}
 	})},

@@ -55,6 +55,12 @@ var objectRows = []row{
 	})},
 	{RuleRunStrategyExclusive, "both", ofVM(func(vm *virtv1.VirtualMachine) { vm.Spec.Running = ptr.To(true) })},
 	{RuleRunStrategyKnown, "lower case", ofVM(func(vm *virtv1.VirtualMachine) { vm.Spec.RunStrategy = "always" })},
+	{RuleFeatureGate, "receiver", ofVM(func(vm *virtv1.VirtualMachine) { vm.Spec.RunStrategy = virtv1.RunStrategyWaitAsReceiver })},
+	{RuleRunStrategyKnown, "receiver, with its gate", func() *report {
+		vm := machine()
+		vm.Spec.RunStrategy = virtv1.RunStrategyWaitAsReceiver
+		return checkVirtualMachine(vm, Options{FeatureGates: []string{"DecentralizedLiveMigration"}})
+	}},
 	{RuleTemplateRequired, "machine", ofVM(func(vm *virtv1.VirtualMachine) { vm.Spec.Template = nil })},
 	{RuleTemplateRequired, "replica set", ofReplicaSet(func(s *virtv1.VirtualMachineInstanceReplicaSet) { s.Spec.Template = nil })},
 	{RuleDataVolumeName, "missing", withDataVolume(func(vm *virtv1.VirtualMachine) { vm.Spec.DataVolumeTemplates[0].Name = "" })},
@@ -83,6 +89,28 @@ var objectRows = []row{
 	})},
 	{RuleMatcherFailurePolicy, "unknown", ofVM(func(vm *virtv1.VirtualMachine) {
 		vm.Spec.Instancetype = &virtv1.InstancetypeMatcher{Name: "i", InferFromVolumeFailurePolicy: "Retry"}
+	})},
+	{RuleMatcherFound, "both, where the template is not complete", ofVM(func(vm *virtv1.VirtualMachine) {
+		vm.Spec.Instancetype = &virtv1.InstancetypeMatcher{Name: "u1.small"}
+		vm.Spec.Preference = &virtv1.PreferenceMatcher{Name: "fedora", Kind: "VirtualMachinePreference"}
+		vm.Spec.Template.Spec.Domain.Memory = nil
+		vm.Spec.Template.Spec.Domain.CPU = &virtv1.CPU{IsolateEmulatorThread: ptr.To(true)}
+	})},
+	{RuleMatcherFound, "inferred", ofVM(func(vm *virtv1.VirtualMachine) {
+		vm.Spec.Instancetype = &virtv1.InstancetypeMatcher{InferFromVolume: "root", InferFromVolumeFailurePolicy: "Reject"}
+	})},
+	{RuleMatcherFound, "inferred where there is one", ofVM(func(vm *virtv1.VirtualMachine) {
+		vm.Spec.Instancetype = &virtv1.InstancetypeMatcher{InferFromVolume: "root", InferFromVolumeFailurePolicy: "Ignore"}
+		vm.Spec.Preference = &virtv1.PreferenceMatcher{InferFromVolume: "root", InferFromVolumeFailurePolicy: "Ignore"}
+	})},
+	{RuleMatcherFound, "of a machine that is there, unchanged", ofVMUpdate(func(vm, old *virtv1.VirtualMachine) {
+		vm.Spec.Instancetype = &virtv1.InstancetypeMatcher{Name: "u1.small"}
+		old.Spec.Instancetype = &virtv1.InstancetypeMatcher{Name: "u1.small"}
+		old.Finalizers = []string{virtv1.VirtualMachineControllerFinalizer}
+	})},
+	{RuleMatcherFound, "of a machine on its way out", ofVMUpdate(func(vm, _ *virtv1.VirtualMachine) {
+		vm.Spec.Preference = &virtv1.PreferenceMatcher{Name: "fedora"}
+		vm.DeletionTimestamp = ptr.To(metav1.Now())
 	})},
 	{RuleUpdateVolumesStrategy, "unknown", ofVM(func(vm *virtv1.VirtualMachine) { vm.Spec.UpdateVolumesStrategy = "Copy" })},
 	{RuleSnapshotInProgress, "update", ofVMUpdate(func(vm, old *virtv1.VirtualMachine) {
@@ -202,10 +230,11 @@ var otherRows = []row{
 		return checkPreset(&virtv1.VirtualMachineInstancePreset{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: virtv1.VirtualMachineInstancePresetSpec{
 			Selector: metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "Like"}}}}}, Options{})
 	}},
-	{RulePresetDomain, "machine type", func() *report {
-		return checkPreset(&virtv1.VirtualMachineInstancePreset{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: virtv1.VirtualMachineInstancePresetSpec{
-			Domain: &virtv1.DomainSpec{Machine: &virtv1.Machine{Type: "pc-i440fx"}}}}, Options{})
-	}},
+	{RulePresetDomain, "machine type", ofPreset(virtv1.DomainSpec{Machine: &virtv1.Machine{Type: "pc-i440fx"}})},
+	{RulePresetDomain, "halves of what an instance completes", ofPreset(virtv1.DomainSpec{
+		CPU:      &virtv1.CPU{DedicatedCPUPlacement: ptr.To(true), NUMA: &virtv1.NUMA{GuestMappingPassthrough: &virtv1.NUMAGuestMappingPassthrough{}}},
+		Firmware: &virtv1.Firmware{Bootloader: &virtv1.Bootloader{EFI: &virtv1.EFI{}}, ACPI: &virtv1.ACPI{SlicNameRef: "slic"}},
+	})},
 	{RuleConfigChoice, "eviction strategy", ofKubeVirt(func(s *virtv1.KubeVirtSpec) {
 		s.Configuration.EvictionStrategy = ptr.To(virtv1.EvictionStrategy("Maybe"))
 	})},
@@ -228,6 +257,9 @@ var otherRows = []row{
 	{RuleConfigPattern, "brackets", ofKubeVirt(func(s *virtv1.KubeVirtSpec) { s.Configuration.EmulatedMachines = []string{"q35*", "[a"} })},
 	{RuleConfigDuration, "renewal", ofKubeVirt(func(s *virtv1.KubeVirtSpec) {
 		s.CertificateRotateStrategy.SelfSigned = &virtv1.KubeVirtSelfSignConfiguration{CA: &virtv1.CertConfig{Duration: hours(1), RenewBefore: hours(2)}}
+	})},
+	{RuleConfigDuration, "renewal at once", ofKubeVirt(func(s *virtv1.KubeVirtSpec) {
+		s.CertificateRotateStrategy.SelfSigned = &virtv1.KubeVirtSelfSignConfiguration{Server: &virtv1.CertConfig{Duration: hours(1), RenewBefore: hours(1)}}
 	})},
 	{RuleConfigDuration, "server outlives authority", ofKubeVirt(func(s *virtv1.KubeVirtSpec) {
 		s.CertificateRotateStrategy.SelfSigned = &virtv1.KubeVirtSelfSignConfiguration{CA: &virtv1.CertConfig{Duration: hours(1)}, Server: &virtv1.CertConfig{Duration: hours(2)}}

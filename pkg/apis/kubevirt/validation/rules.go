@@ -140,13 +140,15 @@ func isTrue(b *bool) bool { return b != nil && *b }
 // enabled reads a switch that is on unless it says otherwise.
 func enabled(b *bool) bool { return b == nil || *b }
 
-func (r *report) gate(name string, path *field.Path, what string) {
+// gate refuses what needs a feature gate that is off, and says whether it is on.
+func (r *report) gate(name string, path *field.Path, what string) bool {
 	for _, g := range r.options.FeatureGates {
 		if g == name {
-			return
+			return true
 		}
 	}
 	r.forbidden(RuleFeatureGate, path, "%s is off in this cluster: an administrator turns it on by adding %s to spec.configuration.developerConfiguration.featureGates of the KubeVirt object", what, name)
+	return false
 }
 
 // RuleFeatureGate refuses what the cluster has not turned on.

@@ -80,6 +80,15 @@ func ofVMI(change func(*virtv1.VirtualMachineInstance)) func() *report {
 	}
 }
 
+// gated is an instance in a cluster with a feature gate on.
+func gated(gate string, change func(*virtv1.VirtualMachineInstance)) func() *report {
+	return func() *report {
+		vmi := instance()
+		change(vmi)
+		return checkInstance(vmi, Options{FeatureGates: []string{gate}})
+	}
+}
+
 func ofSpec(change func(*virtv1.VirtualMachineInstanceSpec)) func() *report {
 	return ofVMI(func(vmi *virtv1.VirtualMachineInstance) { change(&vmi.Spec) })
 }
@@ -156,6 +165,12 @@ func ofReplicaSet(change func(*virtv1.VirtualMachineInstanceReplicaSet)) func() 
 		s := replicaSet()
 		change(s)
 		return checkReplicaSet(s, Options{})
+	}
+}
+
+func ofPreset(d virtv1.DomainSpec) func() *report {
+	return func() *report {
+		return checkPreset(&virtv1.VirtualMachineInstancePreset{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: virtv1.VirtualMachineInstancePresetSpec{Domain: &d}}, Options{})
 	}
 }
 
@@ -331,5 +346,15 @@ func TestLinks(t *testing.T) {
 				t.Errorf("findings %v", findings)
 			}
 		})
+	}
+}
+
+// TestNothingIsInferred tells of an instance type that the machine goes without, since it asks for none unless there is one.
+func TestNothingIsInferred(t *testing.T) {
+	vm := machine()
+	vm.Spec.Instancetype = &virtv1.InstancetypeMatcher{InferFromVolume: "root", InferFromVolumeFailurePolicy: "Ignore"}
+	want := []string{`spec.instancetype: none is inferred from volume "root", this version has no instancetypes: the machine is what its template says`}
+	if diff := cmp.Diff(want, VirtualMachineWarnings(vm, Options{})); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
@@ -166,6 +167,10 @@ func (r *report) nodeTerm(t *corev1.NodeSelectorTerm, p *field.Path) {
 		}
 		if len(e.Values) != 1 || e.Operator != corev1.NodeSelectorOpIn && e.Operator != corev1.NodeSelectorOpNotIn {
 			r.required(RuleNodeAffinity, p.Child("values"), "must be one value, with the operator In or NotIn")
+		} else if e.Key == metav1.ObjectNameField {
+			for _, msg := range apivalidation.NameIsDNSSubdomain(e.Values[0], false) {
+				r.invalid(RuleNodeAffinity, p.Child("values").Index(0), e.Values[0], "%s", msg)
+			}
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package validation
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
 	"strings"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -31,6 +34,7 @@ var (
 	RuleMatcherKind           = rule("matcher-kind", "instance types and preferences are of a known kind")
 	RuleMatcherVolume         = rule("matcher-volume", "the volume that an instance type or preference is inferred from exists")
 	RuleMatcherFailurePolicy  = rule("matcher-failure-policy", "inferFromVolumeFailurePolicy is Reject or Ignore")
+	RuleMatcherFound          = rule("matcher-found", "the instance type or preference exists, which none does until their kinds are served")
 	RuleUpdateVolumesStrategy = rule("update-volumes-strategy", "updateVolumesStrategy is Replacement or Migration")
 	RuleSnapshotInProgress    = rule("snapshot-in-progress", "the spec rests while a snapshot is taken")
 	RuleRestoreInProgress     = rule("restore-in-progress", "a machine is not started while it is restored")
@@ -38,8 +42,8 @@ var (
 	RuleMemoryRequired        = rule("memory-required", "an instance says how much memory it has")
 	RuleCredentialVolume      = rule("access-credential-volume", "credentials that go through cloud-init have a cloud-init volume of that kind")
 	errMutuallyExclusive      = "Running and RunStrategy are mutually exclusive: remove spec.running, or remove spec.runStrategy"
-	runStrategies             = []virtv1.VirtualMachineRunStrategy{virtv1.RunStrategyAlways, virtv1.RunStrategyHalted, virtv1.RunStrategyManual, virtv1.RunStrategyRerunOnFailure, virtv1.RunStrategyOnce, virtv1.RunStrategyWaitAsReceiver}
-	instancetypeKinds         = []string{"VirtualMachineInstancetype", "VirtualMachineClusterInstancetype"}
+	runStrategies             = []virtv1.VirtualMachineRunStrategy{virtv1.RunStrategyAlways, virtv1.RunStrategyHalted, virtv1.RunStrategyManual, virtv1.RunStrategyRerunOnFailure, virtv1.RunStrategyOnce}
+	instancetypeKinds         = []string{"VirtualMachineInstancetype", "VirtualMachineClusterInstancetype"} // the last is the default
 	preferenceKinds           = []string{"VirtualMachinePreference", "VirtualMachineClusterPreference"}
 	reservedLabels            = []string{virtv1.CreatedByLabel, virtv1.NodeNameLabel, virtv1.MigrationTargetNodeNameLabel, virtv1.NodeSchedulable, "kubevirt.io/migrationJobUID", "kubevirt.io/install-strategy"}
 )
@@ -127,20 +131,27 @@ func (r *report) vmSpec(spec *virtv1.VirtualMachineSpec, namespace string, path 
 	if spec.Running != nil && spec.RunStrategy != "" {
 		r.forbidden(RuleRunStrategyExclusive, path.Child("running"), "%s", errMutuallyExclusive)
 	}
-	oneOf(r, RuleRunStrategyKnown, path.Child("runStrategy"), spec.RunStrategy, runStrategies...)
+	// The gate alone does not help yet: no controller receives an instance.
+	if p := path.Child("runStrategy"); spec.RunStrategy != virtv1.RunStrategyWaitAsReceiver || r.gate("DecentralizedLiveMigration", p, "receiving an instance from another cluster") {
+		oneOf(r, RuleRunStrategyKnown, p, spec.RunStrategy, runStrategies...)
+	}
 	oneOf(r, RuleUpdateVolumesStrategy, path.Child("updateVolumesStrategy"), spec.UpdateVolumesStrategy, "Replacement", "Migration")
 	if spec.Template == nil {
 		r.required(RuleTemplateRequired, path.Child("template"), "missing virtual machine template: describe the instance under spec.template.spec")
 		return
 	}
-	r.instanceTemplate(spec.Template, path.Child("template"))
-	r.dataVolumeTemplates(spec, namespace, path.Child("dataVolumeTemplates"))
+	refused := false
 	if m := spec.Instancetype; m != nil {
-		r.matcher(path.Child("instancetype"), m.Name, m.InferFromVolume, m.InferFromVolumeFailurePolicy, m.Kind, instancetypeKinds, spec.Template)
+		refused = !r.matcher("instancetype", path, m.Name, m.InferFromVolume, m.InferFromVolumeFailurePolicy, m.Kind, instancetypeKinds, spec.Template)
 	}
 	if m := spec.Preference; m != nil {
-		r.matcher(path.Child("preference"), m.Name, m.InferFromVolume, m.InferFromVolumeFailurePolicy, m.Kind, preferenceKinds, spec.Template)
+		refused = !r.matcher("preference", path, m.Name, m.InferFromVolume, m.InferFromVolumeFailurePolicy, m.Kind, preferenceKinds, spec.Template) || refused
 	}
+	if refused {
+		return // what the template lacks may be what was to come from there
+	}
+	r.instanceTemplate(spec.Template, path.Child("template"))
+	r.dataVolumeTemplates(spec, namespace, path.Child("dataVolumeTemplates"))
 }
 
 // instanceTemplate checks the template of an instance inside another object.
@@ -216,7 +227,10 @@ func dataVolumeSources(spec *cdiv1.DataVolumeSpec) int {
 	return count(s.Blank != nil, s.GCS != nil, s.HTTP != nil, s.ImageIO != nil, s.PVC != nil, s.Registry != nil, s.S3 != nil, s.Snapshot != nil, s.Upload != nil, s.VDDK != nil)
 }
 
-func (r *report) matcher(path *field.Path, name, volume, failurePolicy, kind string, kinds []string, t *virtv1.VirtualMachineInstanceTemplateSpec) {
+// matcher checks the reference to an instance type or a preference, and says whether the machine can do without what it names.
+func (r *report) matcher(what string, path *field.Path, name, volume, failurePolicy, kind string, kinds []string, t *virtv1.VirtualMachineInstanceTemplateSpec) bool {
+	before := len(r.findings)
+	path = path.Child(what)
 	switch {
 	case name == "" && volume == "":
 		r.required(RuleMatcherName, path.Child("name"), "must be set unless `inferFromVolume` is")
@@ -228,15 +242,25 @@ func (r *report) matcher(path *field.Path, name, volume, failurePolicy, kind str
 		r.add(RuleMatcherKind, field.NotSupported(path.Child("kind"), kind, kinds))
 	}
 	oneOf(r, RuleMatcherFailurePolicy, path.Child("inferFromVolumeFailurePolicy"), failurePolicy, "Reject", "Ignore")
-	if volume == "" {
-		return
+	if volume != "" && !slices.ContainsFunc(t.Spec.Volumes, func(v virtv1.Volume) bool { return v.Name == volume }) {
+		r.invalid(RuleMatcherVolume, path.Child("inferFromVolume"), volume, "must be the name of a volume in spec.template.spec.volumes")
 	}
-	for _, v := range t.Spec.Volumes {
-		if v.Name == volume {
-			return
-		}
+	if len(r.findings) > before {
+		return false
 	}
-	r.invalid(RuleMatcherVolume, path.Child("inferFromVolume"), volume, "must be the name of a volume in spec.template.spec.volumes")
+	// Their kinds are not served yet, so that none is there and no volume has one to infer.
+	if volume != "" && failurePolicy == "Ignore" {
+		r.warn(path, "none is inferred from volume %q, this version has no %ss: the machine is what its template says", volume, what)
+		return true
+	}
+	missing := field.NotFound(path, cmp.Or(name, volume))
+	reason := fmt.Sprintf("%ss.instancetype.kubevirt.io %q not found", strings.ToLower(cmp.Or(kind, kinds[len(kinds)-1])), name)
+	if volume != "" {
+		reason = fmt.Sprintf("nothing is inferred from volume %q", volume)
+	}
+	missing.Detail = fmt.Sprintf("Failure to find %s: %s: this version has none, remove spec.%s and describe the machine in spec.template.spec", what, reason, what)
+	r.add(RuleMatcherFound, missing)
+	return false
 }
 
 func containsFold(list []string, s string) bool {

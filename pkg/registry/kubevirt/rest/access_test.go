@@ -117,10 +117,12 @@ func TestStreamsRefused(t *testing.T) {
 		{"virtualmachines/missing/portforward/22", 404, `virtualmachine.kubevirt.io "missing" not found`},
 		{"virtualmachines/stopped/portforward/22", 409, `Operation cannot be fulfilled on virtualmachine.kubevirt.io "stopped": VMI is not started`},
 		{"virtualmachines/scheduled/portforward/22", 400, "Unable to connect to VirtualMachineInstance because phase is Scheduled instead of Running"},
-		{"virtualmachineinstances/scheduled/vnc", 400, "Unable to connect to VirtualMachineInstance because phase is Scheduled instead of Running"},
-		{"virtualmachineinstances/scheduled/usbredir", 400, "Unable to connect to VirtualMachineInstance because phase is Scheduled instead of Running"},
+		{"virtualmachineinstances/scheduled/vnc", 400, "VMI is not running"},
+		{"virtualmachineinstances/scheduled/vnc/screenshot", 400, "VMI is not running"},
+		{"virtualmachineinstances/scheduled/usbredir", 400, "VMI is not running"},
 		{"virtualmachineinstances/scheduled/vsock?port=1", 400, "Unable to connect to VirtualMachineInstance because phase is Scheduled instead of Running"},
-		{"virtualmachineinstances/failed/vnc", 409, `Operation cannot be fulfilled on virtualmachineinstance.kubevirt.io "failed": VMI is in failed status`},
+		{"virtualmachineinstances/failed/vnc", 400, "VMI is not running"},
+		{"virtualmachineinstances/failed/vsock?port=1", 409, `Operation cannot be fulfilled on virtualmachineinstance.kubevirt.io "failed": VMI is in failed status`},
 	} {
 		t.Run(row.path, func(t *testing.T) {
 			a := s.Do(registrytest.Admin, http.MethodGet, "/apis/subresources.kubevirt.io/v1/namespaces/default/"+row.path, "", "")

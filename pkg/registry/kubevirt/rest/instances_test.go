@@ -194,7 +194,7 @@ func TestSelectors(t *testing.T) {
 
 // TestTables prints each kind as kubectl does.
 func TestTables(t *testing.T) {
-	spec.Covers(t, "P2-STATE-12", "P2-VMI-09", "P2-STATE-09")
+	spec.Covers(t, "P2-VMI-09", "P2-STATE-09")
 	s := registrytest.Start(t)
 	ctx := context.Background()
 	client := s.Client(registrytest.Admin).KubevirtV1()

@@ -92,7 +92,6 @@ func dynamicClient(t *testing.T, s *registrytest.Server) dynamic.Interface {
 // the generation begins at 1 and counts changes of the spec and nothing else, and a writer of the status changes neither
 // spec nor metadata.
 func TestEveryKind(t *testing.T) {
-	spec.Covers(t, "P2-X-02")
 	s := registrytest.Start(t)
 	ctx := context.Background()
 	client := dynamicClient(t, s)

@@ -99,7 +99,8 @@ func start(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, option
 		vm.Status.StartFailure = nil
 		return nil
 	case virtv1.RunStrategyManual, virtv1.RunStrategyRerunOnFailure:
-		if vmi == nil {
+		if vmi == nil || !final(vmi) {
+			// Nothing is stopped for it: an instance that is being made, or whose node is lost, may be what was asked for.
 			return request(vm, startRequest(options.Paused))
 		}
 		if strategy == virtv1.RunStrategyRerunOnFailure && vmi.Status.Phase == virtv1.Failed {

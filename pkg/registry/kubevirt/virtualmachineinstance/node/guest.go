@@ -33,7 +33,7 @@ func (a *Actions) Freeze(ctx context.Context, name string, timeout *metav1.Durat
 
 // Unfreeze lets a guest write again.
 func (a *Actions) Unfreeze(ctx context.Context, name string, dryRun []string) error {
-	return a.act(ctx, name, "unfreeze", nil, dryRun, mayAskAgent)
+	return a.act(ctx, name, "unfreeze", nil, dryRun, mayUnfreeze)
 }
 
 // Reset presses the reset button of a guest.
@@ -84,7 +84,22 @@ func mayFreeze(vmi *virtv1.VirtualMachineInstance) error {
 	case hasCondition(vmi, virtv1.VirtualMachineInstancePaused):
 		return resource(vmi, errIsPaused)
 	}
-	return mayAskAgent(vmi)
+	return withAgent(vmi, "Freeze")
+}
+
+func mayUnfreeze(vmi *virtv1.VirtualMachineInstance) error {
+	if vmi.Status.Phase != virtv1.Running {
+		return resource(vmi, errVMINotRunning)
+	}
+	return withAgent(vmi, "Unfreeze")
+}
+
+// withAgent refuses a command that a guest without an agent cannot follow, in the words that clients look for.
+func withAgent(vmi *virtv1.VirtualMachineInstance, command string) error {
+	if hasCondition(vmi, virtv1.VirtualMachineInstanceAgentConnected) {
+		return nil
+	}
+	return apierrors.NewInternalError(fmt.Errorf("command %s failed: QEMU guest agent is not connected", command))
 }
 
 func mayAskAgent(vmi *virtv1.VirtualMachineInstance) error {

@@ -132,14 +132,23 @@ func mayVNC(vmi *virtv1.VirtualMachineInstance) error {
 	if attach := vmi.Spec.Domain.Devices.AutoattachGraphicsDevice; attach != nil && !*attach {
 		return apierrors.NewBadRequest("No graphics devices are present.")
 	}
-	return running(vmi)
+	return runningOrBad(vmi)
 }
 
 func mayUSBRedir(vmi *virtv1.VirtualMachineInstance) error {
 	if vmi.Spec.Domain.Devices.ClientPassthrough == nil {
 		return resource(vmi, errNoRedirection)
 	}
-	return running(vmi)
+	return runningOrBad(vmi)
+}
+
+// runningOrBad is how screens and redirections answer, which no client tries again: in one way, whatever a guest does that
+// does not run.
+func runningOrBad(vmi *virtv1.VirtualMachineInstance) error {
+	if vmi.Status.Phase != virtv1.Running {
+		return apierrors.NewBadRequest(errVMINotRunning.Error())
+	}
+	return nil
 }
 
 func mayVSOCK(vmi *virtv1.VirtualMachineInstance) error {
