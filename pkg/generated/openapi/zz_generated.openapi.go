@@ -3287,7 +3287,7 @@ func schema_pkg_apis_kubevirt_v1_DiskTarget(ref common.ReferenceCallback) common
 					},
 					"pciAddress": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Place on the guest's PCI bus, such as 0000:81:01.0. Needs the bus virtio.",
+							Description: "Place on the guest's PCI bus, such as 0000:00:0a.0. Needs the bus virtio.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -4865,7 +4865,7 @@ func schema_pkg_apis_kubevirt_v1_Interface(ref common.ReferenceCallback) common.
 					},
 					"pciAddress": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Place on the guest's PCI bus, such as 0000:81:01.0.",
+							Description: "Place on the guest's PCI bus, such as 0000:00:0a.0.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -6288,7 +6288,7 @@ func schema_pkg_apis_kubevirt_v1_LunTarget(ref common.ReferenceCallback) common.
 				Properties: map[string]spec.Schema{
 					"bus": {
 						SchemaProps: spec.SchemaProps{
-							Description: "virtio, sata, scsi or usb. Default: scsi.",
+							Description: "Only scsi. Default: scsi.",
 							Type:        []string{"string"},
 							Format:      "",
 						},

@@ -74,7 +74,7 @@ type DiskTarget struct {
 	// virtio, sata, scsi or usb. Default: sata.
 	// +optional
 	Bus string `json:"bus,omitempty" protobuf:"bytes,1,opt,name=bus"`
-	// Place on the guest's PCI bus, such as 0000:81:01.0. Needs the bus virtio.
+	// Place on the guest's PCI bus, such as 0000:00:0a.0. Needs the bus virtio.
 	// +optional
 	PCIAddress string `json:"pciAddress,omitempty" protobuf:"bytes,2,opt,name=pciAddress"`
 	// Whether the guest cannot write. Not possible with sata. Default: false.
@@ -84,7 +84,7 @@ type DiskTarget struct {
 
 // LunTarget is a SCSI device that is passed to the guest.
 type LunTarget struct {
-	// virtio, sata, scsi or usb. Default: scsi.
+	// Only scsi. Default: scsi.
 	// +optional
 	Bus string `json:"bus,omitempty" protobuf:"bytes,1,opt,name=bus"`
 	// Whether the guest cannot write. Default: false.
@@ -307,7 +307,7 @@ type Interface struct {
 	// Connects the guest by user-space sockets, with the pod's address.
 	// +optional
 	PasstBinding *InterfacePasstBinding `json:"passtBinding,omitempty" protobuf:"bytes,12,opt,name=passtBinding"`
-	// Place on the guest's PCI bus, such as 0000:81:01.0.
+	// Place on the guest's PCI bus, such as 0000:00:0a.0.
 	// +optional
 	PCIAddress string `json:"pciAddress,omitempty" protobuf:"bytes,13,opt,name=pciAddress"`
 	// Ranges of ports that are forwarded to the guest, by passtBinding only.

@@ -12,7 +12,7 @@ package v1
 type DiskTargetApplyConfiguration struct {
 	// virtio, sata, scsi or usb. Default: sata.
 	Bus *string `json:"bus,omitempty"`
-	// Place on the guest's PCI bus, such as 0000:81:01.0. Needs the bus virtio.
+	// Place on the guest's PCI bus, such as 0000:00:0a.0. Needs the bus virtio.
 	PCIAddress *string `json:"pciAddress,omitempty"`
 	// Whether the guest cannot write. Not possible with sata. Default: false.
 	Readonly *bool `json:"readonly,omitempty"`

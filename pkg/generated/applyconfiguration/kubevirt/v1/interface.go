@@ -38,7 +38,7 @@ type InterfaceApplyConfiguration struct {
 	Passt *kubevirtv1.DeprecatedInterfacePasst `json:"passt,omitempty"`
 	// Connects the guest by user-space sockets, with the pod's address.
 	PasstBinding *kubevirtv1.InterfacePasstBinding `json:"passtBinding,omitempty"`
-	// Place on the guest's PCI bus, such as 0000:81:01.0.
+	// Place on the guest's PCI bus, such as 0000:00:0a.0.
 	PCIAddress *string `json:"pciAddress,omitempty"`
 	// Ranges of ports that are forwarded to the guest, by passtBinding only.
 	PortRanges []PortRangeApplyConfiguration `json:"portRanges,omitempty"`

@@ -10,7 +10,7 @@ package v1
 //
 // LunTarget is a SCSI device that is passed to the guest.
 type LunTargetApplyConfiguration struct {
-	// virtio, sata, scsi or usb. Default: scsi.
+	// Only scsi. Default: scsi.
 	Bus *string `json:"bus,omitempty"`
 	// Whether the guest cannot write. Default: false.
 	Readonly *bool `json:"readonly,omitempty"`
