@@ -226,7 +226,9 @@ func bare(domain *virtv1.DomainSpec) {
 		domain.Resources.Requests = nil
 	}
 	blank := defaulted(&virtv1.DomainSpec{}, domain.Resources)
-	if apiequality.Semantic.DeepEqual(domain.CPU, blank.CPU) {
+	// Some of the CPU's features follow from those of the machine.
+	featured := defaulted(&virtv1.DomainSpec{Features: domain.Features.DeepCopy()}, domain.Resources)
+	if apiequality.Semantic.DeepEqual(domain.CPU, featured.CPU) {
 		domain.CPU = nil
 	}
 	if apiequality.Semantic.DeepEqual(domain.Features, blank.Features) {

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -263,14 +264,21 @@ func (s *Stores) GuestStorage(method string, words bool, review authorizer.Uncon
 	}
 }
 
-// Expand replaces the instance type and the preference of a machine by what they stand for. Machines that name neither are
-// their own expansion; the kinds themselves are not served yet.
+// Expand replaces the instance type and the preference of a machine by what they stand for. Machines that name neither, or that
+// may do without what a volume has, are their own expansion; the kinds themselves are not served yet.
 func Expand(vm *virtv1.VirtualMachine) error {
-	if vm.Spec.Instancetype != nil {
-		return apierrors.NewNotFound(schema.GroupResource{Group: "instancetype.kubevirt.io", Resource: "virtualmachineinstancetypes"}, vm.Spec.Instancetype.Name)
+	if m := vm.Spec.Instancetype; m != nil && (m.InferFromVolume == "" || m.InferFromVolumeFailurePolicy != ignore) {
+		return notServed(cmp.Or(m.Kind, "VirtualMachineClusterInstancetype"), cmp.Or(m.Name, m.InferFromVolume))
 	}
-	if vm.Spec.Preference != nil {
-		return apierrors.NewNotFound(schema.GroupResource{Group: "instancetype.kubevirt.io", Resource: "virtualmachinepreferences"}, vm.Spec.Preference.Name)
+	if m := vm.Spec.Preference; m != nil && (m.InferFromVolume == "" || m.InferFromVolumeFailurePolicy != ignore) {
+		return notServed(cmp.Or(m.Kind, "VirtualMachineClusterPreference"), cmp.Or(m.Name, m.InferFromVolume))
 	}
 	return nil
+}
+
+// ignore is the policy of machines that may do without what is to be inferred from a volume.
+const ignore = "Ignore"
+
+func notServed(kind, name string) error {
+	return apierrors.NewNotFound(schema.GroupResource{Group: "instancetype.kubevirt.io", Resource: strings.ToLower(kind) + "s"}, name)
 }

@@ -377,7 +377,8 @@ func TestRoutes(t *testing.T) {
 		for body, want := range map[string]string{
 			`{"metadata":{"namespace":"other"},"spec":{"template":{}}}`: "VM namespace must be empty or default",
 			`{"spec":{}}`: "Object is not a valid VirtualMachine: spec.template is missing",
-			`{"spec":{"template":{},"instancetype":{"name":"u1.small"}}}`: `virtualmachineinstancetypes.instancetype.kubevirt.io "u1.small" not found`,
+			`{"spec":{"template":{},"instancetype":{"name":"u1.small"}}}`:                               `virtualmachineclusterinstancetypes.instancetype.kubevirt.io "u1.small" not found`,
+			`{"spec":{"template":{},"preference":{"name":"debian","kind":"VirtualMachinePreference"}}}`: `virtualmachinepreferences.instancetype.kubevirt.io "debian" not found`,
 		} {
 			if a := f.Do(registrytest.Admin, http.MethodPut, prefix+"/namespaces/default/expand-vm-spec", "", body); a.Code < 400 || a.Message() != want {
 				t.Errorf("expand-vm-spec of %s: %d %s, want %s", body, a.Code, a.Message(), want)
