@@ -30,15 +30,20 @@ func TestLostNode(t *testing.T) {
 	if lost == "" {
 		t.Fatal("this test needs two nodes")
 	}
-	s.Apply(t, s.ns, harness.Instance{Extra: `
+	there := harness.Instance{Extra: `
 affinity:
   nodeAffinity:
     preferredDuringSchedulingIgnoredDuringExecution:
     - {weight: 100, preference: {matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [` + lost + `]}]}}
-`}.VM("moves", "Always"))
+`}
+	s.Apply(t, s.ns, there.VM("moves", "Always"))
+	s.Apply(t, s.ns, there.VM("reruns", "RerunOnFailure"))
+	other := s.WaitVMI(t, s.ns, "reruns", "running", harness.BootLimit, harness.Running)
 	first := s.WaitVMI(t, s.ns, "moves", "running", harness.BootLimit, harness.Running)
-	if first.Status.NodeName != lost {
-		t.Fatalf("the machine runs on %s, which it does not prefer", first.Status.NodeName)
+	for _, vmi := range []*virtv1.VirtualMachineInstance{first, other} {
+		if vmi.Status.NodeName != lost {
+			t.Fatalf("%s runs on %s, which it does not prefer", vmi.Name, vmi.Status.NodeName)
+		}
 	}
 	node, err := s.Kube.CoreV1().Nodes().Get(t.Context(), lost, metav1.GetOptions{})
 	if err != nil {
@@ -64,11 +69,13 @@ affinity:
 	if err := s.Kube.CoreV1().Nodes().Delete(t.Context(), lost, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	second := s.WaitVMI(t, s.ns, "moves", "running on the other node", 5*time.Minute, func(vmi *virtv1.VirtualMachineInstance) bool {
-		return harness.Running(vmi) && vmi.UID != first.UID
-	})
-	if second.Status.NodeName != home {
-		t.Errorf("the machine runs on %s, want %s", second.Status.NodeName, home)
+	for _, old := range []*virtv1.VirtualMachineInstance{first, other} {
+		second := s.WaitVMI(t, s.ns, old.Name, "running on the other node", 5*time.Minute, func(vmi *virtv1.VirtualMachineInstance) bool {
+			return harness.Running(vmi) && vmi.UID != old.UID
+		})
+		if second.Status.NodeName != home {
+			t.Errorf("%s runs on %s, want %s", old.Name, second.Status.NodeName, home)
+		}
 	}
 	spec.Covers(t, "P1-RUN-07", "P1-PLAN-19", "P1-PLAN-21")
 }
