@@ -200,12 +200,12 @@ func Start(t testing.TB, server *Server, stdin io.Reader, commands func(*command
 	root.SetErr(&s.Err)
 	root.SetArgs(args)
 	go func() {
-		defer func() {
-			verbosity.Lock()
-			defer verbosity.Unlock()
-			_ = logging.Set("v", "0")
-		}()
-		s.done <- root.ExecuteContext(ctx)
+		err := root.ExecuteContext(ctx)
+		// Before anybody is told of the end, who may begin the next command.
+		verbosity.Lock()
+		_ = logging.Set("v", "0")
+		verbosity.Unlock()
+		s.done <- err
 	}()
 	return s
 }
