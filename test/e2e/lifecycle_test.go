@@ -46,7 +46,11 @@ func TestLifecycle(t *testing.T) {
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	web := harness.Instance{GracePeriod: 30, Labels: map[string]string{"special": "key"}}.VM("web", "Halted")
-	c.Kubectl(t, strings.Replace(web, "runStrategy: Halted", "running: false", 1), "-n", ns, "create", "-f", "-")
+	old := strings.Replace(web, "runStrategy: Halted", "running: false", 1)
+	if old == web {
+		t.Fatal("the manifest has no runStrategy to replace")
+	}
+	c.Kubectl(t, old, "-n", ns, "create", "-f", "-")
 	c.Apply(t, ns, harness.Instance{}.VM("spare", "Halted"))
 
 	t.Run("halted machines have no instances", func(t *testing.T) {

@@ -216,6 +216,9 @@ func (r *Reconciler) removeInstance(ctx context.Context, vm *virtv1.VirtualMachi
 	case err != nil:
 		return false, fmt.Errorf("getting instance: %w", err)
 	}
+	if now.DeletionTimestamp != nil {
+		return true, nil // by us, a moment ago
+	}
 	return r.deleteInstance(ctx, vm, &now, client.Preconditions{UID: &now.UID, ResourceVersion: &now.ResourceVersion}, "the virtual machine is deleted")
 }
 

@@ -104,7 +104,11 @@ func ValidateReplicaSetUpdate(s, old *virtv1.VirtualMachineInstanceReplicaSet, o
 }
 
 func checkReplicaSetUpdate(s, old *virtv1.VirtualMachineInstanceReplicaSet, options Options) *report {
-	r := checkReplicaSet(s, options)
+	r := &report{}
+	if s.DeletionTimestamp == nil {
+		r = checkReplicaSet(s, options)
+		r.forgive(func() *report { return checkReplicaSet(old, options) })
+	}
 	if !apiequality.Semantic.DeepEqual(s.Spec.Selector, old.Spec.Selector) {
 		r.forbidden(RuleSelectorImmutable, field.NewPath("spec", "selector"), "may not be changed: instances of the old selector would be left alone")
 	}
@@ -118,6 +122,20 @@ var halves = []*Rule{RuleSecureBoot, RuleACPITable, RuleNUMA}
 // ValidatePreset checks a preset.
 func ValidatePreset(s *virtv1.VirtualMachineInstancePreset, options Options) field.ErrorList {
 	return checkPreset(s, options).errors()
+}
+
+// ValidatePresetUpdate checks a changed preset.
+func ValidatePresetUpdate(s, old *virtv1.VirtualMachineInstancePreset, options Options) field.ErrorList {
+	return checkPresetUpdate(s, old, options).errors()
+}
+
+func checkPresetUpdate(s, old *virtv1.VirtualMachineInstancePreset, options Options) *report {
+	if s.DeletionTimestamp != nil {
+		return &report{}
+	}
+	r := checkPreset(s, options)
+	r.forgive(func() *report { return checkPreset(old, options) })
+	return r
 }
 
 func checkPreset(s *virtv1.VirtualMachineInstancePreset, options Options) *report {

@@ -5,6 +5,7 @@ package validation
 
 import (
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -94,6 +95,19 @@ func (r *report) incomplete(rule *Rule, path *field.Path, detail string, args ..
 // warn tells what is allowed and probably not meant.
 func (r *report) warn(path *field.Path, detail string, args ...any) {
 	r.warnings = append(r.warnings, fmt.Sprintf("%s: %s", path, fmt.Sprintf(detail, args...)))
+}
+
+// forgive drops what the object before the change has been found for, too: a rule that is younger than an object must not keep
+// anybody from stopping, shrinking or mending it.
+func (r *report) forgive(before func() *report) {
+	if len(r.findings) == 0 {
+		return
+	}
+	known := map[string]bool{}
+	for _, f := range before().findings {
+		known[f.err.Error()] = true
+	}
+	r.findings = slices.DeleteFunc(r.findings, func(f finding) bool { return known[f.err.Error()] })
 }
 
 // errors are the findings without the names of their rules.

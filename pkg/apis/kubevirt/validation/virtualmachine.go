@@ -79,6 +79,11 @@ func checkVirtualMachineUpdate(vm, old *virtv1.VirtualMachine, options Options) 
 	}
 	spec := field.NewPath("spec")
 	r.vmSpec(&vm.Spec, vm.Namespace, spec)
+	r.forgive(func() *report {
+		was := &report{options: options, template: true}
+		was.vmSpec(&old.Spec, old.Namespace, spec)
+		return was
+	})
 	if name := old.Status.SnapshotInProgress; name != "" {
 		r.forbidden(RuleSnapshotInProgress, spec, "cannot update VM spec until snapshot %q completes", name)
 	}

@@ -57,8 +57,8 @@ func (Strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 }
 
 // ValidateUpdate checks a changed object.
-func (s Strategy) ValidateUpdate(ctx context.Context, obj, _ runtime.Object) field.ErrorList {
-	return s.Validate(ctx, obj)
+func (s Strategy) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
+	return validation.ValidatePresetUpdate(obj.(*virtv1.VirtualMachineInstancePreset), old.(*virtv1.VirtualMachineInstancePreset), s.env.Validation(ctx))
 }
 
 // SelectableFields gives the values that field selectors compare.
