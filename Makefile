@@ -73,7 +73,7 @@ test-integration: deps ## Run the tests with real API servers (FOCUS=regexp)
 test-e2e: deps ## Run the tests on the local cluster with real guests (FOCUS=regexp)
 	@go run ./test/run -focus '$(FOCUS)' e2e
 
-chaos: cluster-up install ## Kill each program MOMENTS times and take the store away, under running guests, for hours (MOMENTS=20)
+chaos: cluster-up install ## Kill each program MOMENTS times and take the store away, under running guests (MOMENTS=20)
 	@VIRTPLANE_CHAOS_MOMENTS=$(MOMENTS) go test -v -count=1 -timeout=12h ./test/e2e/chaos
 
 fuzz: deps ## Run each fuzz test for a while (FOR=30s, FOCUS=regexp)
