@@ -189,8 +189,10 @@ func (r *Reconciler) remove(ctx context.Context, vm *virtv1.VirtualMachine, vmi 
 	}
 	if vmi != nil && !controllerutil.ContainsFinalizer(vm, metav1.FinalizerOrphanDependents) {
 		if vmi.DeletionTimestamp == nil {
-			if done, err := r.removeInstance(ctx, vm, vmi); err != nil || !done {
-				return ctrl.Result{RequeueAfter: soon}, err
+			if done, err := r.removeInstance(ctx, vm, vmi); err != nil {
+				return ctrl.Result{}, err
+			} else if !done {
+				return ctrl.Result{RequeueAfter: soon}, nil
 			}
 		}
 		_, err := r.writeStatus(ctx, vm, summarize(vm, vmi, decision{action: stop}, failure{}, now))
