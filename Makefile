@@ -12,9 +12,10 @@ MOMENTS ?= 20
 TO ?=
 TAG ?= devel
 
-# The local cluster's own kubectl and virtctl come first.
-export PATH := $(CURDIR)/.cluster/bin:$(PATH)
-export KUBECONFIG := $(CURDIR)/.cluster/kubeconfig
+# The folder of the local cluster. Its own kubectl and virtctl come first.
+export VIRTPLANE_CLUSTER ?= $(CURDIR)/.cluster
+export PATH := $(VIRTPLANE_CLUSTER)/bin:$(PATH)
+export KUBECONFIG := $(VIRTPLANE_CLUSTER)/kubeconfig
 
 cluster := go run ./test/cluster/cmd/cluster
 generated := pkg/apis pkg/generated launcher/api
@@ -51,6 +52,7 @@ cluster-up: deps ## Start a real Kubernetes on this machine (NODES=2)
 
 cluster-down: ## Stop it and remove what it made
 	@$(cluster) down
+	@[ ! -e .cluster-chaos ] || $(cluster) --dir .cluster-chaos down
 
 install: ## Install this checkout into the local cluster and wait for it
 	@hack/install.sh
@@ -73,7 +75,11 @@ test-integration: deps ## Run the tests with real API servers (FOCUS=regexp)
 test-e2e: deps ## Run the tests on the local cluster with real guests (FOCUS=regexp)
 	@go run ./test/run -focus '$(FOCUS)' e2e
 
-chaos: cluster-up install ## Kill each program MOMENTS times and take the store away, under running guests (MOMENTS=20)
+chaos: deps ## Kill each program MOMENTS times and take the store away, under running guests (MOMENTS=20)
+	@$(MAKE) chaos-tests NODES=3 VIRTPLANE_CLUSTER=$(CURDIR)/.cluster-chaos
+
+.PHONY: chaos-tests
+chaos-tests: cluster-up install
 	@VIRTPLANE_CHAOS_MOMENTS=$(MOMENTS) go test -v -count=1 -timeout=12h ./test/e2e/chaos
 
 fuzz: deps ## Run each fuzz test for a while (FOR=30s, FOCUS=regexp)

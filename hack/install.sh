@@ -3,6 +3,7 @@
 # .cluster/bin, the manifests into Kubernetes. Running it again installs what has changed since.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+cluster=${VIRTPLANE_CLUSTER:-.cluster}
 overlay=${1:-manifests/overlays/local}
 namespace=kubevirt
 
@@ -18,8 +19,8 @@ if [ "$archives" != "$loaded" ]; then
 	kubectl -n kube-system create configmap virtplane-local-images --from-literal=archives="$archives" --dry-run=client -o yaml |
 		kubectl apply -f - >/dev/null
 fi
-CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(hack/ldflags.sh)" -o .cluster/bin/virtctl ./cmd/virtctl
-ln -sf virtctl .cluster/bin/kubectl-virt
+CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(hack/ldflags.sh)" -o "$cluster/bin/virtctl" ./cmd/virtctl
+ln -sf virtctl "$cluster/bin/kubectl-virt"
 
 kubectl apply -k "$overlay"
 # Images keep their names, so what runs an older one has to start anew.

@@ -7,6 +7,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,15 +40,18 @@ type Cluster struct {
 	Print *progress.Printer
 }
 
-// New gives the cluster of the checkout that the working directory is in. dir is its folder; empty means
-// .cluster of the checkout.
+// DirVariable names the environment's variable with the folder of the cluster that commands and tests use.
+const DirVariable = "VIRTPLANE_CLUSTER"
+
+// New gives the cluster of the checkout that the working directory is in. dir is its folder; empty means that of
+// DirVariable, or else .cluster of the checkout.
 func New(dir string, out io.Writer) (*Cluster, error) {
 	checkout, err := findCheckout()
 	if err != nil {
 		return nil, err
 	}
 	if dir == "" {
-		dir = filepath.Join(checkout, ".cluster")
+		dir = cmp.Or(os.Getenv(DirVariable), filepath.Join(checkout, ".cluster"))
 	}
 	// The same folder must have the same name however one came to it.
 	if dir, err = filepath.Abs(dir); err != nil {

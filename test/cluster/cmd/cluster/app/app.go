@@ -56,7 +56,7 @@ func rootCommand() *cobra.Command {
   cluster exec node-1 -- ctr -n k8s.io containers list
   cluster down`,
 	}
-	root.PersistentFlags().StringVar(&dir, "dir", "", "folder of the cluster (default: .cluster of the checkout)")
+	root.PersistentFlags().StringVar(&dir, "dir", "", "folder of the cluster (default: that of "+cluster.DirVariable+", or .cluster of the checkout)")
 	open := func(cmd *cobra.Command) (*cluster.Cluster, error) { return cluster.New(dir, cmd.OutOrStdout()) }
 	root.AddCommand(userCommands(open)...)
 	root.AddCommand(insideCommands()...)
