@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -96,5 +97,35 @@ func TestRemoveWithoutGroup(t *testing.T) {
 	dir := tree(t, map[string]string{"cpu/cgroup.procs": ""})
 	if err := Remove(t.Context(), dir, "/never-made"); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestPods(t *testing.T) {
+	const uid = "0d3a2e0c-1111-4222-8333-444455556666"
+	for _, tc := range []struct {
+		name  string
+		files map[string]string
+	}{
+		{"version 1", map[string]string{
+			"cpu/cgroup.procs": "", "cpu/cpuacct.usage": "9", "cpu/c/node-1/kubepods/burstable/pod" + uid + "/cpuacct.usage": "1500000000\n",
+			"cpu/c/node-1/kubepods/burstable/pod" + uid + "/podx/cpuacct.usage": "7", "cpu/d/node-1/kubepods/podother/cpuacct.usage": "7",
+			"memory/cgroup.procs": "", "memory/c/node-1/kubepods/podempty/memory.usage_in_bytes": "4096",
+		}},
+		{"version 2", map[string]string{
+			"cgroup.controllers": "cpu", "cgroup.procs": "", "c/kubepods/pod" + uid + "/cpu.stat": "usage_usec 1500000\nuser_usec 1\n", "c/kubepods/podempty/cpu.stat": "nothing\n",
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := Pods(tree(t, tc.files), "/c")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(map[string]time.Duration{uid: 1500 * time.Millisecond}, got); diff != "" {
+				t.Errorf("pods (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if got, err := Pods(tree(t, map[string]string{"cpu/cgroup.procs": "", "cpu/cpuacct.usage": "9"}), "/c"); err != nil || len(got) != 0 {
+		t.Errorf("a group that does not exist gave %v, %v", got, err)
 	}
 }
