@@ -26,6 +26,7 @@ import (
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/generated/clientset/versioned"
+	"github.com/virtplane/virtplane/test/e2e/harness/contract"
 	"github.com/virtplane/virtplane/test/guest/serial"
 	"github.com/virtplane/virtplane/test/wire"
 )
@@ -48,6 +49,8 @@ type Cluster struct {
 	Kube   kubernetes.Interface
 	Virt   versioned.Interface
 	Wire   *wire.Client
+
+	boots boots
 }
 
 // Connect connects to the cluster that KUBECONFIG names.
@@ -83,6 +86,7 @@ func (c *Cluster) Namespace(t testing.TB) string {
 	if err != nil {
 		t.Fatalf("creating a namespace: %v", err)
 	}
+	t.Attr(contract.Namespace, ns.Name)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(c.Dump(ns.Name))
@@ -172,13 +176,16 @@ func (c *Cluster) TryKubectl(t testing.TB, stdin string, args ...string) (string
 // Apply applies a manifest in a namespace.
 func (c *Cluster) Apply(t testing.TB, namespace, manifest string) string {
 	t.Helper()
+	if startsGuests(manifest) {
+		c.boots.begin(t)
+	}
 	return c.Kubectl(t, manifest, "-n", namespace, "apply", "-f", "-")
 }
 
 // WaitVMI waits until an instance is as wanted; what names that for the message of a failure.
 func (c *Cluster) WaitVMI(t testing.TB, namespace, name, what string, limit time.Duration, ok func(*virtv1.VirtualMachineInstance) bool) *virtv1.VirtualMachineInstance {
 	t.Helper()
-	return wait(t, "instance "+name, what, limit, func(ctx context.Context) (*virtv1.VirtualMachineInstance, watch.Interface, error) {
+	vmi := wait(t, "instance "+name, what, limit, func(ctx context.Context) (*virtv1.VirtualMachineInstance, watch.Interface, error) {
 		api := c.Virt.KubevirtV1().VirtualMachineInstances(namespace)
 		obj, err := api.Get(ctx, name, metav1.GetOptions{})
 		if err != nil && !apierrors.IsNotFound(err) {
@@ -193,6 +200,10 @@ func (c *Cluster) WaitVMI(t testing.TB, namespace, name, what string, limit time
 		w, err := api.Watch(ctx, metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", name).String(), ResourceVersion: version})
 		return obj, w, err
 	}, ok)
+	if Running(vmi) {
+		c.boots.soon(bootAfterRunning)
+	}
+	return vmi
 }
 
 // WaitVM waits until a machine is as wanted.
@@ -285,8 +296,10 @@ func (c *Cluster) Console(t testing.TB, namespace, name string) *serial.Console 
 		cancel()
 		t.Fatalf("console of %s: %v", name, err)
 	}
-	t.Cleanup(func() { conn.Close(); cancel() })
-	return serial.New(conn)
+	console := serial.New(conn)
+	bootOf.Store(console, &c.boots)
+	t.Cleanup(func() { conn.Close(); cancel(); bootOf.Delete(console) })
+	return console
 }
 
 // As is a client with the rights of a service account.
@@ -361,6 +374,7 @@ func Shell(t testing.TB, console *serial.Console) {
 		_, err := console.Run(ctx, "true")
 		cancel()
 		if err == nil {
+			booted(console)
 			return
 		}
 		if time.Now().After(deadline) {
