@@ -1,7 +1,7 @@
 // Command run runs the project's tests, stage by stage, and judges them: it counts
 // leaf tests, refuses skips that test/skips.txt does not explain, keeps the record of
 // the requirement rows that passing tests cover, and ends with the plain line
-// "N passed, N failed, N skipped". It must not decide what a test tests, retry
+// "N passed, N failed, N skipped". It takes the time of each test in .test/times.json. It must not decide what a test tests, retry
 // one, or hide the output of one that failed.
 package main
 
@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -42,6 +43,9 @@ type options struct {
 	fuzzFor time.Duration
 	root    string
 	records string // directory of records
+	cache   string // directory of what other checkouts may use too
+	// all says that all stages run, for which passes of what has not changed are good enough.
+	all bool
 }
 
 func run(ctx context.Context, args []string, out io.Writer) (bool, error) {
@@ -52,13 +56,14 @@ func run(ctx context.Context, args []string, out io.Writer) (bool, error) {
 		flags.PrintDefaults()
 	}
 	flags.StringVar(&o.focus, "focus", "", "run only the tests that match this regular expression, as go test -run takes it")
-	flags.DurationVar(&o.fuzzFor, "for", time.Second, "how long each fuzz test runs in the stage fuzz")
+	flags.DurationVar(&o.fuzzFor, "for", 2*time.Second, "how long each fuzz test runs in the stage fuzz")
 	if err := flags.Parse(args); err != nil {
 		return false, err
 	}
 	names := flags.Args()
 	if slices.Equal(names, []string{"all"}) {
 		names = stageOrder
+		o.all = true
 	}
 	for _, n := range names {
 		if !slices.Contains(stageOrder, n) {
@@ -77,12 +82,22 @@ func run(ctx context.Context, args []string, out io.Writer) (bool, error) {
 	if err := os.MkdirAll(o.records, 0o755); err != nil {
 		return false, err
 	}
-	skips, err := readSkips(filepath.Join(o.root, "test", "skips.txt"))
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return false, fmt.Errorf("finding the cache folder: %w: set XDG_CACHE_HOME", err)
+	}
+	o.cache = filepath.Join(cache, "virtplane")
+	skips, err := readReasons(filepath.Join(o.root, "test", "skips.txt"))
 	if err != nil {
 		return false, err
 	}
 
-	r := &runner{options: o, skips: skips, out: out}
+	budget, err := readReasons(filepath.Join(o.root, "test", "budget.txt"))
+	if err != nil {
+		return false, err
+	}
+
+	r := &runner{options: o, skips: skips, budget: budget, out: &lockedWriter{w: out}}
 	for _, n := range names {
 		if ctx.Err() != nil {
 			break
@@ -92,7 +107,22 @@ func run(ctx context.Context, args []string, out io.Writer) (bool, error) {
 	if err := r.judgeRows(names); err != nil {
 		return false, err
 	}
+	if err := r.keepTimes(); err != nil {
+		return false, err
+	}
 	return r.finish(ctx), nil
+}
+
+// lockedWriter lets tests that run beside each other tell of themselves, each line whole.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
 }
 
 // finish prints what failed and was skipped, and the last line.

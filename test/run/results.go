@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/virtplane/virtplane/test/spec"
 )
@@ -64,16 +65,17 @@ type packageState struct {
 // package and, if each is set, for each leaf test.
 type collector struct {
 	module string
-	skips  skipList
+	skips  reasonList
 	out    io.Writer
 	each   bool
+	times  *times // nil: nobody asks
 
 	packages map[string]*packageState
 	builds   map[string]*strings.Builder
 	results  results
 }
 
-func newCollector(module string, skips skipList, out io.Writer, each bool) *collector {
+func newCollector(module string, skips reasonList, out io.Writer, each bool) *collector {
 	return &collector{module: module, skips: skips, out: out, each: each,
 		packages: map[string]*packageState{}, builds: map[string]*strings.Builder{}}
 }
@@ -110,6 +112,9 @@ func (c *collector) event(e event) {
 		}
 		b.WriteString(e.Output)
 		return
+	}
+	if c.times != nil {
+		c.times.event(c.short(e.Package), e, time.Now())
 	}
 	p := c.packages[e.Package]
 	if p == nil {
@@ -196,7 +201,7 @@ func telling(output string) string {
 
 // packageEnd counts a package once its last event has come.
 func (c *collector) packageEnd(e event, p *packageState) {
-	short := strings.TrimPrefix(strings.TrimPrefix(e.Package, c.module), "/")
+	short := c.short(e.Package)
 	before := len(c.results.Failures)
 	ran := 0
 	fail := func(name, output, remark string) {
@@ -247,6 +252,11 @@ func (c *collector) packageEnd(e event, p *packageState) {
 		word = "FAIL"
 	}
 	fmt.Fprintf(c.out, "%s %4d tests %7.1fs  %s\n", word, ran, e.Elapsed, short)
+}
+
+// short names a package as below the module.
+func (c *collector) short(pkg string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(pkg, c.module), "/")
 }
 
 // unfinished fails the packages whose end never came, which happens when go test

@@ -12,11 +12,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/virtplane/virtplane/test/cluster/plan"
 	"github.com/virtplane/virtplane/test/spec"
 )
 
 func TestCollector(t *testing.T) {
-	skips := skipList{{"mixed", "TestListed", "the kernel has no VLANs"}, {"mixed", "TestTable/*", "the kernel has no VLANs"}}
+	skips := reasonList{{"mixed", "TestListed", "the kernel has no VLANs"}, {"mixed", "TestTable/*", "the kernel has no VLANs"}}
 	for _, tc := range []struct {
 		file     string
 		passed   int
@@ -89,8 +90,8 @@ func TestCollectorTorn(t *testing.T) {
 	}
 }
 
-func TestParseSkips(t *testing.T) {
-	list, err := parseSkips("skips.txt", "# comment\n\ncni-plugin/bridge TestVLAN needs the module 8021q\na TestTable/* waits for three things\n")
+func TestParseReasons(t *testing.T) {
+	list, err := parseReasons("skips.txt", "# comment\n\ncni-plugin/bridge TestVLAN needs the module 8021q\na TestTable/* waits for three things\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +113,7 @@ func TestParseSkips(t *testing.T) {
 		"a TestX":              "skips.txt:1: want PACKAGE TEST REASON, the reason in at least three words",
 		"a X needs the module": `skips.txt:1: "X" is not the name of a test`,
 	} {
-		if _, err := parseSkips("skips.txt", line); err == nil || err.Error() != want {
+		if _, err := parseReasons("skips.txt", line); err == nil || err.Error() != want {
 			t.Errorf("%q gave error %v, want %s", line, err, want)
 		}
 	}
@@ -206,7 +207,11 @@ func TestUnitRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []testRun{{packages: []string{launcher, guest, self, boot}, anew: true}, {packages: []string{names}}}
+	outside, err := fingerprint(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []testRun{{packages: []string{launcher, guest, boot}, flags: []string{"-skip=^outside-" + outside + "$"}}, {packages: []string{self}, anew: true}, {packages: []string{names}}}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(testRun{})); diff != "" {
 		t.Errorf("runs (-want +got):\n%s", diff)
 	}
@@ -274,13 +279,13 @@ func TestStream(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	c := newCollector("example.com/toy", nil, &out, true)
-	if err := r.stream(ctx, c, []string{"test", "-json", "./..."}); err != nil {
+	if err := r.stream(ctx, c, nil, []string{"test", "-json", "./..."}); err != nil {
 		t.Fatal(err)
 	}
 	if c.results.Passed != 1 || len(c.results.Failures) != 0 || !strings.Contains(out.String(), "  pass TestX/sub (") {
 		t.Errorf("results %+v, output:\n%s", c.results, out.String())
 	}
-	if err := r.stream(ctx, newCollector("example.com/toy", nil, &out, true), []string{"test", "-json", "-mod=bogus"}); err == nil {
+	if err := r.stream(ctx, newCollector("example.com/toy", nil, &out, true), nil, []string{"test", "-json", "-mod=bogus"}); err == nil {
 		t.Error("a go test that cannot start gave no error")
 	}
 }
@@ -299,32 +304,42 @@ func TestRunRefuses(t *testing.T) {
 	}
 }
 
-// TestRepositorySkips keeps test/skips.txt true: each line names a test that exists.
-func TestRepositorySkips(t *testing.T) {
+// TestRepositoryLists keeps test/skips.txt and test/budget.txt true: each line names a test that exists.
+func TestRepositoryLists(t *testing.T) {
 	root, err := spec.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := readSkips(filepath.Join(root, "test", "skips.txt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range list {
-		files, err := filepath.Glob(filepath.Join(root, e.pkg, "*_test.go"))
+	exists := func(pkg, name string) bool {
+		files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(pkg), "*_test.go"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		name, _, _ := strings.Cut(e.test, "/")
-		found := false
 		for _, f := range files {
 			data, err := os.ReadFile(f)
 			if err != nil {
 				t.Fatal(err)
 			}
-			found = found || strings.Contains(string(data), "func "+name+"(")
+			if strings.Contains(string(data), "func "+name+"(") {
+				return true
+			}
 		}
-		if !found {
-			t.Errorf("test/skips.txt lists %s %s, which does not exist", e.pkg, e.test)
+		return false
+	}
+	for _, file := range []string{"skips.txt", "budget.txt"} {
+		list, err := readReasons(filepath.Join(root, "test", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range list {
+			if name, _, _ := strings.Cut(e.test, "/"); !exists(e.pkg, name) {
+				t.Errorf("test/%s lists %s %s, which does not exist", file, e.pkg, e.test)
+			}
+		}
+	}
+	for _, name := range longTests {
+		if !exists("test/e2e", name) {
+			t.Errorf("the long test %s does not exist", name)
 		}
 	}
 }
@@ -338,14 +353,14 @@ func TestKeepLogs(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(from, "kubelet.log"), []byte("why\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("PATH", "") // no kubectl: its part says so instead
+	// There is no kubectl: its part says so instead.
 	var out strings.Builder
 	r := runner{options: options{root: root, records: filepath.Join(root, ".test")}, out: &out}
 	for range 2 { // the second run replaces what the first kept
-		r.keepLogs(t.Context())
+		r.keepLogs(t.Context(), site{name: "two-nodes", dir: plan.Dir(filepath.Join(root, ".cluster"))})
 	}
-	kept := filepath.Join(root, ".test", "logs")
-	for file, want := range map[string]string{"node-1/kubelet.log": "why", "events.txt": "executable file not found"} {
+	kept := filepath.Join(root, ".test", "logs", "two-nodes")
+	for file, want := range map[string]string{"node-1/kubelet.log": "why", "events.txt": "no such file or directory"} {
 		data, err := os.ReadFile(filepath.Join(kept, file))
 		if err != nil || !strings.Contains(string(data), want) {
 			t.Errorf("%s holds %q (error %v), want %q", file, data, err, want)

@@ -13,9 +13,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
+	"github.com/virtplane/virtplane/test/cluster/plan"
 	"github.com/virtplane/virtplane/test/spec"
 )
 
@@ -23,9 +25,13 @@ const module = "github.com/virtplane/virtplane"
 
 type runner struct {
 	options
-	skips skipList
-	out   io.Writer
+	skips, budget reasonList
+	out           io.Writer
+
+	// mu guards what tests that run beside each other add to.
+	mu    sync.Mutex
 	total results
+	taken []testTime
 }
 
 // stage runs one stage and adds its results to the total. What goes wrong around
@@ -36,7 +42,7 @@ func (r *runner) stage(ctx context.Context, name string) {
 	var res results
 	var err error
 	if name == "fuzz" {
-		res, err = r.fuzz(ctx)
+		res, err = r.fuzz(ctx, r.all)
 	} else {
 		res, err = r.goTests(ctx, name)
 	}
@@ -61,47 +67,13 @@ func (r *runner) goTests(ctx context.Context, name string) (res results, err err
 		fmt.Fprintf(r.out, "no packages\n")
 		return results{}, nil
 	}
-	// Without the tables of debuggers: linking each package's tests is a good part of a warm run. Stack traces and reports
-	// of races need none. Trimmed paths let another checkout use what was built for this one.
-	args := []string{"test", "-json", "-race", "-trimpath", "-ldflags=-s -w"}
-	runs := []testRun{{packages: pkgs, anew: true}}
-	each := true
 	switch name {
 	case "unit":
-		each = false
-		args = append(args, "-timeout=15m")
-		// Tests of the launcher boot them.
-		if err := r.command(ctx, "go", "run", "./test/guest/cmd/guests", "build", "tiny", "tiny-generic"); err != nil {
-			return results{}, err
-		}
-		if runs, err = r.unitRuns(ctx, pkgs); err != nil {
-			return results{}, err
-		}
+		res, err = r.unit(ctx, pkgs)
 	case "integration":
-		// One package at a time, here and below: each starts or uses whole clusters, and time limits in
-		// them are meant for a machine that does one thing.
-		args = append(args, "-timeout=30m", "-p=1")
-		if err := r.foreignPrograms(ctx); err != nil {
-			return results{}, err
-		}
+		res, err = r.integration(ctx, pkgs)
 	case "e2e":
-		// Guests wait more than they work: for back-offs, grace periods, leases.
-		args = append(args, "-timeout=60m", "-p=1", "-parallel=4")
-		down, upErr := r.cluster(ctx)
-		if down != nil {
-			defer func() { down(err != nil || len(res.Failures) > 0) }()
-		}
-		if upErr != nil {
-			return results{}, upErr
-		}
-	}
-	if r.focus != "" {
-		args = append(args, "-run="+r.focus)
-	}
-	for _, run := range runs {
-		c := newCollector(module, r.skips, r.out, each)
-		err = errors.Join(err, r.stream(ctx, c, append(run.flags(args), run.packages...)))
-		res.add(c.results)
+		res, err = r.endToEnd(ctx, pkgs)
 	}
 	if err == nil && res.Passed+len(res.Failures)+len(res.Skipped) == 0 {
 		err = fmt.Errorf("no test ran; the focus is %q", r.focus)
@@ -109,26 +81,77 @@ func (r *runner) goTests(ctx context.Context, name string) (res results, err err
 	return res, errors.Join(err, writeRecords(record, res.Proved))
 }
 
+func (r *runner) unit(ctx context.Context, pkgs []string) (res results, err error) {
+	// Tests of the launcher boot them.
+	if err := r.command(ctx, "go", "run", "./test/guest/cmd/guests", "build", "tiny", "tiny-generic"); err != nil {
+		return res, err
+	}
+	runs, err := r.unitRuns(ctx, pkgs)
+	if err != nil {
+		return res, err
+	}
+	for _, run := range runs {
+		run.flags = append(run.flags, "-timeout=15m")
+		one, oneErr := r.test(ctx, run)
+		res.add(one)
+		err = errors.Join(err, oneErr)
+	}
+	return res, err
+}
+
+func (r *runner) integration(ctx context.Context, pkgs []string) (results, error) {
+	if err := r.foreignPrograms(ctx); err != nil {
+		return results{}, err
+	}
+	// One package at a time: each starts whole clusters, and time limits in them are meant for a machine that does one thing.
+	return r.test(ctx, testRun{packages: pkgs, anew: true, each: true, flags: []string{"-timeout=30m", "-p=1"}})
+}
+
 // testRun is one call of go test.
 type testRun struct {
 	packages []string
 	// anew says that results that go test remembers do not count.
 	anew bool
+	// each says that each test is worth a line of progress.
+	each bool
+	// flags are further ones of go test, environment that of the tests if it is not the runner's.
+	flags, environment []string
+	// clusters are those whose pods work for the tests.
+	clusters []plan.Dir
 }
 
-func (t testRun) flags(args []string) []string {
-	args = slices.Clone(args)
-	if t.anew {
+// test calls go test and collects what it tells.
+func (r *runner) test(ctx context.Context, run testRun) (results, error) {
+	// Without the tables of debuggers: linking each package's tests is a good part of a warm run. Stack traces and reports
+	// of races need none. Trimmed paths let another checkout use what was built for this one.
+	args := append([]string{"test", "-json", "-race", "-trimpath", "-ldflags=-s -w"}, run.flags...)
+	if run.anew {
 		args = append(args, "-count=1")
 	}
-	return args
+	if r.focus != "" {
+		args = append(args, "-run="+r.focus)
+	}
+	taken := newTimes()
+	watched, stop := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { r.watchUsage(watched, taken, run.clusters...) })
+	c := newCollector(module, r.skips, r.out, run.each)
+	c.times = taken
+	err := r.stream(ctx, c, run.environment, append(args, run.packages...))
+	stop()
+	watching.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.taken = append(r.taken, taken.taken()...)
+	return c.results, err
 }
 
 // longest are packages whose tests take minutes, on one processor. They come first, so that the others fill the second.
 var longest = []string{module + "/cmd/virt-launcher/app", module + "/test/guest"}
 
-// unitRuns tells packages whose tests can start other programs from the rest. What those do is not in go test's memory, so
-// that they run each time; the result of the rest is remembered until a source, a file or a variable that they read changes.
+// unitRuns tells packages whose tests can start other programs from the rest. What those do is not in go test's memory. Where
+// the programs are Debian's, a result is remembered until a source or one of them changes; where they read this checkout, tests
+// run each time. The result of the rest is remembered until a source, a file or a variable that they read changes.
 func (r *runner) unitRuns(ctx context.Context, pkgs []string) ([]testRun, error) {
 	list, err := r.list(ctx, append([]string{"-test", "-json=ImportPath,Imports,Deps"}, pkgs...)...)
 	if err != nil {
@@ -151,19 +174,25 @@ func (r *runner) unitRuns(ctx context.Context, pkgs []string) ([]testRun, error)
 			deps[pkg] = p.Deps
 		}
 	}
-	var outside, inside []string
+	outside, err := fingerprint(ctx)
+	if err != nil {
+		return nil, err
+	}
+	anew, debian, inside := testRun{anew: true}, testRun{flags: []string{remember(outside)}}, testRun{}
 	for _, p := range pkgs {
-		if slices.ContainsFunc(deps[p], func(d string) bool { return starters[d] }) {
-			outside = append(outside, p)
-		} else {
-			inside = append(inside, p)
+		switch {
+		case slices.Contains(readTheTree, p):
+			anew.packages = append(anew.packages, p)
+		case slices.ContainsFunc(deps[p], func(d string) bool { return starters[d] }):
+			debian.packages = append(debian.packages, p)
+		default:
+			inside.packages = append(inside.packages, p)
 		}
 	}
-	slices.SortStableFunc(outside, func(a, b string) int {
+	slices.SortStableFunc(debian.packages, func(a, b string) int {
 		return cmp.Compare(rank(a), rank(b))
 	})
-	runs := []testRun{{packages: outside, anew: true}, {packages: inside}}
-	return slices.DeleteFunc(runs, func(t testRun) bool { return len(t.packages) == 0 }), nil
+	return slices.DeleteFunc([]testRun{debian, anew, inside}, func(t testRun) bool { return len(t.packages) == 0 }), nil
 }
 
 func rank(pkg string) int {
@@ -216,9 +245,10 @@ func (r *runner) list(ctx context.Context, args ...string) ([]byte, error) {
 
 // stream runs go test and feeds its events to the collector. A failing exit is an
 // error only if no failure explains it.
-func (r *runner) stream(ctx context.Context, c *collector, args []string) error {
+func (r *runner) stream(ctx context.Context, c *collector, environment, args []string) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = r.root
+	cmd.Env = environment
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	// A group of its own lets an interruption reach the tests' children too; the

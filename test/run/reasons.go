@@ -6,22 +6,22 @@ import (
 	"strings"
 )
 
-// skipList says which tests may skip, and why. Its file has one line for each:
-// the package without the module's path, the test (or TEST/* for its subtests), the reason.
-type skipList []skipEntry
+// reasonList names tests that are let do something, and why: skip (test/skips.txt), or take long (test/budget.txt). Its file
+// has one line for each: the package without the module's path, the test (or TEST/* for its subtests), the reason.
+type reasonList []reasonEntry
 
-type skipEntry struct{ pkg, test, reason string }
+type reasonEntry struct{ pkg, test, reason string }
 
-func readSkips(file string) (skipList, error) {
+func readReasons(file string) (reasonList, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("reading the list of skips: %w", err)
+		return nil, fmt.Errorf("reading a list of tests: %w", err)
 	}
-	return parseSkips(file, string(data))
+	return parseReasons(file, string(data))
 }
 
-func parseSkips(file, data string) (skipList, error) {
-	var list skipList
+func parseReasons(file, data string) (reasonList, error) {
+	var list reasonList
 	n := 0
 	for line := range strings.Lines(data) {
 		n++
@@ -36,12 +36,12 @@ func parseSkips(file, data string) (skipList, error) {
 		if !strings.HasPrefix(f[1], "Test") && !strings.HasPrefix(f[1], "Fuzz") {
 			return nil, fmt.Errorf("%s:%d: %q is not the name of a test", file, n, f[1])
 		}
-		list = append(list, skipEntry{f[0], f[1], strings.TrimSpace(f[2])})
+		list = append(list, reasonEntry{f[0], f[1], strings.TrimSpace(f[2])})
 	}
 	return list, nil
 }
 
-func (l skipList) reason(pkg, test string) (string, bool) {
+func (l reasonList) reason(pkg, test string) (string, bool) {
 	for _, e := range l {
 		if e.pkg != pkg {
 			continue

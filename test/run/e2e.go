@@ -1,0 +1,144 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/virtplane/virtplane/test/cluster"
+	"github.com/virtplane/virtplane/test/cluster/plan"
+	"github.com/virtplane/virtplane/test/e2e/harness/contract"
+)
+
+const chaosPackage = module + "/test/e2e/chaos"
+
+// longTests are the tests of test/e2e that take longest. They begin with the stage, in a process beside that of the others:
+// go test goes through a package in the order of its files.
+var longTests = []string{"TestGuestAgent", "TestManualHealthChecks", "TestManualProbes", "TestVirtctlSSH", "TestConfigDisks", "TestWatchdog"}
+
+// endToEnd runs the tests on local clusters with real guests: those that do harm, which wait more than they work, on one of
+// three nodes, and beside them the others on one of two.
+func (r *runner) endToEnd(ctx context.Context, pkgs []string) (res results, err error) {
+	sites, err := r.sites(pkgs)
+	if err != nil {
+		return res, err
+	}
+	// Once, before two clusters ask for them at the same time.
+	if err := r.command(ctx, "go", "run", "./test/image/cmd/images", "build"); err != nil {
+		return res, err
+	}
+	boots, err := os.MkdirTemp("", "virtplane-boots-")
+	if err != nil {
+		return res, err
+	}
+	defer os.RemoveAll(boots)
+
+	var running sync.WaitGroup
+	var mu sync.Mutex
+	for _, s := range sites {
+		running.Go(func() {
+			one, oneErr := r.onSite(ctx, s, boots)
+			mu.Lock()
+			defer mu.Unlock()
+			res.add(one)
+			if oneErr != nil {
+				err = errors.Join(err, fmt.Errorf("on the cluster in %s: %w", s.dir, oneErr))
+			}
+		})
+	}
+	running.Wait()
+	return res, err
+}
+
+// sites tells packages apart by the cluster that they use. Without tests that match the focus a cluster is not brought up.
+func (r *runner) sites(pkgs []string) ([]site, error) {
+	sites := []site{
+		{name: "two-nodes", dir: plan.Dir(cmp.Or(os.Getenv(cluster.DirVariable), filepath.Join(r.root, ".cluster"))), nodes: 2},
+		{name: "chaos", dir: plan.Dir(filepath.Join(r.root, ".cluster-chaos")), nodes: 3},
+	}
+	for _, pkg := range pkgs {
+		matches, err := r.inFocus(pkg)
+		if err != nil {
+			return nil, err
+		}
+		if !matches {
+			continue
+		}
+		at := 0
+		if pkg == chaosPackage {
+			at = 1
+		}
+		sites[at].packages = append(sites[at].packages, pkg)
+	}
+	return slices.DeleteFunc(sites, func(s site) bool { return len(s.packages) == 0 }), nil
+}
+
+// test functions, by their declarations.
+var testFunction = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+
+// inFocus says whether a package has a test that matches the focus.
+func (r *runner) inFocus(pkg string) (bool, error) {
+	focus, _, _ := strings.Cut(r.focus, "/")
+	match, err := regexp.Compile(focus)
+	if err != nil {
+		return false, fmt.Errorf("the focus is no regular expression: %w", err)
+	}
+	files, err := fs.Glob(os.DirFS(r.root), strings.TrimPrefix(pkg, module+"/")+"/*_test.go")
+	if err != nil {
+		return false, err
+	}
+	for _, f := range files {
+		data, err := os.ReadFile(filepath.Join(r.root, f))
+		if err != nil {
+			return false, err
+		}
+		for _, m := range testFunction.FindAllSubmatch(data, -1) {
+			if match.Match(m[1]) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// onSite brings a cluster up, runs the tests that use it and takes it down.
+func (r *runner) onSite(ctx context.Context, s site, boots string) (res results, err error) {
+	down, upErr := r.bringUp(ctx, s)
+	defer func() { down(err != nil || len(res.Failures) > 0) }()
+	if upErr != nil {
+		return res, upErr
+	}
+	run := testRun{packages: s.packages, anew: true, each: true, clusters: []plan.Dir{s.dir}, environment: append(s.environment(), contract.Boots+"="+boots),
+		// One package at a time. Guests wait more than they work, for back-offs, grace periods and leases; how many boot at a time
+		// is bounded apart.
+		flags: []string{"-timeout=60m", "-p=1", "-parallel=8"}}
+	runs := []testRun{run}
+	if s.name != "chaos" && r.focus == "" {
+		long := "^(" + strings.Join(longTests, "|") + ")$"
+		first := run
+		first.packages, first.flags = []string{module + "/test/e2e"}, append(slices.Clone(run.flags), "-run="+long)
+		run.flags = append(slices.Clone(run.flags), "-skip="+long)
+		runs = []testRun{first, run}
+	}
+	var running sync.WaitGroup
+	var mu sync.Mutex
+	for _, run := range runs {
+		running.Go(func() {
+			one, oneErr := r.test(ctx, run)
+			mu.Lock()
+			defer mu.Unlock()
+			res.add(one)
+			err = errors.Join(err, oneErr)
+		})
+	}
+	running.Wait()
+	return res, err
+}
