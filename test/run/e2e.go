@@ -18,51 +18,91 @@ import (
 	"github.com/virtplane/virtplane/test/e2e/harness/contract"
 )
 
-const chaosPackage = module + "/test/e2e/chaos"
+const (
+	chaosPackage = module + "/test/e2e/chaos"
+	chaosSite    = "chaos"
+)
 
 // longTests are the tests of test/e2e that take longest. They begin with the stage, in a process beside that of the others:
 // go test goes through a package in the order of its files.
 var longTests = []string{"TestGuestAgent", "TestManualHealthChecks", "TestManualProbes", "TestVirtctlSSH", "TestConfigDisks", "TestWatchdog"}
 
 // endToEnd runs the tests on local clusters with real guests: those that do harm, which wait more than they work, on one of
-// three nodes, and beside them the others on one of two.
+// three nodes, and beside them the others on one of two. A site that has begun already is waited for.
 func (r *runner) endToEnd(ctx context.Context, pkgs []string) (res results, err error) {
+	chaos := r.begun
+	rest, err := r.begin(ctx, pkgs, func(s site) bool { return s.name != chaosSite || chaos == nil })
+	for _, b := range []*begun{chaos, rest} {
+		if b != nil {
+			err = errors.Join(err, b.wait(&res))
+		}
+	}
+	return res, err
+}
+
+// beginChaos begins the tests that do harm before the stage that they belong to.
+func (r *runner) beginChaos(ctx context.Context) error {
+	pkgs, err := r.packages(ctx, "e2e")
+	if err != nil {
+		return err
+	}
+	r.begun, err = r.begin(ctx, pkgs, func(s site) bool { return s.name == chaosSite })
+	return err
+}
+
+// begun are sites whose tests run.
+type begun struct {
+	running sync.WaitGroup
+
+	mu  sync.Mutex
+	res results
+	err error
+}
+
+// wait waits for all of them and adds their results.
+func (b *begun) wait(res *results) error {
+	b.running.Wait()
+	res.add(b.res)
+	return b.err
+}
+
+// begin brings up the clusters of the sites that are wanted and starts their tests.
+func (r *runner) begin(ctx context.Context, pkgs []string, wanted func(site) bool) (*begun, error) {
 	sites, err := r.sites(pkgs)
 	if err != nil {
-		return res, err
+		return nil, err
 	}
 	// Once, before two clusters ask for them at the same time.
 	if err := r.command(ctx, "go", "run", "./test/image/cmd/images", "build"); err != nil {
-		return res, err
+		return nil, err
 	}
-	boots, err := os.MkdirTemp("", "virtplane-boots-")
-	if err != nil {
-		return res, err
+	boots := filepath.Join(r.records, "boots")
+	if err := os.MkdirAll(boots, 0o755); err != nil {
+		return nil, err
 	}
-	defer os.RemoveAll(boots)
-
-	var running sync.WaitGroup
-	var mu sync.Mutex
+	var b begun
 	for _, s := range sites {
-		running.Go(func() {
-			one, oneErr := r.onSite(ctx, s, boots)
-			mu.Lock()
-			defer mu.Unlock()
-			res.add(one)
-			if oneErr != nil {
-				err = errors.Join(err, fmt.Errorf("on the cluster in %s: %w", s.dir, oneErr))
+		if !wanted(s) {
+			continue
+		}
+		b.running.Go(func() {
+			one, err := r.onSite(ctx, s, boots)
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.res.add(one)
+			if err != nil {
+				b.err = errors.Join(b.err, fmt.Errorf("on the cluster in %s: %w", s.dir, err))
 			}
 		})
 	}
-	running.Wait()
-	return res, err
+	return &b, nil
 }
 
 // sites tells packages apart by the cluster that they use. Without tests that match the focus a cluster is not brought up.
 func (r *runner) sites(pkgs []string) ([]site, error) {
 	sites := []site{
 		{name: "two-nodes", dir: plan.Dir(cmp.Or(os.Getenv(cluster.DirVariable), filepath.Join(r.root, ".cluster"))), nodes: 2},
-		{name: "chaos", dir: plan.Dir(filepath.Join(r.root, ".cluster-chaos")), nodes: 3},
+		{name: chaosSite, dir: plan.Dir(filepath.Join(r.root, ".cluster-chaos")), nodes: 3},
 	}
 	for _, pkg := range pkgs {
 		matches, err := r.inFocus(pkg)
@@ -121,7 +161,7 @@ func (r *runner) onSite(ctx context.Context, s site, boots string) (res results,
 		// is bounded apart.
 		flags: []string{"-timeout=60m", "-p=1", "-parallel=8"}}
 	runs := []testRun{run}
-	if s.name != "chaos" && r.focus == "" {
+	if s.name != chaosSite && r.focus == "" {
 		long := "^(" + strings.Join(longTests, "|") + ")$"
 		first := run
 		first.packages, first.flags = []string{module + "/test/e2e"}, append(slices.Clone(run.flags), "-run="+long)

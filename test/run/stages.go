@@ -32,6 +32,9 @@ type runner struct {
 	mu    sync.Mutex
 	total results
 	taken []testTime
+
+	// begun are the sites that have begun before the stage e2e, nil if none has.
+	begun *begun
 }
 
 // stage runs one stage and adds its results to the total. What goes wrong around
