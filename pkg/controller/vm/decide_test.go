@@ -135,3 +135,40 @@ func TestBackoffGrowsAndForgets(t *testing.T) {
 		t.Error("an explicit start did not override the back-off")
 	}
 }
+
+// TestLongRunIsNoFailedStart: a guest that fails after it has run for long is started again at once.
+func TestLongRunIsNoFailedStart(t *testing.T) {
+	earlier := &virtv1.VirtualMachineStartFailure{ConsecutiveFailCount: ptr.To(int32(4)), LastFailedVMIUID: "old"}
+	for _, tc := range []struct {
+		name   string
+		before *virtv1.VirtualMachineStartFailure
+		vmi    *virtv1.VirtualMachineInstance
+		count  int32
+	}{
+		{"it never ran", nil, inst(virtv1.Failed, 0), 1},
+		{"it ran for a moment", nil, inst(virtv1.Failed, 59*time.Second), 1},
+		{"it ran for a moment, as others before it", earlier, inst(virtv1.Failed, 59*time.Second), 5},
+		{"it ran for a minute", nil, inst(virtv1.Failed, time.Minute), 0},
+		{"it ran for a minute, unlike others before it", earlier, inst(virtv1.Failed, time.Minute), 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			vm := &virtv1.VirtualMachine{Spec: virtv1.VirtualMachineSpec{RunStrategy: virtv1.RunStrategyAlways}}
+			vm.Status.StartFailure = tc.before
+			vm.Status.StartFailure = decide(vm, tc.vmi, noon).startFailure
+			var count int32
+			if f := vm.Status.StartFailure; f != nil {
+				count = *f.ConsecutiveFailCount
+			}
+			if count != tc.count {
+				t.Errorf("%d failures in a row, want %d", count, tc.count)
+			}
+			want := start
+			if tc.count > 0 {
+				want = keep
+			}
+			if got := decide(vm, nil, noon).action; got != want {
+				t.Errorf("action %d once it is gone, want %d", got, want)
+			}
+		})
+	}
+}

@@ -2,6 +2,7 @@ package vm
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -461,20 +462,29 @@ func TestStaleCache(t *testing.T) {
 			})
 		}
 	}
-	t.Run("deletion", func(t *testing.T) {
-		vm := machine(virtv1.RunStrategyAlways)
-		vm.Finalizers = []string{virtv1.VirtualMachineControllerFinalizer}
-		w := newWorld(t, vm)
-		w.reconcile()
-		if err := w.server.Delete(t.Context(), w.vm()); err != nil {
-			t.Fatal(err)
-		}
-		w.blind = true
-		w.reconcile()
-		if got := w.vm(); got.Status.PrintableStatus != virtv1.VirtualMachineStatusTerminating || w.vmi().DeletionTimestamp == nil {
-			t.Errorf("status %s", got.Status.PrintableStatus)
-		}
-	})
+	for _, written := range []bool{true, false} {
+		t.Run(fmt.Sprintf("deletion/start written in the status %v", written), func(t *testing.T) {
+			vm := machine(virtv1.RunStrategyAlways)
+			vm.Finalizers = []string{virtv1.VirtualMachineControllerFinalizer}
+			w := newWorld(t, vm)
+			w.reconcile()
+			before := w.vm()
+			if !written {
+				before.Status = virtv1.VirtualMachineStatus{}
+				if err := w.server.Status().Update(t.Context(), before); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := w.server.Delete(t.Context(), before); err != nil {
+				t.Fatal(err)
+			}
+			w.blind = true
+			w.reconcile()
+			if got := w.vm(); got.Status.PrintableStatus != virtv1.VirtualMachineStatusTerminating || w.vmi().DeletionTimestamp == nil {
+				t.Errorf("status %s", got.Status.PrintableStatus)
+			}
+		})
+	}
 }
 
 // TestInstancesBringTheirMachine tries the watch: an instance brings the machine of its name, whoever owns it.
