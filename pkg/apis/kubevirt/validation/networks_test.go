@@ -112,6 +112,7 @@ var networkRows = []row{
 	{RulePortProtocol, "unknown", ofPort(virtv1.Port{Port: 1, Protocol: "ICMP"})},
 	{RulePortName, "malformed", ofPort(virtv1.Port{Port: 1, Name: "Web Server"})},
 	{RulePortName, "twice", ofInterface(func(i *virtv1.Interface) { i.Ports = []virtv1.Port{{Port: 1, Name: "a"}, {Port: 2, Name: "a"}} })},
+	{RulePortRange, "of one port", ofInterface(func(i *virtv1.Interface) { i.PortRanges = []virtv1.PortRange{{Start: 2, End: 2, Protocol: "TCP"}} })},
 	{RulePortRange, "reversed", ofInterface(func(i *virtv1.Interface) { i.PortRanges = []virtv1.PortRange{{Start: 2, End: 1, Protocol: "TCP"}} })},
 	{RuleDHCPOptions, "all", ofInterface(func(i *virtv1.Interface) {
 		i.DHCPOptions = &virtv1.DHCPOptions{BootFileName: strings.Repeat("x", 256), NTPServers: []string{"fd10::1", "clock"},

@@ -188,11 +188,18 @@ var objectRows = []row{
 		s.ResourceClaims = []virtv1.VirtualMachineInstanceResourceClaim{{Name: "a", ResourceClaimName: "c"}, {Name: "a", ResourceClaimName: "c"}, {ResourceClaimName: "c"}}
 	})},
 	{RuleInstanceImmutable, "user", ofVMIUpdate(func(vmi, _ *virtv1.VirtualMachineInstance) { vmi.Spec.Hostname = "other" })},
+	{RuleInstanceImmutable, "component", ofTrustedUpdate(func(vmi *virtv1.VirtualMachineInstance) { vmi.Spec.Hostname = "other" })},
+	{RuleGracePeriod, "negative, of a component", ofTrustedUpdate(func(vmi *virtv1.VirtualMachineInstance) {
+		vmi.Spec.TerminationGracePeriodSeconds = ptr.To(int64(-1))
+	})},
 	{RuleInstanceLabels, "user", ofVMIUpdate(func(vmi, _ *virtv1.VirtualMachineInstance) {
 		vmi.Labels = map[string]string{"kubevirt.io/migrationTargetNodeName": "n"}
 	})},
 	{RulePhase, "back", ofPhase(virtv1.Running, virtv1.Scheduling)},
 	{RulePhase, "ended", ofPhase(virtv1.Succeeded, virtv1.Failed)},
+	{RulePhase, "failed", ofPhase(virtv1.Failed, virtv1.Succeeded)},
+	{RulePhase, "failed, then unknown", ofPhase(virtv1.Failed, virtv1.Unknown)},
+	{RulePhase, "ended, then unknown", ofPhase(virtv1.Succeeded, virtv1.Unknown)},
 	{RulePhase, "unknown word", ofPhase(virtv1.Running, "Sleeping")},
 	{RulePhase, "back from unknown", ofPhase(virtv1.Unknown, virtv1.Pending)},
 }

@@ -144,6 +144,15 @@ func ofVMIUpdate(change func(vmi, old *virtv1.VirtualMachineInstance)) func() *r
 	}
 }
 
+// ofTrustedUpdate is a change by a component of the system.
+func ofTrustedUpdate(change func(*virtv1.VirtualMachineInstance)) func() *report {
+	return func() *report {
+		vmi := instance()
+		change(vmi)
+		return checkInstanceUpdate(vmi, instance(), Options{Trusted: true})
+	}
+}
+
 func ofPhase(from, to virtv1.VirtualMachineInstancePhase) func() *report {
 	return func() *report {
 		vmi, old := instance(), instance()
