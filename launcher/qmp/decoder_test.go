@@ -2,6 +2,8 @@ package qmp
 
 import (
 	"bytes"
+	"io"
+	"strings"
 	"testing"
 )
 
@@ -33,4 +35,16 @@ func (e *wireError) raw() []byte {
 		return nil
 	}
 	return []byte(e.Desc)
+}
+
+// TestMessagesAreBoundedOneByOne: a connection lives for months, and what it has read in all has no limit.
+func TestMessagesAreBoundedOneByOne(t *testing.T) {
+	one := `{"return": {}, "id": "1"}`
+	d := newDecoder(io.MultiReader(strings.NewReader(one), strings.NewReader(one)))
+	for i := range 2 {
+		if m, err := d.next(); err != nil || string(m.Return) != "{}" {
+			t.Fatalf("message %d: %+v, %v", i+1, m, err)
+		}
+		d.limit.left = 0 // as after as many bytes as one message may have
+	}
 }
