@@ -30,6 +30,9 @@ func TestMain(m *testing.M) {
 		play(os.Args[1], os.Args[2])
 	default:
 		graceMargin, partingTime, reportTime = 0, 200*time.Millisecond, 2*time.Second
+		if os.Args[1] == "late" {
+			graceMargin = time.Minute
+		}
 		code, err := Run(Options{
 			Launcher: append([]string{"launcher"}, os.Args[1:]...), TerminationLog: os.Getenv("SUPERVISE_TEST"),
 			Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
@@ -101,6 +104,9 @@ func playLauncher(part string, script []string) {
 			<-c.Gone()
 			return
 		case s.TerminateBy != nil:
+			if part == "late" {
+				time.Sleep(300 * time.Millisecond) // it ends the guest when the grace period has passed
+			}
 			c.Signal(ctx, syscall.SIGUSR1)
 		}
 	}
@@ -186,6 +192,7 @@ func TestTermination(t *testing.T) {
 		want               Termination
 	}{
 		{"launcher stops the guest", "normal", `trap 'exit 0' USR1; echo $$ > FILE; while :; do sleep 0.05; done`, 0, Termination{Reason: "Told", Message: "by the launcher", PodTerminated: true}},
+		{"launcher ends the guest when its time has passed", "late", `trap 'exit 0' USR1; trap 'exit 9' TERM; echo $$ > FILE; while :; do sleep 0.05; done`, 0, Termination{Reason: "Told", Message: "by the launcher", PodTerminated: true}},
 		{"QEMU ends when asked", "deaf", `trap 'exit 0' TERM; echo $$ > FILE; while :; do sleep 0.05; done`, 0, Termination{Reason: "GracePeriodExceeded", PodTerminated: true}},
 		{"QEMU must be killed", "deaf", `trap '' TERM; echo $$ > FILE; while :; do sleep 0.05; done`, 0, Termination{Reason: "GracePeriodExceeded", Signal: 9, PodTerminated: true}},
 	} {
