@@ -87,9 +87,14 @@ func (c *Cluster) url(where string) (*url.URL, error) {
 	return base, nil
 }
 
-// Put calls an action with a JSON body (nil for none) and returns the answer.
+// Put calls an action with a JSON body (nil for none) and returns the answer. An action that the cluster does not serve is
+// told apart from an object that does not exist.
 func (c *Cluster) Put(ctx context.Context, where string, body any) ([]byte, error) {
-	return c.send(ctx, http.MethodPut, where, body)
+	answer, err := c.send(ctx, http.MethodPut, where, body)
+	if err != nil {
+		return nil, c.absent(ctx, where, err)
+	}
+	return answer, nil
 }
 
 // Get reads a path. Some subresources take options in the body of a GET; nil sends none.

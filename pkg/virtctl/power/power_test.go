@@ -11,7 +11,6 @@ import (
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/virtctl/command"
 	"github.com/virtplane/virtplane/pkg/virtctl/virtctltest"
-	"github.com/virtplane/virtplane/test/spec"
 )
 
 func put(path, body string) virtctltest.Request {
@@ -52,7 +51,49 @@ func TestActionsOnTheWire(t *testing.T) {
 			}
 		})
 	}
-	spec.Covers(t, "P1-VCTL-11")
+}
+
+// TestNotFound tells an action that the server lacks from a machine that does not exist.
+func TestNotFound(t *testing.T) {
+	const lacks = "migrate web: the API server of this cluster does not serve virtualmachines/migrate: update it to a version that does; kubectl get --raw /apis/subresources.kubevirt.io/v1 lists what it serves"
+	for _, tc := range []struct {
+		name      string
+		discovery func(w http.ResponseWriter)
+		args      string
+		want      string
+	}{
+		{"an action that is not served", serving("virtualmachines/start"), "migrate web", lacks},
+		{"an action of the other kind", serving("virtualmachineinstances/migrate"), "migrate web", lacks},
+		{"a group that is not served", func(w http.ResponseWriter) { virtctltest.Refuse(w, 404, "404 page not found") }, "migrate web", lacks},
+		{"no machine", serving("virtualmachines/migrate"), "migrate web", "migrate web: not here"},
+		{"no machine, and an action of two parts", serving("virtualmachines/evacuate"), "evacuate-cancel vm web", "evacuate/cancel web: not here"},
+		{"who may not read what is served", func(w http.ResponseWriter) { virtctltest.Refuse(w, 403, "you may not") }, "migrate web", "migrate web: not here"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := &virtctltest.Server{Answer: func(w http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path == command.Group {
+					tc.discovery(w)
+				} else {
+					virtctltest.Refuse(w, 404, "not here")
+				}
+				return true
+			}}
+			_, _, err := virtctltest.Run(t, s, nil, New, strings.Fields(tc.args)...)
+			if got := message(err); got != tc.want {
+				t.Errorf("error %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func serving(names ...string) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) {
+		list := metav1.APIResourceList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "APIResourceList"}}
+		for _, n := range names {
+			list.APIResources = append(list.APIResources, metav1.APIResource{Name: n})
+		}
+		virtctltest.JSON(w, list)
+	}
 }
 
 func TestRefusalsAreTold(t *testing.T) {

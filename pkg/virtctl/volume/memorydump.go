@@ -105,6 +105,9 @@ func (d *memoryDump) get(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	if err := c.Serves(ctx, command.Machines, "memorydump"); err != nil {
+		return err // before a claim is made, which would stay
+	}
 	if d.create {
 		if err := d.makeClaim(ctx, c, name); err != nil {
 			return err

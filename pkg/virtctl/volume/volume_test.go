@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/virtctl/command"
 	"github.com/virtplane/virtplane/pkg/virtctl/virtctltest"
 	"github.com/virtplane/virtplane/test/spec"
 )
@@ -25,7 +26,12 @@ type cluster struct {
 	dumps  []*virtv1.VirtualMachineMemoryDumpRequest // what the machine's status tells, one after the other
 	made   *corev1.PersistentVolumeClaim
 	config string
+	older  bool // serves no action of this package
 }
+
+// actions are those of this package, by which the server of a cluster is told from an older one.
+var actions = []string{"virtualmachines/addvolume", "virtualmachines/removevolume", "virtualmachines/memorydump", "virtualmachines/removememorydump",
+	"virtualmachineinstances/addvolume", "virtualmachineinstances/removevolume"}
 
 func (c *cluster) server(t *testing.T) *virtctltest.Server {
 	memory := resource.MustParse("1Gi")
@@ -39,6 +45,14 @@ func (c *cluster) server(t *testing.T) *virtctltest.Server {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		switch r.URL.Path {
+		case command.Group:
+			list := metav1.APIResourceList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "APIResourceList"}, APIResources: []metav1.APIResource{{Name: "virtualmachines/start"}}}
+			for _, name := range actions {
+				if !c.older {
+					list.APIResources = append(list.APIResources, metav1.APIResource{Name: name})
+				}
+			}
+			virtctltest.JSON(w, list)
 		case "/apis/cdi.kubevirt.io/v1beta1/namespaces/ns/datavolumes/data":
 			virtctltest.JSON(w, map[string]any{"kind": "DataVolume"})
 		case "/apis/cdi.kubevirt.io/v1beta1/cdiconfigs/config":
@@ -73,13 +87,35 @@ func (c *cluster) server(t *testing.T) *virtctltest.Server {
 		case "/apis/kubevirt.io/v1/namespaces/ns/virtualmachineinstances/web":
 			virtctltest.JSON(w, virtv1.VirtualMachineInstance{TypeMeta: kind("VirtualMachineInstance"), Spec: virtv1.VirtualMachineInstanceSpec{Domain: virtv1.DomainSpec{Memory: &virtv1.Memory{Guest: &memory}}}})
 		default:
-			if r.Method == http.MethodPut {
+			if r.Method == http.MethodPut && !c.older {
 				return false
 			}
-			virtctltest.Refuse(w, 404, "not found")
+			virtctltest.Refuse(w, 404, "the server could not find the requested resource")
 		}
 		return true
 	}}
+}
+
+// TestOlderServer says what the server lacks, and leaves no claim behind that only a dump would need.
+func TestOlderServer(t *testing.T) {
+	for args, want := range map[string]string{
+		"addvolume web --volume-name=large":                    "adding volume large to web: the API server of this cluster does not serve virtualmachineinstances/addvolume",
+		"addvolume web --volume-name=large --persist":          "adding volume large to web: the API server of this cluster does not serve virtualmachines/addvolume",
+		"removevolume web --volume-name=data":                  "removing volume data from web: the API server of this cluster does not serve virtualmachineinstances/removevolume",
+		"memory-dump remove web":                               "removing the memory dump of web: the API server of this cluster does not serve virtualmachines/removememorydump",
+		"memory-dump get web":                                  "the API server of this cluster does not serve virtualmachines/memorydump",
+		"memory-dump get web --claim-name=dump --create-claim": "the API server of this cluster does not serve virtualmachines/memorydump",
+	} {
+		c := &cluster{older: true}
+		_, _, err := virtctltest.Run(t, c.server(t), nil, New, strings.Fields(args)...)
+		want += ": update it to a version that does; kubectl get --raw /apis/subresources.kubevirt.io/v1 lists what it serves"
+		if err == nil || err.Error() != want {
+			t.Errorf("%s: error %v, want %s", args, err, want)
+		}
+		if c.made != nil {
+			t.Errorf("%s: made claim %s", args, c.made.Name)
+		}
+	}
 }
 
 func TestVolumesOnTheWire(t *testing.T) {
@@ -115,7 +151,7 @@ func TestMistakes(t *testing.T) {
 	for args, want := range map[string]string{
 		"addvolume web --volume-name=x --disk-type=tape":                           `--disk-type must be disk, lun or cdrom, not "tape"`,
 		"addvolume web --volume-name=x --cache=some":                               `--cache must be none, writethrough or writeback, not "some"`,
-		"addvolume web --volume-name=none":                                         `found neither a DataVolume nor a claim none: not found`,
+		"addvolume web --volume-name=none":                                         `found neither a DataVolume nor a claim none: the server could not find the requested resource`,
 		"memory-dump get web --create-claim":                                       `--create-claim needs --claim-name`,
 		"memory-dump get web --claim-name=large --storage-class=x":                 `--storage-class and --access-mode need --create-claim`,
 		"memory-dump get web --claim-name=x --create-claim --access-mode=ReadOnly": `--access-mode must be ReadWriteOnce or ReadWriteMany, not "ReadOnly"`,
