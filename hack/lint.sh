@@ -24,7 +24,11 @@ formatted() {
 }
 
 scripts() {
-	git ls-files --cached --others --exclude-standard '*.sh' .ci/run | while read -r f; do [ ! -e "$f" ] || bash -n "$f"; done
+	local bad=0 f
+	while read -r f; do
+		[ ! -e "$f" ] || bash -n "$f" || bad=1
+	done < <(git ls-files --cached --others --exclude-standard '*.sh' .ci/run)
+	return $bad
 }
 
 # Generated clients are the generators' matter.

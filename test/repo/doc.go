@@ -1,4 +1,5 @@
 // Package repo holds what is true of the repository as a whole, as tests: who may
 // import whom, that each package says what it is for, which words have no place
-// here. It looks at sources only and must not build, run or change anything.
+// here. It looks at sources, and runs the checks of hack/lint.sh on files of its own; it
+// must not build or change anything.
 package repo
