@@ -72,6 +72,9 @@ func run(args []string, out io.Writer) error {
 	if err := report.Print(out); err != nil {
 		return err
 	}
+	if err := report.PrintGaps(out); err != nil {
+		return err
+	}
 	if *unmarked {
 		for _, id := range report.Unmarked {
 			fmt.Fprintln(out, "unmarked", id)

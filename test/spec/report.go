@@ -36,19 +36,35 @@ type Report struct {
 	Problems []string
 	// Unmarked are rows that tests name although their state claims no proof.
 	Unmarked []string
+	// Unproven are rows that claim a proof which the run did not give, because the machine lacks what their tests need.
+	Unproven []string
+	// MaySkip are rows that only tests proved which may skip on another machine.
+	MaySkip []string
 }
 
 // NewReport compares the rows with the tests that name them. With a record only
 // tests that passed in that run prove a row; without one (nil) each test that
-// names a row does.
+// names a row does. A row whose tests skipped, as test/skips.txt lets them, is no
+// contradiction: it is not proven on this machine.
 func NewReport(rows []Row, uses []Use, record []Record) Report {
 	r := Report{Total: Counts{}}
 	known := map[string]bool{}
-	proved := map[string]bool{}
+	proved, always := map[string]bool{}, map[string]bool{}
+	skipped, may := map[string]string{}, map[string]string{}
 	named := "no test names it"
 	if record != nil {
 		named = "no test that passed names it"
 		for _, rec := range record {
+			test := rec.Package + " " + rec.Test
+			switch {
+			case rec.Skipped != "":
+				skipped[rec.Row] = test + " skipped: " + rec.Skipped
+				continue
+			case rec.MaySkip:
+				may[rec.Row] = test
+			default:
+				always[rec.Row] = true
+			}
 			proved[rec.Row] = true
 		}
 	}
@@ -74,6 +90,10 @@ func NewReport(rows []Row, uses []Use, record []Record) Report {
 		r.Total[row.State]++
 		claims := row.State == Covered || row.State == Partly
 		switch {
+		case claims && !proved[row.ID] && skipped[row.ID] != "":
+			r.Unproven = append(r.Unproven, row.ID+": "+skipped[row.ID])
+		case claims && may[row.ID] != "" && !always[row.ID]:
+			r.MaySkip = append(r.MaySkip, row.ID+": "+may[row.ID])
 		case claims && !proved[row.ID]:
 			r.Problems = append(r.Problems, fmt.Sprintf("%s:%d: %s is marked %s, but %s", row.File, row.Line, row.ID, row.State, named))
 		case !claims && proved[row.ID]:
@@ -81,6 +101,19 @@ func NewReport(rows []Row, uses []Use, record []Record) Report {
 		}
 	}
 	return r
+}
+
+// PrintGaps writes what the run left open: rows that were not proven on this machine, and rows that may not be on another.
+func (r Report) PrintGaps(w io.Writer) error {
+	var b bytes.Buffer
+	for _, line := range r.Unproven {
+		fmt.Fprintf(&b, "not proven on this machine: %s\n", line)
+	}
+	for _, line := range r.MaySkip {
+		fmt.Fprintf(&b, "proven only by a test that may skip: %s\n", line)
+	}
+	_, err := w.Write(b.Bytes())
+	return err
 }
 
 // Print writes a line for each area, then the totals.

@@ -23,17 +23,25 @@ func TestNewReport(t *testing.T) {
 		record   []Record
 		problems []string
 		unmarked []string
+		gaps     string
 	}{
-		{"by sources", uses, nil, nil, []string{"P2-EFI-03"}},
-		{"by record", uses, []Record{{Row: "P2-EFI-01"}, {Row: "P2-EFI-02"}}, nil, nil},
+		{"by sources", uses, nil, nil, []string{"P2-EFI-03"}, ""},
+		{"by record", uses, []Record{{Row: "P2-EFI-01"}, {Row: "P2-EFI-02"}}, nil, nil, ""},
+		{"the only test of a row skipped", uses, []Record{{Row: "P2-EFI-01", Package: "test/e2e", Test: "TestX", Skipped: "needs huge pages", MaySkip: true}, {Row: "P2-EFI-02"}}, nil, nil,
+			"not proven on this machine: P2-EFI-01: test/e2e TestX skipped: needs huge pages\n"},
+		{"one of two tests skipped", uses, []Record{{Row: "P2-EFI-01"}, {Row: "P2-EFI-01", Test: "TestX", Skipped: "needs huge pages", MaySkip: true}, {Row: "P2-EFI-02"}}, nil, nil, ""},
+		{"a test that skipped marks nothing", uses, []Record{{Row: "P2-EFI-01"}, {Row: "P2-EFI-02"}, {Row: "P2-EFI-03", Skipped: "needs huge pages", MaySkip: true}}, nil, nil, ""},
+		{"a test that may skip passed", uses, []Record{{Row: "P2-EFI-01", Package: "test/e2e", Test: "TestX", MaySkip: true}, {Row: "P2-EFI-02"}}, nil, nil,
+			"proven only by a test that may skip: P2-EFI-01: test/e2e TestX\n"},
+		{"another test passed too", uses, []Record{{Row: "P2-EFI-01", MaySkip: true}, {Row: "P2-EFI-01"}, {Row: "P2-EFI-02"}}, nil, nil, ""},
 		{"a test failed", uses, []Record{{Row: "P2-EFI-02"}},
-			[]string{"docs/spec/P2-EFI.md:5: P2-EFI-01 is marked covered, but no test that passed names it"}, nil},
+			[]string{"docs/spec/P2-EFI.md:5: P2-EFI-01 is marked covered, but no test that passed names it"}, nil, ""},
 		{"nothing passed", uses, []Record{}, []string{
 			"docs/spec/P2-EFI.md:5: P2-EFI-01 is marked covered, but no test that passed names it",
-			"docs/spec/P2-EFI.md:6: P2-EFI-02 is marked partly, but no test that passed names it"}, nil},
-		{"no test", uses[1:], nil, []string{"docs/spec/P2-EFI.md:5: P2-EFI-01 is marked covered, but no test names it"}, []string{"P2-EFI-03"}},
+			"docs/spec/P2-EFI.md:6: P2-EFI-02 is marked partly, but no test that passed names it"}, nil, ""},
+		{"no test", uses[1:], nil, []string{"docs/spec/P2-EFI.md:5: P2-EFI-01 is marked covered, but no test names it"}, []string{"P2-EFI-03"}, ""},
 		{"unknown row", append([]Use{{Row: "P2-EFI-99", File: "b_test.go", Line: 9}}, uses...), nil,
-			[]string{"b_test.go:9: no row P2-EFI-99 in docs/spec"}, []string{"P2-EFI-03"}},
+			[]string{"b_test.go:9: no row P2-EFI-99 in docs/spec"}, []string{"P2-EFI-03"}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := NewReport(rows, tc.uses, tc.record)
@@ -52,6 +60,13 @@ func TestNewReport(t *testing.T) {
 				"total covered=1 partly=1 todo=1 later=1 not-ours=1 rows=5\n"
 			if diff := cmp.Diff(want, b.String()); diff != "" {
 				t.Errorf("report (-want +got):\n%s", diff)
+			}
+			b.Reset()
+			if err := r.PrintGaps(&b); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.gaps, b.String()); diff != "" {
+				t.Errorf("gaps (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -81,11 +96,12 @@ func TestUses(t *testing.T) {
 }
 
 func TestReadRecords(t *testing.T) {
-	got, err := ReadRecords(strings.NewReader(`{"row":"P2-EFI-01","package":"p","test":"TestX"}` + "\n"))
+	got, err := ReadRecords(strings.NewReader(`{"row":"P2-EFI-01","package":"p","test":"TestX"}` + "\n" +
+		`{"row":"P2-EFI-02","package":"p","test":"TestY","skipped":"no KVM here","maySkip":true}` + "\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]Record{{"P2-EFI-01", "p", "TestX"}}, got); diff != "" {
+	if diff := cmp.Diff([]Record{{Row: "P2-EFI-01", Package: "p", Test: "TestX"}, {Row: "P2-EFI-02", Package: "p", Test: "TestY", Skipped: "no KVM here", MaySkip: true}}, got); diff != "" {
 		t.Errorf("records (-want +got):\n%s", diff)
 	}
 	if _, err := ReadRecords(strings.NewReader(`{"row":`)); err == nil || err.Error() != "reading record 1: unexpected EOF" {

@@ -20,11 +20,15 @@ const Attribute = "row"
 // more proves none of them well.
 const MaxRows = 5
 
-// Record is one line of a run's record.
+// Record is one line of a run's record: a test that named a row, and passed or skipped.
 type Record struct {
 	Row     string `json:"row"`
 	Package string `json:"package"`
 	Test    string `json:"test"`
+	// Skipped is why the test, or one below it, did not run on this machine; empty if all of it passed.
+	Skipped string `json:"skipped,omitempty"`
+	// MaySkip says that test/skips.txt has the test, so that its proof is not to be had on every machine.
+	MaySkip bool `json:"maySkip,omitempty"`
 }
 
 // claims counts the rows of each running test, so that several calls of Covers
@@ -32,7 +36,8 @@ type Record struct {
 var claims sync.Map // of testing.TB to *int
 
 // Covers says that the calling test proves the rows with these IDs. They are taken as proved only if the test passes. More
-// than MaxRows of them fail the test; that each exists is checked once for all tests, by Uses and NewReport.
+// than MaxRows of them fail the test; that each exists is checked once for all tests, by Uses and NewReport. A test that may
+// skip names its rows before it does: then the report can say that they were not proven on this machine.
 func Covers(t testing.TB, ids ...string) {
 	t.Helper()
 	if err := claim(t, ids); err != nil {
