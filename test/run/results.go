@@ -35,7 +35,7 @@ type results struct {
 	Passed   int
 	Failures []failure
 	Skipped  []skipped
-	// Proved are the rows that passed tests have named.
+	// Proved are the rows that tests have named which passed, or skipped as they may, which the record says of each.
 	Proved []spec.Record
 }
 
@@ -209,9 +209,9 @@ func (c *collector) packageEnd(e event, p *packageState) {
 	}
 	for _, name := range p.order {
 		t := p.tests[name]
-		if t.outcome == "pass" {
-			for _, row := range t.rows {
-				c.results.Proved = append(c.results.Proved, spec.Record{Row: row, Package: e.Package, Test: name})
+		for _, row := range t.rows {
+			if why, may, ok := c.proof(p, short, name); ok {
+				c.results.Proved = append(c.results.Proved, spec.Record{Row: row, Package: e.Package, Test: name, Skipped: why, MaySkip: may})
 			}
 		}
 		if p.hasSubtests(name) {
@@ -257,6 +257,29 @@ func (c *collector) packageEnd(e event, p *packageState) {
 // short names a package as below the module.
 func (c *collector) short(pkg string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(pkg, c.module), "/")
+}
+
+// proof says what a test is worth for the rows that it names: nothing if it failed, and no proof on this machine if it, or a
+// test below it, skipped as it may.
+func (c *collector) proof(p *packageState, short, name string) (skipped string, maySkip, ok bool) {
+	for _, n := range p.order {
+		if n != name && !strings.HasPrefix(n, name+"/") {
+			continue
+		}
+		reason, listed := c.skips.reason(short, n)
+		switch p.tests[n].outcome {
+		case "pass":
+		case "skip":
+			if !listed {
+				return "", false, false
+			}
+			skipped = reason
+		default:
+			return "", false, false
+		}
+		maySkip = maySkip || listed
+	}
+	return skipped, maySkip, true
 }
 
 // unfinished fails the packages whose end never came, which happens when go test

@@ -166,31 +166,50 @@ func TestFirstAndLast(t *testing.T) {
 }
 
 func TestProvedRows(t *testing.T) {
-	c := newCollector("p", nil, io.Discard, false)
+	c := newCollector("module", reasonList{{"p", "TestSkips", "no KVM here"}, {"p", "TestTable/*", "no vsock here"}}, io.Discard, false)
+	row := func(test, id string) event {
+		return event{Action: "attr", Test: test, Key: spec.Attribute, Value: id}
+	}
 	for _, e := range []event{
-		{Action: "attr", Test: "TestPass", Key: spec.Attribute, Value: "P2-EFI-01"},
+		row("TestPass", "P2-EFI-01"),
 		{Action: "attr", Test: "TestPass", Key: "other", Value: "P2-EFI-09"},
 		{Action: "pass", Test: "TestPass"},
-		{Action: "attr", Test: "TestFail", Key: spec.Attribute, Value: "P2-EFI-02"},
+		row("TestFail", "P2-EFI-02"),
 		{Action: "fail", Test: "TestFail"},
-		{Action: "attr", Test: "TestPanics", Key: spec.Attribute, Value: "P2-EFI-03"},
+		row("TestSkips", "P2-EFI-04"),
+		{Action: "skip", Test: "TestSkips"},
+		row("TestSkipsUnlisted", "P2-EFI-05"),
+		{Action: "skip", Test: "TestSkipsUnlisted"},
+		row("TestTable", "P2-EFI-06"),
+		row("TestTable/passes", "P2-EFI-07"),
+		{Action: "pass", Test: "TestTable/passes"},
+		{Action: "skip", Test: "TestTable/skips"},
+		{Action: "pass", Test: "TestTable"},
+		row("TestPanics", "P2-EFI-03"),
 		{Action: "fail"},
 	} {
 		e.Package = "p"
 		c.event(e)
 	}
-	if diff := cmp.Diff([]spec.Record{{Row: "P2-EFI-01", Package: "p", Test: "TestPass"}}, c.results.Proved); diff != "" {
+	want := []spec.Record{
+		{Row: "P2-EFI-01", Package: "p", Test: "TestPass"},
+		{Row: "P2-EFI-04", Package: "p", Test: "TestSkips", Skipped: "no KVM here", MaySkip: true},
+		{Row: "P2-EFI-06", Package: "p", Test: "TestTable", Skipped: "no vsock here", MaySkip: true},
+		{Row: "P2-EFI-07", Package: "p", Test: "TestTable/passes", MaySkip: true},
+	}
+	if diff := cmp.Diff(want, c.results.Proved); diff != "" {
 		t.Errorf("proved rows (-want +got):\n%s", diff)
 	}
 	file := filepath.Join(t.TempDir(), "record")
-	if err := writeRecords(file, c.results.Proved); err != nil {
+	if err := writeRecords(file, c.results.Proved[:2]); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := `{"row":"P2-EFI-01","package":"p","test":"TestPass"}` + "\n"; string(got) != want {
+	if want := `{"row":"P2-EFI-01","package":"p","test":"TestPass"}` + "\n" +
+		`{"row":"P2-EFI-04","package":"p","test":"TestSkips","skipped":"no KVM here","maySkip":true}` + "\n"; string(got) != want {
 		t.Errorf("wrote %s, want %s", got, want)
 	}
 }

@@ -340,5 +340,5 @@ func (r *runner) judgeRows(stages []string) error {
 		r.total.fail(failure{Name: "spec report", Output: strings.Join(report.Problems, "\n") + "\n"})
 	}
 	fmt.Fprintf(r.out, "rows: %s\n", report.Total)
-	return nil
+	return report.PrintGaps(r.out)
 }
