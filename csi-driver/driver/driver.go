@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -80,6 +81,7 @@ func statusOf(err error) error {
 		{pool.ErrInvalid, codes.InvalidArgument},
 		{pool.ErrBusy, codes.Aborted},
 		{pool.ErrUnusable, codes.Unavailable},
+		{unix.EROFS, codes.Unavailable}, // its file system has become read-only; a later try may find it repaired
 		{mount.ErrOutside, codes.InvalidArgument},
 		{context.DeadlineExceeded, codes.DeadlineExceeded},
 		{context.Canceled, codes.Canceled},

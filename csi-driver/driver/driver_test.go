@@ -2,13 +2,16 @@ package driver_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/testing/protocmp"
@@ -87,7 +90,7 @@ func TestCreateVolume(t *testing.T) {
 
 // TestPoolOnDisk wants a volume below the path of its pool, and a pool that cannot be written to say so.
 func TestPoolOnDisk(t *testing.T) {
-	spec.Covers(t, "P3-HPP-04", "P3-HPP-05")
+	spec.Covers(t, "P3-HPP-04")
 	blocked := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -101,6 +104,66 @@ func TestPoolOnDisk(t *testing.T) {
 		Name: "pvc-2", VolumeCapabilities: []*csi.VolumeCapability{mountCapability(writer)}, Parameters: map[string]string{driver.ParameterPool: "blocked"},
 	})
 	wantStatus(t, err, codes.Unavailable, `storage pool is not usable: pool "blocked": mkdir `+blocked+`: not a directory`)
+}
+
+// TestReadOnlyPool has pools on a file system that is read-only: one that is new, one that has been used before, and one that
+// becomes so while the driver runs. The driver finds out by writing, as root passes any check of permissions.
+func TestReadOnlyPool(t *testing.T) {
+	spec.Covers(t, "P3-HPP-05")
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: mounts")
+	}
+	dir := t.TempDir()
+	used := filepath.Join(dir, "used")
+	before, err := pool.New([]pool.Spec{{Name: "used", Path: used}}, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := before.Create(t.Context(), pool.CreateRequest{Name: "pvc-0", Pool: "used"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := before.Close(); err != nil {
+		t.Fatal(err)
+	}
+	bind := func(path string) func(flags uintptr) {
+		if err := unix.Mount(path, path, "", unix.MS_BIND, ""); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = unix.Unmount(path, unix.MNT_DETACH) })
+		return func(flags uintptr) {
+			t.Helper()
+			if err := unix.Mount("", path, "", unix.MS_BIND|unix.MS_REMOUNT|flags, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	remount, late := bind(dir), t.TempDir()
+	remount(unix.MS_RDONLY)
+	b := newBox(t, pool.Spec{Name: "new", Path: filepath.Join(dir, "new")}, pool.Spec{Name: "used", Path: used}, pool.Spec{Name: "late", Path: late})
+	create := func(name, in string) error {
+		_, err := b.controller.CreateVolume(t.Context(), &csi.CreateVolumeRequest{
+			Name: name, VolumeCapabilities: []*csi.VolumeCapability{mountCapability(writer)}, Parameters: map[string]string{driver.ParameterPool: in},
+		})
+		return err
+	}
+	if err := create("pvc-1", "late"); err != nil {
+		t.Fatal(err)
+	}
+	// The whole cannot become so while the pool's lock is open in it.
+	remountLate := bind(filepath.Join(late, "state"))
+	remountLate(unix.MS_RDONLY)
+	for in, code := range map[string]codes.Code{"new": codes.Unavailable, "used": codes.Unavailable, "late": codes.Unavailable} {
+		if err := create("pvc-2", in); status.Code(err) != code || !strings.Contains(status.Convert(err).Message(), "read-only file system") {
+			t.Errorf("pool %s: said %v, want %v and why", in, err, code)
+		}
+	}
+	remount(0)
+	remountLate(0)
+	for n, in := range []string{"new", "used", "late"} {
+		if err := create(fmt.Sprint("pvc-", n+3), in); err != nil {
+			t.Errorf("pool %s, writable again: %v", in, err)
+		}
+	}
 }
 
 // TestPublish follows content through two pods.
