@@ -8,10 +8,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/test/spec"
 )
 
 // TestProbeTimes warns, and only warns, of a timeout that is not less than the period.
 func TestProbeTimes(t *testing.T) {
+	spec.Covers(t, "P4-PROBE-11")
 	n := func(i int32) *int32 { return &i }
 	for name, tc := range map[string]struct {
 		period, timeout *int32

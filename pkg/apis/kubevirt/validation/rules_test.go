@@ -367,3 +367,19 @@ func TestNothingIsInferred(t *testing.T) {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 }
+
+// TestNamespacesOfThePlatform warns of a machine in one, and lets it be made.
+func TestNamespacesOfThePlatform(t *testing.T) {
+	spec.Covers(t, "P1-VMCREATE-02")
+	const warning = "metadata.namespace: namespaces whose names begin with openshift- are the platform's own: make machines in another"
+	for namespace, warned := range map[string]bool{"openshift-cnv": true, "openshift-x": true, "openshift": false, "my-openshift-vms": false, "default": false} {
+		vm := machine()
+		vm.Namespace = namespace
+		if got := slices.Contains(VirtualMachineWarnings(vm, Options{}), warning); got != warned {
+			t.Errorf("%s: warned: %v, want %v", namespace, got, warned)
+		}
+		if errs := ValidateVirtualMachine(vm, Options{}); len(errs) > 0 {
+			t.Errorf("%s: refused: %v", namespace, errs)
+		}
+	}
+}

@@ -53,11 +53,17 @@ func ValidateVirtualMachine(vm *virtv1.VirtualMachine, options Options) field.Er
 	return checkVirtualMachine(vm, options).errors()
 }
 
+// platformNamespaces is how the names of namespaces begin in which users make no machines.
+const platformNamespaces = "openshift-"
+
 // VirtualMachineWarnings tells what was read into a manifest that leaves it out, and what the machine still lacks to start.
 func VirtualMachineWarnings(vm *virtv1.VirtualMachine, options Options) []string {
 	r := checkVirtualMachine(vm, options)
 	spec := field.NewPath("spec")
 	var warnings []string
+	if strings.HasPrefix(vm.Namespace, platformNamespaces) {
+		warnings = append(warnings, "metadata.namespace: namespaces whose names begin with "+platformNamespaces+" are the platform's own: make machines in another")
+	}
 	if vm.Spec.Running == nil && vm.Spec.RunStrategy == "" {
 		warnings = append(warnings, spec.Child("runStrategy").String()+": neither runStrategy nor running is set: the machine stays halted until it is started")
 	}
