@@ -23,7 +23,7 @@ const (
 	Partly State = "partly"
 	// Todo: nothing proves the row yet.
 	Todo State = "todo"
-	// Later: the row waits for something not built yet; the note names it.
+	// Later: the row waits for something outside of the project; the note is one of Outside. What is not built is Todo.
 	Later State = "later"
 	// NotOurs: the row binds somebody else; the note says whom.
 	NotOurs State = "not-ours"
@@ -31,6 +31,12 @@ const (
 
 // States in the order in which the report prints them.
 var States = []State{Covered, Partly, Todo, Later, NotOurs}
+
+// WebConsole is what rows of the web console wait for, and no others.
+const WebConsole = "the web console"
+
+// Outside is all that a row can wait for.
+var Outside = []string{WebConsole, "a Windows guest, which takes a licence"}
 
 // Row is one requirement.
 type Row struct {
@@ -46,6 +52,12 @@ type Row struct {
 
 // Area is the row's ID without its number: P2-EFI for P2-EFI-03.
 func (r Row) Area() string { return r.ID[:strings.LastIndexByte(r.ID, '-')] }
+
+// OfConsole says whether the row speaks of the web console: it is marked so, or tested there.
+func (r Row) OfConsole() bool {
+	first, _, _ := strings.Cut(strings.ToLower(r.How), " ")
+	return strings.Contains(r.Text, "[UI]") || slices.Contains(strings.FieldsFunc(first, func(c rune) bool { return c < 'a' || c > 'z' }), "ui")
+}
 
 var wholeID = regexp.MustCompile(`^(P[1-5]-[A-Z0-9]+(?:-[A-Z0-9]+)*)-[0-9]+[a-z]?$`)
 
@@ -149,8 +161,10 @@ func parseRow(line string) (Row, error) {
 		return Row{}, fmt.Errorf("row %s: state %q must be one of %v", r.ID, r.State, States)
 	case r.Note == "" && r.State == Partly:
 		return Row{}, fmt.Errorf("row %s is partly covered: its note must say what is missing", r.ID)
-	case r.Note == "" && r.State == Later:
-		return Row{}, fmt.Errorf("row %s is put off: its note must name what it waits for", r.ID)
+	case r.State == Later && !slices.Contains(Outside, r.Note):
+		return Row{}, fmt.Errorf("row %s is put off: its note must be one of %q; what is not built yet is todo", r.ID, Outside)
+	case r.State == Later && r.Note == WebConsole && !r.OfConsole():
+		return Row{}, fmt.Errorf("row %s is put off: it does not speak of the web console, so that it cannot wait for it", r.ID)
 	case r.Note == "" && r.State == NotOurs:
 		return Row{}, fmt.Errorf("row %s is not ours: its note must say whose it is", r.ID)
 	}

@@ -52,6 +52,7 @@ func TestManifests(t *testing.T) {
 
 func TestParse(t *testing.T) {
 	const head = "# P2-EFI: UEFI\n\n| ID | Section | Requirement | How tested | State | Note |\n| --- | --- | --- | --- | --- | --- |\n"
+	const outside = "docs/spec/P2-EFI.md:5: row P2-EFI-03 is put off: its note must be one of [\"the web console\" \"a Windows guest, which takes a licence\"]; what is not built yet is todo"
 	for _, tc := range []struct {
 		name, line string
 		want       []Row
@@ -65,7 +66,13 @@ func TestParse(t *testing.T) {
 		{"too many cells", "| P2-EFI-03 | 1 | a | b | c | todo |  |", nil, `docs/spec/P2-EFI.md:5: row has 7 cells instead of 6 (a | within a cell is written \|)`},
 		{"unknown state", "| P2-EFI-03 | 1 | a | b | done |  |", nil, `docs/spec/P2-EFI.md:5: row P2-EFI-03: state "done" must be one of [covered partly todo later not-ours]`},
 		{"partly without note", "| P2-EFI-03 | 1 | a | b | partly |  |", nil, "docs/spec/P2-EFI.md:5: row P2-EFI-03 is partly covered: its note must say what is missing"},
-		{"later without note", "| P2-EFI-03 | 1 | a | b | later |  |", nil, "docs/spec/P2-EFI.md:5: row P2-EFI-03 is put off: its note must name what it waits for"},
+		{"later without note", "| P2-EFI-03 | 1 | a | b | later |  |", nil, outside},
+		{"later for what is not built", "| P2-EFI-03 | 1 | a | b | later | live migration |", nil, outside},
+		{"later for more than the console", "| P2-EFI-03 | 1 | [UI] a | b | later | the web console and DataVolume |", nil, outside},
+		{"later for the console without a word of it", "| P2-EFI-03 | 1 | a | 1N: build it | later | the web console |", nil,
+			"docs/spec/P2-EFI.md:5: row P2-EFI-03 is put off: it does not speak of the web console, so that it cannot wait for it"},
+		{"later for a licence", "| P2-EFI-03 | 1 | a | b | later | a Windows guest, which takes a licence |",
+			[]Row{{ID: "P2-EFI-03", Section: "1", Text: "a", How: "b", State: Later, Note: "a Windows guest, which takes a licence", File: "docs/spec/P2-EFI.md", Line: 5}}, ""},
 		{"not ours without note", "| P2-EFI-03 | 1 | a | b | not-ours |  |", nil, "docs/spec/P2-EFI.md:5: row P2-EFI-03 is not ours: its note must say whose it is"},
 		{"no text", "| P2-EFI-03 | 1 |  | b | todo |  |", nil, "docs/spec/P2-EFI.md:5: row P2-EFI-03 has no requirement"},
 		{"bad ID", "| P2-EFI-x | 1 | a | b | todo |  |", nil, `docs/spec/P2-EFI.md:5: "P2-EFI-x" is not the ID of a row`},
@@ -83,8 +90,31 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestOfConsole tells rows of the web console by their mark, or by where they are tested.
+func TestOfConsole(t *testing.T) {
+	for _, tc := range []struct {
+		text, how string
+		want      bool
+	}{
+		{"[UI] Click Save", "1N", true},
+		{"Click Save. [UI]", "API: the object", true},
+		{"Click Save", "UI", true},
+		{"Click Save", "ui+api: form change appears in the object", true},
+		{"Click Save", "UI; API: the object", true},
+		{"Click Save", "api/ui: negative test", true},
+		{"The UID stays", "1N", false},
+		{"Built", "unit; the UI is another row's", false},
+		{"Built", "uid of the object", false},
+		{"Built", "", false},
+	} {
+		if got := (Row{Text: tc.text, How: tc.how}).OfConsole(); got != tc.want {
+			t.Errorf("%q, tested by %q: %v, want %v", tc.text, tc.how, got, tc.want)
+		}
+	}
+}
+
 func TestSetState(t *testing.T) {
-	const file = "# P2-EFI: UEFI\n\n| P2-EFI-01 | 1 | a | b | todo |  |\n| P2-EFI-02 | 1 | a \\| b | c | later | the \\| bar |\n"
+	const file = "# P2-EFI: UEFI\n\n| P2-EFI-01 | 1 | a | b | todo |  |\n| P2-EFI-02 | 1 | a \\| b | c | not-ours | the \\| bar |\n"
 	for _, tc := range []struct {
 		name, id  string
 		state     State
@@ -92,7 +122,7 @@ func TestSetState(t *testing.T) {
 		want, err string
 	}{
 		{"covered", "P2-EFI-01", Covered, "", strings.Replace(file, "| todo |  |", "| covered |  |", 1), ""},
-		{"bars", "P2-EFI-02", Partly, "not | yet", strings.Replace(file, "| later | the \\| bar |", "| partly | not \\| yet |", 1), ""},
+		{"bars", "P2-EFI-02", Partly, "not | yet", strings.Replace(file, "| not-ours | the \\| bar |", "| partly | not \\| yet |", 1), ""},
 		{"no note", "P2-EFI-01", Partly, "", "", "row P2-EFI-01 is partly covered: its note must say what is missing"},
 		{"no row", "P2-EFI-03", Covered, "", "", "no row P2-EFI-03"},
 	} {

@@ -94,5 +94,5 @@ func TestQuota(t *testing.T) {
 			}
 		})
 	}
-	spec.Covers(t, "P2-QUOTA-01")
+	spec.Covers(t, "P2-QUOTA-01", "P2-QUOTA-02")
 }
