@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -129,6 +130,12 @@ func overlayOf(args []string) (string, error) {
 	return "", fmt.Errorf("no overlay below %s in %v", machine.EphemeralDir, args)
 }
 
+// onKVM says whether the machine runs on KVM; else QEMU translates the guest's code.
+func (s sample) onKVM() bool {
+	at := slices.Index(s.args, "-accel")
+	return at >= 0 && at+1 < len(s.args) && strings.HasPrefix(s.args[at+1], "kvm")
+}
+
 // plainPod is a pod like the machine's, with the same images, requests, node and QEMU and nothing of ours.
 func (s sample) plainPod(name string) (*corev1.Pod, error) {
 	script, err := s.script()
@@ -138,10 +145,36 @@ func (s sample) plainPod(name string) (*corev1.Pod, error) {
 	spec := *s.pod.Spec.DeepCopy()
 	spec.NodeName = ""
 	spec.TerminationGracePeriodSeconds = ptr.To(int64(0))
+	// Nobody writes the condition of a gate into a pod that is no launcher's: such a pod would never be ready.
+	spec.ReadinessGates = nil
 	// What logs the console stands beside the guest and is ours.
 	spec.Containers = spec.Containers[:1]
-	spec.Containers[0].Command, spec.Containers[0].Args = []string{"/bin/bash", "-c", script}, nil
+	c := &spec.Containers[0]
+	c.Command, c.Args = []string{"/bin/bash", "-c", script}, nil
+	c.StartupProbe, c.ReadinessProbe, c.LivenessProbe = nil, nil, nil // the launcher answers them
+	if s.onKVM() {
+		// A launcher is given its device by the node's agent, this pod has it as the host has.
+		if err := joinOwners(&spec, kvmDevice); err != nil {
+			return nil, err
+		}
+	}
 	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec}, nil
+}
+
+// kvmDevice is the host's, and that of its nodes.
+const kvmDevice = "/dev/kvm"
+
+// joinOwners puts a pod into the group of a device of this machine.
+func joinOwners(spec *corev1.PodSpec, device string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(device, &st); err != nil {
+		return fmt.Errorf("asking whose %s is: %w", device, err)
+	}
+	if spec.SecurityContext == nil {
+		spec.SecurityContext = &corev1.PodSecurityContext{}
+	}
+	spec.SecurityContext.SupplementalGroups = append(spec.SecurityContext.SupplementalGroups, int64(st.Gid))
+	return nil
 }
 
 // script makes the disk's overlay as the launcher does and becomes QEMU with the same arguments, but for the tap. In place

@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -91,7 +94,9 @@ func TestScriptRefuses(t *testing.T) {
 
 func TestPlainPod(t *testing.T) {
 	ours := &corev1.Pod{Spec: corev1.PodSpec{NodeName: "node-1", NodeSelector: map[string]string{"kubernetes.io/hostname": "node-1"},
-		Containers: []corev1.Container{{Name: "compute", Image: "launcher", ImagePullPolicy: corev1.PullIfNotPresent, Command: []string{"virt-launcher"}, Args: []string{"init"}}}}}
+		ReadinessGates: []corev1.PodReadinessGate{{ConditionType: "kubevirt.io/virtual-machine-unpaused"}},
+		Containers: []corev1.Container{{Name: "compute", Image: "launcher", ImagePullPolicy: corev1.PullIfNotPresent, Command: []string{"virt-launcher"}, Args: []string{"init"},
+			ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"virt-launcher", "probe"}}}}}}}}
 	s := sample{pod: ours, args: machineArgs, base: "/disk.qcow2", format: "qcow2"}
 	got, err := s.plainPod("peer")
 	if err != nil {
@@ -104,8 +109,51 @@ func TestPlainPod(t *testing.T) {
 	if c.Image != "launcher" || c.ImagePullPolicy != corev1.PullIfNotPresent || len(c.Command) != 3 || len(c.Args) != 0 {
 		t.Errorf("container %v", c)
 	}
+	if len(got.Spec.ReadinessGates) != 0 || c.ReadinessProbe != nil {
+		t.Errorf("the pod's readiness waits for %v and %v, which only a machine's pod is given", got.Spec.ReadinessGates, c.ReadinessProbe)
+	}
+	if got.Spec.SecurityContext != nil {
+		t.Errorf("the pod of a machine without KVM has %v", got.Spec.SecurityContext)
+	}
 	if ours.Spec.NodeName != "node-1" || ours.Spec.Containers[0].Command[0] != "virt-launcher" {
 		t.Error("the sample has changed")
+	}
+}
+
+func TestOnKVM(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		want bool
+	}{
+		{[]string{"qemu-system-x86_64", "-accel", "kvm"}, true},
+		{[]string{"qemu-system-x86_64", "-accel", "tcg,thread=multi"}, false},
+		{[]string{"qemu-system-x86_64", "-accel"}, false},
+		{nil, false},
+	} {
+		if got := (sample{args: tc.args}).onKVM(); got != tc.want {
+			t.Errorf("%v: on KVM is %v", tc.args, got)
+		}
+	}
+}
+
+func TestJoinOwners(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "device")
+	if err := os.WriteFile(file, nil, 0o660); err != nil {
+		t.Fatal(err)
+	}
+	want := []int64{int64(os.Getgid())}
+	if os.Geteuid() == 0 {
+		if err := os.Chown(file, -1, 4242); err != nil {
+			t.Fatal(err)
+		}
+		want[0] = 4242
+	}
+	var spec corev1.PodSpec
+	if err := joinOwners(&spec, file); err != nil || !slices.Equal(spec.SecurityContext.SupplementalGroups, want) {
+		t.Errorf("%v, %v, want groups %v", spec.SecurityContext, err, want)
+	}
+	if err := joinOwners(&spec, file+"-absent"); err == nil {
+		t.Error("no error for a device that is not there")
 	}
 }
 
