@@ -32,18 +32,8 @@ import (
 	"github.com/virtplane/virtplane/test/wire"
 )
 
-const (
-	// accessRounds is how often each side is measured, in turn with the other.
-	accessRounds = 5
-	// fileMiB is the size of the file that a guest serves.
-	fileMiB = 32
-	// frameRounds is how many whole pictures are read from a screen at a time.
-	frameRounds = 30
-	// consoles are held open while seats are counted.
-	consoles = 30
-	// accessLimit bounds each exchange.
-	accessLimit = 3 * time.Minute
-)
+// accessLimit bounds each exchange.
+const accessLimit = 3 * time.Minute
 
 // access measures the ways to a running guest beside the same traffic by kubectl port-forward, and what open consoles hold of
 // kube-apiserver.
@@ -78,8 +68,8 @@ func access(ctx context.Context, t *target) (report.Report, error) {
 		return r, err
 	}
 	r.Head = append(t.clusterVersions(ctx, warm.qemu),
-		fmt.Sprintf("%d pairs, medians: a file of %d MiB from a guest's web server, %d whole pictures of its screen; both sides through a port of this machine", accessRounds, fileMiB, frameRounds),
-		fmt.Sprintf("seats of all priority levels but exempt with %d consoles of a user who is no administrator, less those before", consoles))
+		fmt.Sprintf("%d pairs, medians: a file of %d MiB from a guest's web server, %d whole pictures of its screen; both sides through a port of this machine", t.size.accessRounds, t.size.fileMiB, t.size.frameRounds),
+		fmt.Sprintf("seats of all priority levels but exempt with %d consoles of a user who is no administrator, less those before", t.size.consoles))
 	r.Metrics = []report.Metric{ports, screens, seats}
 	return r, nil
 }
@@ -91,8 +81,8 @@ func rate(name, peer string, ours, theirs []float64) report.Metric {
 }
 
 // inTurn measures both sides one after the other, again and again.
-func inTurn(what string, ours, theirs func() (float64, error)) (a, b []float64, err error) {
-	for i := range accessRounds {
+func (t *target) inTurn(what string, ours, theirs func() (float64, error)) (a, b []float64, err error) {
+	for i := range t.size.accessRounds {
 		x, err := ours()
 		if err != nil {
 			return nil, nil, fmt.Errorf("ours: %w", err)
@@ -129,7 +119,7 @@ func (t *target) comparePorts(ctx context.Context, ns, node string) (report.Metr
 	console := serial.New(conn)
 	err = waitGuest(ctx, console)
 	if err == nil {
-		_, err = console.Run(ctx, fmt.Sprintf("dd if=/dev/urandom of=/www/file bs=1M count=%d 2>/dev/null", fileMiB))
+		_, err = console.Run(ctx, fmt.Sprintf("dd if=/dev/urandom of=/www/file bs=1M count=%d 2>/dev/null", t.size.fileMiB))
 	}
 	conn.Close()
 	if err != nil {
@@ -145,7 +135,10 @@ func (t *target) comparePorts(ctx context.Context, ns, node string) (report.Metr
 		return m, err
 	}
 	defer stopTheirs()
-	a, b, err := inTurn("port-forward", func() (float64, error) { return fetch(ctx, mine) }, func() (float64, error) { return fetch(ctx, theirs) })
+	from := func(address string) func() (float64, error) {
+		return func() (float64, error) { return fetch(ctx, address, t.size.fileMiB) }
+	}
+	a, b, err := t.inTurn("port-forward", from(mine), from(theirs))
 	if err != nil {
 		return m, err
 	}
@@ -155,8 +148,8 @@ func (t *target) comparePorts(ctx context.Context, ns, node string) (report.Metr
 	return rate("portforward_mib_s", "kubectl port-forward to the guest's pod", a, b), t.waitEmpty(ctx, ns)
 }
 
-// fetch gets the file and gives the rate in MiB/s.
-func fetch(ctx context.Context, address string) (float64, error) {
+// fetch gets a file of so many MiB and gives the rate in MiB/s.
+func fetch(ctx context.Context, address string, fileMiB int) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, accessLimit)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
@@ -171,7 +164,7 @@ func fetch(ctx context.Context, address string) (float64, error) {
 		return 0, err
 	}
 	n, err := io.Copy(io.Discard, conn)
-	if err == nil && n < fileMiB<<20 {
+	if err == nil && n < int64(fileMiB)<<20 {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
@@ -289,10 +282,13 @@ func (t *target) compareScreens(ctx context.Context, ns, node string) (report.Me
 		return m, err
 	}
 	defer stopTheirs()
-	if err := pause(ctx, 10*time.Second); err != nil { // until both have booted
+	if err := pause(ctx, t.size.bootFor); err != nil {
 		return m, err
 	}
-	a, b, err := inTurn("vnc", func() (float64, error) { return pictures(ctx, mine) }, func() (float64, error) { return pictures(ctx, theirs) })
+	of := func(address string) func() (float64, error) {
+		return func() (float64, error) { return pictures(ctx, address, t.size.frameRounds) }
+	}
+	a, b, err := t.inTurn("vnc", of(mine), of(theirs))
 	if err != nil {
 		return m, err
 	}
@@ -338,8 +334,8 @@ func (t *target) waitPodReady(ctx context.Context, ns, name string) error {
 	}
 }
 
-// pictures asks a VNC server for whole pictures without compression and gives the rate in MiB/s.
-func pictures(ctx context.Context, address string) (float64, error) {
+// pictures asks a VNC server for so many whole pictures without compression and gives the rate in MiB/s.
+func pictures(ctx context.Context, address string, rounds int) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, accessLimit)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
@@ -354,7 +350,7 @@ func pictures(ctx context.Context, address string) (float64, error) {
 		return 0, fmt.Errorf("opening the screen: %w", err)
 	}
 	began, total := time.Now(), int64(0)
-	for range frameRounds {
+	for range rounds {
 		n, err := v.picture()
 		if err != nil {
 			return 0, fmt.Errorf("after %d bytes: %w", total, err)
@@ -458,7 +454,7 @@ func (v *viewer) picture() (int64, error) {
 // countSeats holds consoles open, as a user who is no administrator, and counts what they hold of kube-apiserver's fairness.
 func (t *target) countSeats(ctx context.Context, ns string, nodes []string) (report.Metric, error) {
 	var m report.Metric
-	for i := range consoles {
+	for i := range t.size.consoles {
 		vmi := tiny(fmt.Sprintf("console-%d", i), nodes[i%len(nodes)])
 		vmi.Spec.StartStrategy = ptr.To(virtv1.StartStrategyPaused) // it need not boot
 		if _, err := t.virt.KubevirtV1().VirtualMachineInstances(ns).Create(ctx, vmi, metav1.CreateOptions{}); err != nil {
@@ -469,7 +465,7 @@ func (t *target) countSeats(ctx context.Context, ns string, nodes []string) (rep
 	if err != nil {
 		return m, err
 	}
-	for i := range consoles {
+	for i := range t.size.consoles {
 		if _, err := t.waitRunning(ctx, ns, fmt.Sprintf("console-%d", i), accessLimit); err != nil {
 			return m, err
 		}
@@ -478,7 +474,7 @@ func (t *target) countSeats(ctx context.Context, ns string, nodes []string) (rep
 	if err != nil {
 		return m, err
 	}
-	for i := range consoles {
+	for i := range t.size.consoles {
 		conn, err := user.Stream(ctx, wire.Subresource("v1", ns, "virtualmachineinstances", fmt.Sprintf("console-%d", i), "console"))
 		if err != nil {
 			return m, err
@@ -486,7 +482,7 @@ func (t *target) countSeats(ctx context.Context, ns string, nodes []string) (rep
 		defer conn.Close()
 	}
 	held, err := t.seats(ctx)
-	fmt.Printf("%d consoles: %.0f seats, %.0f before\n", consoles, held, before)
+	fmt.Printf("%d consoles: %.0f seats, %.0f before\n", t.size.consoles, held, before)
 	return report.Metric{Metric: "console_seats", Value: max(0, held-before), Unit: "seats", Goal: report.Float(0), GoalOn: "value"}, err
 }
 
@@ -514,7 +510,7 @@ func (t *target) editor(ctx context.Context, ns string) (*wire.Client, error) {
 // seats is the least of some samples of the seats in use, for requests come and go.
 func (t *target) seats(ctx context.Context) (float64, error) {
 	var samples []float64
-	for range 20 {
+	for range t.size.seatSamples {
 		raw, err := t.kube.CoreV1().RESTClient().Get().AbsPath("/metrics").DoRaw(ctx)
 		if err != nil {
 			return 0, fmt.Errorf("reading kube-apiserver's metrics: %w", err)

@@ -14,9 +14,6 @@ import (
 	"github.com/virtplane/virtplane/test/bench/report"
 )
 
-// apiPairs is how often both sides are measured.
-const apiPairs = 3
-
 // apiGoals are bounds of the ratios of ours and a CustomResourceDefinition, in the order in which they are
 // shown.
 var apiGoals = []struct {
@@ -68,28 +65,28 @@ type apiRounds map[string][]map[string]float64
 
 // api compares our API server with the same kind as a CustomResourceDefinition of the same kube-apiserver. Each round
 // measures one side in servers of its own, in a network of their own; rounds go in pairs, the sides in turns.
-func api(ctx context.Context, root string) (report.Report, error) {
+func api(ctx context.Context, p place) (report.Report, error) {
 	var r report.Report
-	dir, err := workDir(root)
-	if err != nil {
+	dir := filepath.Join(p.results(), "api") // on the disk of the checkout
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return r, err
 	}
-	if err := onDisk(dir); err != nil {
+	if err := onDisk(dir); err != nil && !p.size.short {
 		return r, err
 	}
 	rounds := apiRounds{}
 	servers := ""
 	round := func(side apiSide) error {
-		result, err := roundOf(ctx, dir, side)
+		result, err := roundOf(ctx, dir, side, p.size.short)
 		if err != nil {
 			return fmt.Errorf("round %d of %s: %w", len(rounds[side.name])+1, side.name, err)
 		}
 		rounds[side.name], servers = append(rounds[side.name], result.Values), result.Servers
 		return nil
 	}
-	for pair := range apiPairs {
+	for pair := range p.size.api.pairs {
 		for _, side := range []apiSide{ourSide, crdSide} {
-			fmt.Fprintf(os.Stderr, "pair %d of %d: %s\n", pair+1, apiPairs, side.name)
+			fmt.Fprintf(os.Stderr, "pair %d of %d: %s\n", pair+1, p.size.api.pairs, side.name)
 			if err := round(side); err != nil {
 				return r, err
 			}
@@ -99,7 +96,8 @@ func api(ctx context.Context, root string) (report.Report, error) {
 	if err := round(embeddedSide); err != nil {
 		return r, err
 	}
-	r.Head = []string{"Virtplane " + checkoutCommit(ctx, root), servers, apiForms, fmt.Sprintf("%d pairs of rounds, ours and then the peer, medians", apiPairs)}
+	r.Head = []string{"Virtplane " + checkoutCommit(ctx, p.root), servers, apiForms, fmt.Sprintf("%d pairs of rounds, ours and then the peer, medians", p.size.api.pairs)}
+	var err error
 	r.Metrics, err = rounds.metrics()
 	return r, err
 }
@@ -158,7 +156,7 @@ func (r apiRounds) metrics() ([]report.Metric, error) {
 }
 
 // roundOf runs a round as a process of its own.
-func roundOf(ctx context.Context, dir string, side apiSide) (*roundResult, error) {
+func roundOf(ctx context.Context, dir string, side apiSide, short bool) (*roundResult, error) {
 	out := filepath.Join(dir, side.name+".json")
 	if err := os.RemoveAll(out); err != nil {
 		return nil, err
@@ -167,7 +165,11 @@ func roundOf(ctx context.Context, dir string, side apiSide) (*roundResult, error
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, program, "api-round", side.name, out)
+	args := []string{roundCommand}
+	if short {
+		args = append(args, shortFlag)
+	}
+	cmd := exec.CommandContext(ctx, program, append(args, side.name, out)...)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -25,24 +24,16 @@ import (
 )
 
 const (
-	fewMachines  = 1_000
-	allMachines  = 10_000
-	loadClients  = 8
-	watchers     = 50
-	updates      = 500
-	singleCalls  = 1_000 // patches and gets
-	listRepeats  = 5
-	watchRepeats = 3
-	idleFor      = 20 * time.Second // until the servers have done what a start brings with it
-	settleFor    = 30 * time.Second // until memory that was freed has gone back
-	roundLimit   = 20 * time.Minute
-	virtAPIPort  = 8443
+	loadClients = 8
+	roundLimit  = 20 * time.Minute
+	virtAPIPort = 8443
 )
 
 // apiRound measures one side, in servers that were started for it: kube-apiserver with its etcd, and virt-api with its
 // store. Both APIs are installed whichever side is measured.
 type apiRound struct {
 	side    apiSide
+	size    apiSize
 	out     string
 	host    *harness.Host
 	clients []*apiClient
@@ -55,10 +46,14 @@ type apiRound struct {
 // runAPIRound does not return: the surroundings end with the process.
 func runAPIRound(args []string) error {
 	sides := map[string]apiSide{ourSide.name: ourSide, crdSide.name: crdSide, embeddedSide.name: embeddedSide}
-	if len(args) != 2 || sides[args[0]].name == "" {
-		return fmt.Errorf("usage: bench api-round ours|crd|embedded FILE")
+	size := fullSize.api
+	if len(args) > 0 && args[0] == shortFlag {
+		args, size = args[1:], shortSize.api
 	}
-	r := &apiRound{side: sides[args[0]], out: args[1], results: map[string]float64{}, cpu: map[string]float64{}}
+	if len(args) != 2 || sides[args[0]].name == "" {
+		return fmt.Errorf("usage: bench api-round [%s] ours|crd|embedded FILE", shortFlag)
+	}
+	r := &apiRound{side: sides[args[0]], size: size, out: args[1], results: map[string]float64{}, cpu: map[string]float64{}}
 	harness.Main(r, r.start, harness.Durable)
 	return nil
 }
@@ -130,8 +125,8 @@ func (r *apiRound) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	names := make([]string, 0, singleCalls)
-	for i := range singleCalls {
+	names := make([]string, 0, r.size.singleCalls)
+	for i := range r.size.singleCalls {
 		names = append(names, machineName(i))
 	}
 	for _, ns := range []string{apiNamespace, protobufNamespace} {
@@ -255,7 +250,7 @@ func (r *apiRound) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := pause(ctx, idleFor); err != nil {
+	if err := pause(ctx, r.size.idleFor); err != nil {
 		return err
 	}
 	idle, err := r.meter.resident()
@@ -273,7 +268,7 @@ func (r *apiRound) measure(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.phase("create 1000", create(0, fewMachines)); err != nil {
+	if err := r.phase("create 1000", create(0, r.size.fewMachines)); err != nil {
 		return err
 	}
 	if err := r.phase("list 1000", func() error { return r.list(ctx, "list_1000_ms", jsonType) }); err != nil {
@@ -282,11 +277,11 @@ func (r *apiRound) measure(ctx context.Context) error {
 	if err := r.besides(func() error { return r.list(ctx, "list_1000_protobuf_ms", protobufType) }); err != nil {
 		return err
 	}
-	if err := r.phase("create the rest", create(fewMachines, allMachines)); err != nil {
+	if err := r.phase("create the rest", create(r.size.fewMachines, r.size.allMachines)); err != nil {
 		return err
 	}
 	r.results["create_p50_ms"] = report.Median(creates)
-	if err := pause(ctx, settleFor); err != nil {
+	if err := pause(ctx, r.size.settleFor); err != nil {
 		return err
 	}
 	loaded, err := r.meter.resident()
@@ -327,7 +322,7 @@ func (r *apiRound) besides(do func() error) error {
 // list reads all machines, as one client.
 func (r *apiRound) list(ctx context.Context, metric, accept string) error {
 	var took []float64
-	for range listRepeats {
+	for range r.size.listRepeats {
 		d, err := r.clients[0].do(ctx, request{method: http.MethodGet, path: r.side.path(apiNamespace, ""), accept: accept})
 		if err != nil {
 			return err
@@ -352,7 +347,7 @@ func (r *apiRound) patches(ctx context.Context, template string) error {
 		}},
 	} {
 		err := r.phase(p.phase, func() error {
-			took, err := parallel(ctx, r.clients, singleCalls, func(i int) request {
+			took, err := parallel(ctx, r.clients, r.size.singleCalls, func(i int) request {
 				return request{method: http.MethodPatch, path: r.side.path(apiNamespace, machineName(i)) + p.query, accept: jsonType,
 					contentType: p.contentType, body: p.body(i)}
 			})
@@ -383,18 +378,18 @@ func (r *apiRound) gets(ctx context.Context) error {
 	call := func(i int) request {
 		return request{method: http.MethodGet, path: r.side.path(apiNamespace, machineName(i)), accept: jsonType}
 	}
-	body, err := clients[0].body(ctx, call(singleCalls-1))
+	body, err := clients[0].body(ctx, call(r.size.singleCalls-1))
 	if err != nil {
 		return err
 	}
 	r.results["object_bytes"] = float64(len(body))
 	return r.phase("get", func() error {
-		took, err := parallel(ctx, clients[:1], singleCalls, call)
+		took, err := parallel(ctx, clients[:1], r.size.singleCalls, call)
 		if err != nil {
 			return err
 		}
 		r.results["get_p50_ms"] = report.Median(took)
-		took, err = parallel(ctx, clients, singleCalls, call)
+		took, err = parallel(ctx, clients, r.size.singleCalls, call)
 		r.results["get_8_clients_p50_ms"] = report.Median(took)
 		return err
 	})
@@ -402,14 +397,14 @@ func (r *apiRound) gets(ctx context.Context) error {
 
 // protobuf measures what clients of our own gain who speak it.
 func (r *apiRound) protobuf(ctx context.Context, template string) error {
-	encoded := make([][]byte, fewMachines)
+	encoded := make([][]byte, r.size.fewMachines)
 	for i := range encoded {
 		var err error
 		if encoded[i], err = asProtobuf(named(template, machineName(i))); err != nil {
 			return err
 		}
 	}
-	took, err := parallel(ctx, r.clients, fewMachines, func(i int) request {
+	took, err := parallel(ctx, r.clients, r.size.fewMachines, func(i int) request {
 		return request{method: http.MethodPost, path: r.side.path(protobufNamespace, ""), accept: protobufType, contentType: protobufType, body: encoded[i]}
 	})
 	if err != nil {
@@ -418,10 +413,4 @@ func (r *apiRound) protobuf(ctx context.Context, template string) error {
 	r.results["create_protobuf_p50_ms"] = report.Median(took)
 	uncounted := func(_ string, do func() error) error { return do() }
 	return r.watches(ctx, "watch50_protobuf_ms", protobufType+";stream=watch", uncounted)
-}
-
-// workDir is where the servers of a round keep their data: on the disk of the checkout.
-func workDir(root string) (string, error) {
-	dir := filepath.Join(root, ".bench", "api")
-	return dir, os.MkdirAll(dir, 0o755)
 }

@@ -15,7 +15,7 @@ import (
 // The updates replace whole objects, each another one.
 func (r *apiRound) watches(ctx context.Context, metric, accept string, phase func(string, func() error) error) error {
 	var all []float64
-	for range watchRepeats {
+	for range r.size.watchRepeats {
 		took, err := r.watch(ctx, accept, phase)
 		if err != nil {
 			return err
@@ -29,7 +29,7 @@ func (r *apiRound) watches(ctx context.Context, metric, accept string, phase fun
 func (r *apiRound) watch(ctx context.Context, accept string, phase func(string, func() error) error) (took time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, watchDeadline)
 	defer cancel()
-	list, err := r.clients[0].body(ctx, request{method: http.MethodGet, path: fmt.Sprintf("%s?limit=%d", r.side.path(apiNamespace, ""), updates), accept: jsonType})
+	list, err := r.clients[0].body(ctx, request{method: http.MethodGet, path: fmt.Sprintf("%s?limit=%d", r.side.path(apiNamespace, ""), r.size.updates), accept: jsonType})
 	if err != nil {
 		return 0, err
 	}
@@ -48,13 +48,13 @@ func (r *apiRound) watch(ctx context.Context, accept string, phase func(string, 
 			return 0, err
 		}
 	}
-	if len(objects) != updates {
-		return 0, fmt.Errorf("%d machines to update, want %d", len(objects), updates)
+	if len(objects) != r.size.updates {
+		return 0, fmt.Errorf("%d machines to update, want %d", len(objects), r.size.updates)
 	}
 
-	ended := make([]error, watchers)
+	ended := make([]error, r.size.watchers)
 	var wg sync.WaitGroup
-	for i := range watchers {
+	for i := range r.size.watchers {
 		c, err := newAPIClient(r.host.Admin)
 		if err != nil {
 			return 0, err
@@ -65,11 +65,11 @@ func (r *apiRound) watch(ctx context.Context, accept string, phase func(string, 
 			return 0, err
 		}
 		defer resp.Body.Close()
-		wg.Go(func() { ended[i] = countEvents(resp.Body, accept, updates) })
+		wg.Go(func() { ended[i] = countEvents(resp.Body, accept, r.size.updates) })
 	}
 	err = phase("watch", func() error {
 		began := time.Now()
-		_, err := parallel(ctx, r.clients, updates, func(i int) request {
+		_, err := parallel(ctx, r.clients, r.size.updates, func(i int) request {
 			return request{method: http.MethodPut, path: paths[i], accept: jsonType, contentType: jsonType, body: bodies[i]}
 		})
 		if err != nil {

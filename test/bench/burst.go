@@ -19,14 +19,9 @@ import (
 	"github.com/virtplane/virtplane/test/bench/report"
 )
 
-const (
-	burstSize  = 50
-	burstLimit = 20 * time.Minute
-	// burstRest is how long after the last machine its instance's and its events' writes may still be on their way to us.
-	burstRest = 5 * time.Second
-)
+const burstLimit = 20 * time.Minute
 
-// burst creates 50 machines at once and measures how long each takes to run, and how often our objects are written.
+// burst creates machines at once and measures how long each takes to run, and how often our objects are written.
 func (t *target) burst(ctx context.Context) ([]report.Metric, error) {
 	ns, done, err := t.namespace(ctx)
 	if err != nil {
@@ -35,14 +30,14 @@ func (t *target) burst(ctx context.Context) ([]report.Metric, error) {
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, burstLimit)
 	defer cancel()
-	c := newTally(burstSize)
+	c := newTally(t.size.burst)
 	stop, err := t.count(ctx, ns, c)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = stop() }()
 	var wg sync.WaitGroup
-	for i := range burstSize {
+	for i := range t.size.burst {
 		wg.Go(func() {
 			name := fmt.Sprintf("burst-%02d", i)
 			vm := &virtv1.VirtualMachine{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: virtv1.VirtualMachineSpec{RunStrategy: virtv1.RunStrategyAlways,
@@ -55,7 +50,7 @@ func (t *target) burst(ctx context.Context) ([]report.Metric, error) {
 	select {
 	case <-ctx.Done():
 	case <-c.done:
-		_ = pause(ctx, burstRest)
+		_ = pause(ctx, t.size.burstRest)
 	}
 	if err := stop(); err != nil {
 		return nil, err

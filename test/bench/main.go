@@ -1,11 +1,15 @@
-// Command bench measures Virtplane, each time beside a peer in the same run, and prints a table and .bench/NAME.json. What
-// needs the local cluster brings it up when it is not.
+// Command bench measures Virtplane, each time beside a peer in the same run, prints a table and writes .bench/NAME.json. What
+// needs the local cluster brings it up when it is not, and installs the current build.
+//
+// The short form shows that a bench works: it does a little of everything on a cluster that is up, with what is installed
+// there, judges nothing, and writes .bench/short/NAME.json.
 package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -25,8 +29,33 @@ import (
 	"github.com/virtplane/virtplane/test/wire"
 )
 
+// shortFlag asks for the short form; the process of a round understands it too.
+const shortFlag = "-short"
+
+// roundCommand is a part of the bench api, in a process of its own.
+const roundCommand = "api-round"
+
+// place is where and how much is measured.
+type place struct {
+	// root is that of the checkout.
+	root    string
+	cluster plan.Dir
+	// asIs says that the cluster is up and has installed what is to be measured.
+	asIs bool
+	size size
+}
+
+// results is the folder of the reports.
+func (p place) results() string {
+	if p.size.short {
+		return filepath.Join(p.root, ".bench", "short")
+	}
+	return filepath.Join(p.root, ".bench")
+}
+
 // target is the cluster under test.
 type target struct {
+	size   size
 	dir    plan.Dir
 	config *rest.Config
 	kube   kubernetes.Interface
@@ -34,8 +63,8 @@ type target struct {
 	wire   *wire.Client
 }
 
-// benches by name; each is given the root of the checkout.
-var benches = map[string]func(ctx context.Context, root string) (report.Report, error){
+// benches by name.
+var benches = map[string]func(context.Context, place) (report.Report, error){
 	"overhead": onCluster(overhead),
 	"start":    onCluster(start),
 	"access":   onCluster(access),
@@ -43,9 +72,9 @@ var benches = map[string]func(ctx context.Context, root string) (report.Report, 
 }
 
 // onCluster makes a bench of one that uses the local cluster.
-func onCluster(bench func(context.Context, *target) (report.Report, error)) func(context.Context, string) (report.Report, error) {
-	return func(ctx context.Context, root string) (report.Report, error) {
-		t, err := connect(ctx, root)
+func onCluster(bench func(context.Context, *target) (report.Report, error)) func(context.Context, place) (report.Report, error) {
+	return func(ctx context.Context, p place) (report.Report, error) {
+		t, err := connect(ctx, p)
 		if err != nil {
 			return report.Report{}, err
 		}
@@ -63,23 +92,70 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	if len(args) > 0 && args[0] == "api-round" { // a part of the bench api, in a process of its own
+	if len(args) > 0 && args[0] == roundCommand {
 		return runAPIRound(args[1:])
-	}
-	if len(args) != 1 || benches[args[0]] == nil {
-		return fmt.Errorf("usage: bench %s", strings.Join(slices.Sorted(maps.Keys(benches)), "|"))
 	}
 	root, err := os.Getwd()
 	if err != nil {
 		return err
 	}
-	r, err := benches[args[0]](ctx, root)
-	if err != nil {
-		return fmt.Errorf("%s: %w", args[0], err)
+	p := place{root: root, size: fullSize}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	short := flags.Bool(shortFlag[1:], false, "show that the benches work, on a cluster that is up")
+	dir := flags.String("cluster", "", "folder of a cluster that is taken as it is (default: .cluster, brought up and installed into)")
+	flags.Usage = func() {
+		fmt.Fprintf(flags.Output(), "usage: bench [flags] all | %s ...\n", strings.Join(report.Benches(), " | "))
+		flags.PrintDefaults()
 	}
-	r.Name = args[0]
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	p.cluster, p.asIs = plan.Dir(*dir), *short || *dir != ""
+	if *dir == "" {
+		p.cluster = plan.Dir(filepath.Join(root, ".cluster"))
+	}
+	if *short {
+		p.size = shortSize
+	}
+	names := flags.Args()
+	if slices.Equal(names, []string{"all"}) {
+		names = report.Benches()
+	}
+	for _, name := range names {
+		if benches[name] == nil {
+			return fmt.Errorf("no bench %q: there are all, %s", name, strings.Join(report.Benches(), ", "))
+		}
+	}
+	if len(names) == 0 {
+		flags.Usage()
+		return errors.New("no bench named")
+	}
+	for _, name := range names {
+		if err := p.measure(ctx, name); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// measure runs one bench and writes its report. A metric that is missing, or of which nothing was measured, is an error.
+func (p place) measure(ctx context.Context, name string) error {
+	r, err := benches[name](ctx, p)
+	if err != nil {
+		return err
+	}
+	if err := report.Complete(name, r.Metrics); err != nil {
+		return err
+	}
+	r.Name = name
 	r.Head = append([]string{report.Machine()}, r.Head...)
-	return r.Write(os.Stdout, root)
+	if p.size.short {
+		r.Head = append(r.Head, "the short form: it shows that the bench works, its numbers mean nothing, and names of metrics tell the full form's sizes")
+		for i := range r.Metrics {
+			r.Metrics[i].Goal, r.Metrics[i].GoalOn = nil, ""
+		}
+	}
+	return r.Write(os.Stdout, p.results())
 }
 
 // bringUp sees to it that a cluster runs with the current build installed: what was installed before may be older.
@@ -103,13 +179,19 @@ func answers(ctx context.Context, kubeconfig string) bool {
 	return err == nil && client.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error() == nil
 }
 
-// connect uses the cluster of this checkout, bringing it up if it is not.
-func connect(ctx context.Context, root string) (*target, error) {
-	dir := plan.Dir(filepath.Join(root, ".cluster"))
-	kubeconfig := dir.Kubeconfig()
-	err := bringUp(func() bool { return answers(ctx, kubeconfig) }, func(args ...string) error {
+// connect uses the local cluster, bringing it up if it is not.
+func connect(ctx context.Context, p place) (*target, error) {
+	kubeconfig := p.cluster.Kubeconfig()
+	up := func() bool { return answers(ctx, kubeconfig) }
+	if p.asIs {
+		if !up() {
+			return nil, fmt.Errorf("the cluster of %s does not answer: run make cluster-up install", p.cluster)
+		}
+		return p.target(kubeconfig)
+	}
+	err := bringUp(up, func(args ...string) error {
 		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-		cmd.Dir = root
+		cmd.Dir = p.root
 		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 		cmd.WaitDelay = time.Minute
@@ -121,12 +203,17 @@ func connect(ctx context.Context, root string) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.target(kubeconfig)
+}
+
+// target makes the clients.
+func (p place) target(kubeconfig string) (*target, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return nil, err
 	}
 	config.QPS, config.Burst = 1000, 2000
-	t := &target{dir: dir, config: config}
+	t := &target{size: p.size, dir: p.cluster, config: config}
 	if t.kube, err = kubernetes.NewForConfig(config); err != nil {
 		return nil, err
 	}

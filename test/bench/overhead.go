@@ -17,16 +17,12 @@ import (
 )
 
 const (
-	// Samples are taken over a time in which each process has given memory back at least once.
-	settle      = 60 * time.Second
-	sampleFor   = 60 * time.Second
-	sampleEvery = 5 * time.Second
 	// referenceBudget is what the reference reserves for each machine beside vCPUs, graphics and page tables, in MiB.
 	referenceBudget = 240
 	guestKiB        = 128 << 10
 )
 
-// overhead measures what one running machine costs in memory beside its guest's, from a minute after boot on, with one
+// overhead measures what one running machine costs in memory beside its guest's, from some time after boot on, with one
 // client on its console.
 func overhead(ctx context.Context, t *target) (report.Report, error) {
 	var r report.Report
@@ -63,28 +59,31 @@ func overhead(ctx context.Context, t *target) (report.Report, error) {
 	if err != nil {
 		return r, err
 	}
-	if err := pause(ctx, settle); err != nil {
+	if err := pause(ctx, t.size.settle); err != nil {
 		return r, err
 	}
 	var samples []footprint
 	for began := time.Now(); ; {
 		f, err := readFootprint(string(pod.UID))
+		if err == nil && f.qemu.JIT == 0 && !warm.onKVM() {
+			err = errors.New("QEMU translates the guest's code and holds none of it")
+		}
 		if err != nil {
 			return r, fmt.Errorf("pod %s: %w", pod.Name, err)
 		}
-		fmt.Printf("%3.0f s after boot: %v\n", (settle + time.Since(began)).Seconds(), f)
+		fmt.Printf("%3.0f s after boot: %v\n", (t.size.settle + time.Since(began)).Seconds(), f)
 		samples = append(samples, f)
-		if time.Since(began) > sampleFor-sampleEvery/2 {
+		if time.Since(began) > t.size.sampleFor-t.size.sampleEvery/2 {
 			break
 		}
-		if err := pause(ctx, sampleEvery); err != nil {
+		if err := pause(ctx, t.size.sampleEvery); err != nil {
 			return r, err
 		}
 	}
 	if err := t.checkPulls(ctx, ns); err != nil {
 		return r, err
 	}
-	r.Head = append(t.clusterVersions(ctx, warm.qemu), fmt.Sprintf("medians and greatest of %d samples from %v to %v after boot", len(samples), settle, settle+sampleFor))
+	r.Head = append(t.clusterVersions(ctx, warm.qemu), fmt.Sprintf("medians and greatest of %d samples from %v to %v after boot", len(samples), t.size.settle, t.size.settle+t.size.sampleFor))
 	r.Metrics = overheadMetrics(samples)
 	return r, nil
 }

@@ -28,13 +28,17 @@ type sample struct {
 	qemu string
 }
 
-// warmUp runs a machine on each of the nodes, so that each has the images, and returns the first.
+// warmUp runs a machine on each of the nodes, so that each has the images, and returns the first. A short run is content
+// with that one.
 func (t *target) warmUp(ctx context.Context, nodes []string) (sample, error) {
 	ns, done, err := t.namespace(ctx)
 	if err != nil {
 		return sample{}, err
 	}
 	defer done()
+	if t.size.short {
+		nodes = nodes[:1]
+	}
 	var first sample
 	for i, node := range nodes {
 		s, err := t.sampleMachine(ctx, ns, "warm-"+node, node)

@@ -18,7 +18,6 @@ import (
 )
 
 const (
-	pairs      = 11
 	startLimit = 3 * time.Minute
 	// initMark is the first thing that the tiny guest's init prints.
 	initMark = "virtplane tiny guest ready"
@@ -37,8 +36,8 @@ func (t timing) String() string {
 	return fmt.Sprintf("%.2f, %.2f, %.2f s", t.connected.Seconds(), t.firstByte.Seconds(), t.init.Seconds())
 }
 
-// start measures how long a machine takes to its first sign of life beside a plain pod with the same QEMU, and how 50 at
-// once fare.
+// start measures how long a machine takes to its first sign of life beside a plain pod with the same QEMU, and how some
+// at once fare.
 func start(ctx context.Context, t *target) (report.Report, error) {
 	var r report.Report
 	nodes, err := t.nodes(ctx)
@@ -50,7 +49,7 @@ func start(ctx context.Context, t *target) (report.Report, error) {
 		return r, err
 	}
 	r.Head = append(t.clusterVersions(ctx, warm.qemu),
-		fmt.Sprintf("%d pairs on %s, each a machine and then a pod, medians; %d machines at once on %s", pairs, nodes[0], burstSize, strings.Join(nodes, ", ")))
+		fmt.Sprintf("%d pairs on %s, each a machine and then a pod, medians; %d machines at once on %s", t.size.pairs, nodes[0], t.size.burst, strings.Join(nodes, ", ")))
 	if r.Metrics, err = t.compareStarts(ctx, nodes[0], warm); err != nil {
 		return r, err
 	}
@@ -67,7 +66,7 @@ func (t *target) compareStarts(ctx context.Context, node string, warm sample) ([
 	}
 	defer done()
 	var machines, plain []timing
-	for i := range pairs {
+	for i := range t.size.pairs {
 		m, err := t.timeMachine(ctx, ns, fmt.Sprintf("vm-%d", i), node)
 		if err != nil {
 			return nil, err

@@ -1,5 +1,5 @@
-// Package report prints what a benchmark measured as a table with the machine in its head, and writes it to
-// .bench/NAME.json for those that compare runs.
+// Package report prints what a benchmark measured as a table with the machine in its head, and writes it to a file for those
+// that compare runs. It knows which metrics a bench must have, and nothing of how they are measured.
 package report
 
 import (
@@ -63,7 +63,7 @@ func (m Metric) Met() bool {
 	return got <= *m.Goal
 }
 
-// Write prints the table to w and writes dir/.bench/NAME.json.
+// Write prints the table to w and writes dir/NAME.json.
 func (r Report) Write(w io.Writer, dir string) error {
 	if err := r.table(w); err != nil {
 		return err
@@ -72,11 +72,10 @@ func (r Report) Write(w io.Writer, dir string) error {
 	if err != nil {
 		return err
 	}
-	out := filepath.Join(dir, ".bench")
-	if err := os.MkdirAll(out, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(out, r.Name+".json"), raw, 0o644)
+	return os.WriteFile(filepath.Join(dir, r.Name+".json"), raw, 0o644)
 }
 
 func (r Report) table(w io.Writer) error {

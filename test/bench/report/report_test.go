@@ -43,7 +43,7 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "table.golden", table.Bytes())
-	written, err := os.ReadFile(filepath.Join(dir, ".bench", "sample.json"))
+	written, err := os.ReadFile(filepath.Join(dir, "sample.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
