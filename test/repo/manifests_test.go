@@ -64,7 +64,8 @@ func text(object any, path ...string) string {
 }
 
 // overlays are what a user applies, and the namespace that each installs into.
-var overlays = map[string]string{"overlays/kubevirt": "kubevirt", "overlays/openshift-cnv": "openshift-cnv", "overlays/local": "kubevirt", "overlays/registry": "kubevirt"}
+var overlays = map[string]string{"overlays/kubevirt": "kubevirt", "overlays/openshift-cnv": "openshift-cnv", "overlays/local": "kubevirt", "overlays/local-emulation": "kubevirt",
+	"overlays/local-three": "kubevirt", "overlays/registry": "kubevirt"}
 
 // TestOverlaysAgreeOnTheirNamespace wants each overlay to be whole in its namespace: accounts that rights are given to exist
 // there, and so do the roles.
@@ -119,6 +120,24 @@ func TestOverlaysAgreeOnTheirNamespace(t *testing.T) {
 				t.Errorf("%d service accounts are given rights: too few to be all", subjects)
 			}
 		})
+	}
+}
+
+// TestOnlyOneOverlayEmulates wants the guests of all overlays but one to run on KVM.
+func TestOnlyOneOverlayEmulates(t *testing.T) {
+	for dir := range overlays {
+		initial := ""
+		for _, o := range render(t, dir) {
+			if text(o, "kind") == "ConfigMap" && text(o, "metadata", "name") == "kubevirt-config-initial" {
+				initial = text(o, "data", "kubevirt.yaml")
+			}
+		}
+		if !strings.Contains(initial, "kind: KubeVirt\n") {
+			t.Errorf("%s: the initial configuration is %q", dir, initial)
+		}
+		if got, want := strings.Contains(initial, "useEmulation: true"), dir == "overlays/local-emulation"; got != want {
+			t.Errorf("%s: its guests are emulated is %v, want %v", dir, got, want)
+		}
 	}
 }
 
