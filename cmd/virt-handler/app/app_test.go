@@ -6,12 +6,14 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -134,6 +136,24 @@ func TestJudge(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatal("waiting for the node's condition")
 		}
+	}
+}
+
+// TestTrustedDevice is not measured: the one that is named here could not be.
+func TestTrustedDevice(t *testing.T) {
+	client := fake.NewClientset(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node1"}})
+	o := NewOptions()
+	o.DevRoot, o.TrustKVM = t.TempDir(), true
+	var found []bool
+	j := &judge{options: o, own: nodestatus.New(client, "node1", clock.RealClock{}), found: func(usable bool) { found = append(found, usable) }}
+	if err := j.judge(t.Context(), "devices.kubevirt.io/kvm", nil); err != nil {
+		t.Errorf("a trusted device: %v", err)
+	}
+	if err := j.judge(t.Context(), "devices.kubevirt.io/kvm", errors.New("it is gone")); fmt.Sprint(err) != "DeviceMissing: it is gone" {
+		t.Errorf("one that is not there: %v", err)
+	}
+	if !slices.Equal(found, []bool{true, false}) {
+		t.Errorf("the labels were told %v", found)
 	}
 }
 

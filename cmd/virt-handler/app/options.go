@@ -28,6 +28,7 @@ type Options struct {
 	QEMU            string
 	VirtualDevices  int
 	ProbeDeadline   time.Duration
+	TrustKVM        bool
 	Workers         int
 	LauncherTimeout time.Duration
 	StartTimeout    time.Duration
@@ -64,6 +65,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.QEMU, "qemu", o.QEMU, "the QEMU that is asked which CPUs guests can have, the same as in launcher pods")
 	fs.IntVar(&o.VirtualDevices, "virtual-devices", o.VirtualDevices, "how many of each device are offered, unless the cluster's configuration says so in virtualMachineInstancesPerNode")
 	fs.DurationVar(&o.ProbeDeadline, "kvm-probe-deadline", o.ProbeDeadline, "how long the probe of /dev/kvm may take")
+	fs.BoolVar(&o.TrustKVM, "trust-kvm", o.TrustKVM, "offer /dev/kvm without measuring whether it is fast enough for guests")
 	fs.IntVar(&o.Workers, "workers", o.Workers, "instances that are looked at at the same time")
 	fs.DurationVar(&o.LauncherTimeout, "launcher-timeout", o.LauncherTimeout, "how long a launcher may stay away before a condition of its instance says so")
 	fs.DurationVar(&o.StartTimeout, "start-timeout", o.StartTimeout, "how long one try to start a guest may take")
