@@ -18,6 +18,9 @@ const BootLimit = 3 * time.Minute
 // Instance is the spec of a tiny guest, as lines of YAML at the top of a VirtualMachineInstanceSpec; more adds volumes and
 // disks.
 type Instance struct {
+	// Null says that nobody looks into the guest: it halts as soon as its firmware has started it, which takes next to no
+	// time of a CPU. As it does not hear that it is to stop either, its grace period is 0.
+	Null bool
 	// Network says whether the guest is on the pod network.
 	Network bool
 	// Ports are the lines of the interface's ports list, none if empty.
@@ -48,6 +51,10 @@ func Indent(n int, text string) string {
 // Spec renders the instance spec.
 func (i Instance) Spec() string {
 	var b strings.Builder
+	image := TinyImage
+	if i.Null {
+		image, i.GracePeriod = NullImage, 0
+	}
 	fmt.Fprintf(&b, "terminationGracePeriodSeconds: %d\n", i.GracePeriod)
 	if i.NodeName != "" {
 		fmt.Fprintf(&b, "nodeSelector: {kubernetes.io/hostname: %s}\n", i.NodeName)
@@ -69,7 +76,7 @@ func (i Instance) Spec() string {
 	if i.Network {
 		b.WriteString("networks:\n- name: default\n  pod: {}\n")
 	}
-	b.WriteString("volumes:\n- name: root\n  containerDisk: {image: " + TinyImage + "}\n" + Indent(0, i.Volumes))
+	b.WriteString("volumes:\n- name: root\n  containerDisk: {image: " + image + "}\n" + Indent(0, i.Volumes))
 	return b.String()
 }
 
@@ -126,13 +133,13 @@ func (c *Cluster) Peer(t testing.TB, namespace, name, node string) *corev1.Pod {
 func (c *Cluster) Fetch(t testing.TB, peer *corev1.Pod, host string, port int, path string) (string, error) {
 	t.Helper()
 	script := fmt.Sprintf(`exec 3<>/dev/tcp/%s/%d && printf 'GET %s HTTP/1.0\r\n\r\n' >&3 && cat <&3`, host, port, path)
-	return c.TryKubectl(t, "", "-n", peer.Namespace, "exec", peer.Name, "--", "timeout", "5", "bash", "-c", script)
+	return c.TryExec(t, peer.Namespace, peer.Name, "peer", "timeout", "30", "bash", "-c", script)
 }
 
 // Connects says whether a peer pod gets a TCP connection, whatever is said on it afterwards.
 func (c *Cluster) Connects(t testing.TB, peer *corev1.Pod, host string, port int) bool {
 	t.Helper()
-	out, err := c.TryKubectl(t, "", "-n", peer.Namespace, "exec", peer.Name, "--", "timeout", "5", "bash", "-c", fmt.Sprintf("exec 3<>/dev/tcp/%s/%d && echo connected", host, port))
+	out, err := c.TryExec(t, peer.Namespace, peer.Name, "peer", "timeout", "10", "bash", "-c", fmt.Sprintf("exec 3<>/dev/tcp/%s/%d && echo connected", host, port))
 	return err == nil && strings.Contains(out, "connected")
 }
 

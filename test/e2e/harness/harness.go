@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,10 +34,14 @@ import (
 
 // Images of the guests, as make images builds and loads them.
 const (
-	// TinyGenericImage has a kernel with drivers for emulated hardware, TinyKernelImage holds a kernel and its initrd alone.
+	// TinyGenericImage has a kernel with drivers for emulated hardware, TinySignedImage one that Secure Boot takes, TinyAgentImage
+	// the guest agent; TinyKernelImage holds a kernel and its initrd alone. NullImage halts at once and ignores the power button.
 	TinyGenericImage = "registry.virtplane.local:5000/virtplane/guest-tiny-generic:devel"
 	TinyKernelImage  = "registry.virtplane.local:5000/virtplane/guest-tiny-kernel:devel"
 	TinyImage        = "registry.virtplane.local:5000/virtplane/guest-tiny:devel"
+	TinySignedImage  = "registry.virtplane.local:5000/virtplane/guest-tiny-signed:devel"
+	TinyAgentImage   = "registry.virtplane.local:5000/virtplane/guest-tiny-agent:devel"
+	NullImage        = "registry.virtplane.local:5000/virtplane/guest-null:devel"
 	DebianImage      = "registry.virtplane.local:5000/virtplane/guest-debian:devel"
 	KernelImage      = "registry.virtplane.local:5000/virtplane/guest-tiny-kernel:devel"
 	// SystemNamespace is where the local cluster has Virtplane installed.
@@ -305,8 +310,12 @@ func (c *Cluster) Console(t testing.TB, namespace, name string) *serial.Console 
 // As is a client with the rights of a service account.
 func (c *Cluster) As(t testing.TB, namespace, account string) *wire.Client {
 	t.Helper()
+	token, err := c.Kube.CoreV1().ServiceAccounts(namespace).CreateToken(t.Context(), account, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatalf("a token of service account %s: %v", account, err)
+	}
 	config := rest.AnonymousClientConfig(c.Config)
-	config.BearerToken = strings.TrimSpace(c.Kubectl(t, "", "-n", namespace, "create", "token", account))
+	config.BearerToken = token.Status.Token
 	client, err := wire.New(config)
 	if err != nil {
 		t.Fatal(err)
@@ -326,22 +335,19 @@ func Expect(t testing.TB, console *serial.Console, limit time.Duration, pattern 
 	return groups
 }
 
+// runLimit bounds a command in a guest that shares two CPUs with seven others.
+const runLimit = 2 * time.Minute
+
 // Run runs a command in the root shell of a tiny guest and returns what it printed.
 func Run(t testing.TB, console *serial.Console, command string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
 	defer cancel()
 	out, err := console.Run(ctx, command)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out
-}
-
-// Exec runs a command in a container.
-func (c *Cluster) Exec(t testing.TB, namespace, pod, container string, command ...string) string {
-	t.Helper()
-	return c.Kubectl(t, "", append([]string{"-n", namespace, "exec", pod, "-c", container, "--"}, command...)...)
 }
 
 // OnNode runs a script as root on a node of the local cluster.
@@ -370,7 +376,7 @@ func Shell(t testing.TB, console *serial.Console) {
 	t.Helper()
 	deadline := time.Now().Add(BootLimit)
 	for {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		_, err := console.Run(ctx, "true")
 		cancel()
 		if err == nil {
