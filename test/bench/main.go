@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -25,6 +26,7 @@ import (
 
 	"github.com/virtplane/virtplane/pkg/generated/clientset/versioned"
 	"github.com/virtplane/virtplane/test/bench/report"
+	"github.com/virtplane/virtplane/test/cluster"
 	"github.com/virtplane/virtplane/test/cluster/plan"
 	"github.com/virtplane/virtplane/test/wire"
 )
@@ -102,7 +104,7 @@ func run(ctx context.Context, args []string) error {
 	p := place{root: root, size: fullSize}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	short := flags.Bool(shortFlag[1:], false, "show that the benches work, on a cluster that is up")
-	dir := flags.String("cluster", "", "folder of a cluster that is taken as it is (default: .cluster, brought up and installed into)")
+	dir := flags.String("cluster", "", "folder of a cluster that is taken as it is (default: that of "+cluster.DirVariable+", or .cluster, brought up and installed into)")
 	flags.Usage = func() {
 		fmt.Fprintf(flags.Output(), "usage: bench [flags] all | %s ...\n", strings.Join(report.Benches(), " | "))
 		flags.PrintDefaults()
@@ -112,7 +114,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	p.cluster, p.asIs = plan.Dir(*dir), *short || *dir != ""
 	if *dir == "" {
-		p.cluster = plan.Dir(filepath.Join(root, ".cluster"))
+		p.cluster = plan.Dir(cmp.Or(os.Getenv(cluster.DirVariable), filepath.Join(root, ".cluster")))
 	}
 	if *short {
 		p.size = shortSize
