@@ -321,7 +321,7 @@ func (t *target) waitPodReady(ctx context.Context, ns, name string) error {
 	for {
 		pod, err := t.kube.CoreV1().Pods(ns).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
-			return err
+			return fmt.Errorf("waiting for pod %s to be ready: %w", name, err)
 		}
 		if slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
 			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
@@ -329,7 +329,7 @@ func (t *target) waitPodReady(ctx context.Context, ns, name string) error {
 			return nil
 		}
 		if err := pause(ctx, 200*time.Millisecond); err != nil {
-			return fmt.Errorf("waiting for pod %s: %w", name, err)
+			return fmt.Errorf("waiting for pod %s to be ready: %w", name, err)
 		}
 	}
 }
