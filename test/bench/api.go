@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/virtplane/virtplane/test/bench/report"
+	"github.com/virtplane/virtplane/test/integration/harness"
 )
 
 // apiGoals are bounds of the ratios of ours and a CustomResourceDefinition, in the order in which they are
@@ -72,6 +73,9 @@ func api(ctx context.Context, p place) (report.Report, error) {
 		return r, err
 	}
 	if err := onDisk(dir); err != nil && !p.size.short {
+		return r, err
+	}
+	if err := harness.Build(ctx, p.root, programs(dir)); err != nil {
 		return r, err
 	}
 	rounds := apiRounds{}
@@ -171,7 +175,7 @@ func roundOf(ctx context.Context, dir string, side apiSide, short bool) (*roundR
 	}
 	cmd := exec.CommandContext(ctx, program, append(args, side.name, out)...)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir, harness.BuiltEnv+"="+programs(dir))
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = time.Minute
 	if err := cmd.Run(); err != nil {
@@ -184,6 +188,9 @@ func roundOf(ctx context.Context, dir string, side apiSide, short bool) (*roundR
 	var result roundResult
 	return &result, json.Unmarshal(raw, &result)
 }
+
+// programs is where ours are that all rounds start.
+func programs(dir string) string { return filepath.Join(dir, "bin") }
 
 // onDisk refuses a file system in memory, where waiting for the disk means nothing.
 func onDisk(dir string) error {
