@@ -83,6 +83,17 @@ func Connect(t testing.TB) *Cluster {
 	return c
 }
 
+// Emulates says whether the cluster emulates its guests, which does without what KVM and the nodes' CPUs give.
+func (c *Cluster) Emulates(t testing.TB) bool {
+	t.Helper()
+	list, err := c.Virt.KubevirtV1().KubeVirts(SystemNamespace).List(t.Context(), metav1.ListOptions{})
+	if err != nil || len(list.Items) == 0 {
+		t.Fatalf("reading the cluster's configuration: %d objects, %v", len(list.Items), err)
+	}
+	d := list.Items[0].Spec.Configuration.DeveloperConfiguration
+	return d != nil && d.UseEmulation != nil && *d.UseEmulation
+}
+
 // Namespace makes a namespace for the test. It is deleted, and seen gone, when the test ends; when the test has failed, its
 // objects and logs are printed first.
 func (c *Cluster) Namespace(t testing.TB) string {
