@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/virtplane/virtplane/test/bench/report"
+	"github.com/virtplane/virtplane/test/e2e/harness"
 	"github.com/virtplane/virtplane/test/spec"
 )
 
@@ -39,6 +40,9 @@ func TestShort(t *testing.T) {
 	for _, name := range report.Benches() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if name != "api" { // which has servers of its own
+				harness.Boots(t)
+			}
 			file := filepath.Join(results, name+".json")
 			if err := os.RemoveAll(file); err != nil {
 				t.Fatal(err)

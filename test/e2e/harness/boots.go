@@ -58,6 +58,12 @@ func (b *boots) begin(t testing.TB) {
 	b.timer.Reset(bootLimit)
 }
 
+// Boots has a test count as one that boots guests, which it starts by other ways than Apply.
+func Boots(t testing.TB) {
+	t.Helper()
+	new(boots).begin(t)
+}
+
 // soon gives the place back after a while.
 func (b *boots) soon(after time.Duration) {
 	b.mu.Lock()
