@@ -48,11 +48,13 @@ func TestNodeAuthorizer(t *testing.T) {
 		{"the spec", handler("a"), with(vmi, func(a *authorizer.AttributesRecord) { a.Verb = "update" }), deny, "node a may not update virtualmachineinstances"},
 		{"deleting", handler("a"), with(vmi, func(a *authorizer.AttributesRecord) { a.Verb = "deletecollection" }), deny, "may not deletecollection"},
 		{"status", handler("a"), with(vmi, func(a *authorizer.AttributesRecord) { a.Verb, a.Subresource = "patch", "status" }), abstain, ""},
+		{"reading by the status", handler("a"), with(vmi, func(a *authorizer.AttributesRecord) { a.Verb, a.Subresource, a.Name = "get", "status", "x" }), deny, "may not get virtualmachineinstances/status"},
 		{"console", handler("a"), with(vmi, func(a *authorizer.AttributesRecord) { a.Verb, a.Subresource = "get", "console" }), deny, "may not get virtualmachineinstances/console"},
 		{"machines", handler("a"), with(vmi, func(a *authorizer.AttributesRecord) { a.Verb, a.Resource = "list", "virtualmachines" }), deny, "may not list virtualmachines"},
 		{"the configuration", handler("a"), with(vmi, func(a *authorizer.AttributesRecord) { a.Verb, a.Resource = "watch", "kubevirts" }), abstain, ""},
 		{"writing the configuration", handler("a"), with(vmi, func(a *authorizer.AttributesRecord) { a.Verb, a.Resource = "update", "kubevirts" }), deny, "may not update kubevirts"},
 		{"a certificate", handler("a"), authorizer.AttributesRecord{APIGroup: "subresources.kubevirt.io", Resource: "nodecertificates", Verb: "create", ResourceRequest: true}, abstain, ""},
+		{"reading certificates", handler("a"), authorizer.AttributesRecord{APIGroup: "subresources.kubevirt.io", Resource: "nodecertificates", Verb: "get", ResourceRequest: true}, deny, "may not get nodecertificates"},
 		{"starting a machine", handler("a"), authorizer.AttributesRecord{APIGroup: "subresources.kubevirt.io", Resource: "virtualmachines", Subresource: "start", Verb: "update", ResourceRequest: true}, deny, "may not update virtualmachines/start"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
