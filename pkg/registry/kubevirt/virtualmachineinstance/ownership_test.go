@@ -52,6 +52,43 @@ func TestEveryConditionHasAnOwner(t *testing.T) {
 	}
 }
 
+// TestConditionsOfARunningGuest says who may set which condition while a guest runs, and take it away again.
+func TestConditionsOfARunningGuest(t *testing.T) {
+	const controller, handler, both = "controller", "handler", "controller and handler"
+	for kind, want := range map[virtv1.VirtualMachineInstanceConditionType]string{
+		"Provisioning": controller, "PodScheduled": controller, "DataVolumesReady": controller, "MigrationRequired": controller,
+		"EvictionRequested": controller, "DecentralizedLiveMigrationFailure": controller, "Blocked": controller, "ReadinessProbe": controller,
+		"Ready": handler, "Paused": handler, "AgentConnected": handler, "AgentVersionNotSupported": handler, "LiveMigratable": handler,
+		"StorageLiveMigratable": handler, "SoftwareEmulation": handler, "AccessCredentialsSynchronized": handler,
+		"Synchronized": both, "HotVCPUChange": both, "HotMemoryChange": both, "VolumesChange": both, "example.com/Own": both,
+	} {
+		without := status{Phase: virtv1.Running}
+		with := status{Phase: virtv1.Running, Conditions: []condition{{Type: kind, Status: "True"}}}
+		var set, removed []string
+		for _, w := range []struct {
+			name   string
+			writer writer.Writer
+		}{{controller, writer.Controller}, {handler, writer.Handler}} {
+			is := *with.DeepCopy()
+			restore(&is, without.DeepCopy(), w.writer)
+			if len(is.Conditions) == 1 {
+				set = append(set, w.name)
+			}
+			is = *without.DeepCopy()
+			restore(&is, with.DeepCopy(), w.writer)
+			if len(is.Conditions) == 0 {
+				removed = append(removed, w.name)
+			}
+		}
+		if got := strings.Join(set, " and "); got != want {
+			t.Errorf("Condition %s is set by %q, want %q", kind, got, want)
+		}
+		if got := strings.Join(removed, " and "); got != want {
+			t.Errorf("Condition %s is removed by %q, want %q", kind, got, want)
+		}
+	}
+}
+
 func at(phases ...phase) []virtv1.VirtualMachineInstancePhaseTransitionTimestamp {
 	var out []virtv1.VirtualMachineInstancePhaseTransitionTimestamp
 	for _, p := range phases {
