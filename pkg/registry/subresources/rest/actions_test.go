@@ -268,6 +268,16 @@ func TestUnderway(t *testing.T) {
 	if diff := cmp.Diff([]virtv1.VirtualMachineStateChangeRequest{{Action: "Stop", UID: &uid}}, f.get("a").Status.StateChangeRequests); diff != "" {
 		t.Errorf("Requests after the stop (-want +got):\n%s", diff)
 	}
+	f.machine("b", virtv1.VirtualMachineSpec{RunStrategy: "Always"})
+	f.instance("b", virtv1.Running, nil)
+	for _, action := range []string{"restart", "stop"} {
+		if a := f.put("virtualmachines/b/"+action, ""); a.Code != 202 {
+			t.Errorf("%s: %d %s", action, a.Code, a.Body)
+		}
+	}
+	if vm := f.get("b"); vm.Spec.RunStrategy != "Halted" || len(vm.Status.StateChangeRequests) != 0 {
+		t.Errorf("A stop leaves strategy %s and requests %v", vm.Spec.RunStrategy, vm.Status.StateChangeRequests)
+	}
 }
 
 // TestPostActions does the same by POST in kubevirt.io, where kubectl create --raw does it, and honours dryRun of the query.
