@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -366,6 +367,13 @@ func TestScale(t *testing.T) {
 	}
 	if !owned {
 		t.Errorf("The autoscaler does not own the replicas: %v", got.ManagedFields)
+	}
+	scale.Spec.Replicas = 7
+	if _, err := sets.UpdateScale(ctx, "a", scale, metav1.UpdateOptions{}); !apierrors.IsConflict(err) {
+		t.Errorf("UpdateScale of an old version: %v, want a conflict", err)
+	}
+	if now, err := sets.Get(ctx, "a", metav1.GetOptions{}); err != nil || ptr.Deref(now.Spec.Replicas, 0) != 5 {
+		t.Errorf("Replicas are %v after a refused update: %v", now.Spec.Replicas, err)
 	}
 	scale.Spec.Replicas, scale.ResourceVersion = -1, ""
 	if _, err := sets.UpdateScale(ctx, "a", scale, metav1.UpdateOptions{}); err == nil {
