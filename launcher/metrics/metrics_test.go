@@ -101,8 +101,14 @@ func TestThreadTime(t *testing.T) {
 }
 
 func FuzzThreadTime(f *testing.F) {
-	f.Add("7 (CPU 0/TCG) R 1 42 42 0 -1 4194560 100 0 0 0 30 12 0 0 20")
-	f.Fuzz(func(_ *testing.T, stat string) { threadTime(stat) })
+	f.Add("7 (CPU 0/TCG) R 1 42 42 0 -1 4194560 100 0 0 0 30 12 0 0 20", ") R (0", uint32(30), uint32(12))
+	f.Fuzz(func(t *testing.T, stat, name string, user, kernel uint32) {
+		_, _, _ = threadTime(stat)
+		got, took, err := threadTime(fmt.Sprintf("7 (%s) R 1 42 42 0 -1 4194560 100 0 0 0 %d %d 0 0 20", name, user, kernel))
+		if err != nil || got != name || took != (time.Duration(user)+time.Duration(kernel))*tick {
+			t.Errorf("thread %q with %d and %d ticks is read as %q with %s, %v", name, user, kernel, got, took, err)
+		}
+	})
 }
 
 // readDisk reads a disk as a guest does.

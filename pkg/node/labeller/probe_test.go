@@ -11,7 +11,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/util/validation"
 
+	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/machine"
 	"github.com/virtplane/virtplane/test/spec"
 )
@@ -130,9 +132,21 @@ func TestProbeFails(t *testing.T) {
 func FuzzAsk(f *testing.F) {
 	f.Add([]byte(greeting), true)
 	f.Add([]byte(greeting+`{"return": {"model": {"props": {"aes": true}}}}{"return": []}`), false)
-	f.Fuzz(func(_ *testing.T, says []byte, kvm bool) {
-		if facts, err := ask(io.Discard, strings.NewReader(string(says)), kvm); err == nil {
-			_ = hostModel(&facts)
+	f.Fuzz(func(t *testing.T, says []byte, kvm bool) {
+		facts, err := ask(io.Discard, strings.NewReader(string(says)), kvm)
+		if err != nil {
+			return
+		}
+		if m := hostModel(&facts); m != nil && (!m.Usable || m.Vendor != facts.Host.Vendor) {
+			t.Errorf("a host of %q is said to be the model %+v", facts.Host.Vendor, m)
+		}
+		for key := range Labels(&facts, &virtv1.KubeVirtConfiguration{}, false) {
+			if !own(key) {
+				t.Errorf("label %s is not ours", key)
+			}
+			if errs := validation.IsQualifiedName(key); len(errs) > 0 {
+				t.Errorf("label %q: %v", key, errs)
+			}
 		}
 	})
 }

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,9 +34,15 @@ func TestParseStartTime(t *testing.T) {
 }
 
 func FuzzParseStartTime(f *testing.F) {
-	f.Add([]byte("7 (sh) S 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 5 1"))
-	f.Add([]byte("7 ) ("))
-	f.Fuzz(func(_ *testing.T, b []byte) { _, _ = parseStartTime(b) })
+	f.Add([]byte("7 (sh) S 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 5 1"), "sh", uint64(5))
+	f.Add([]byte("7 ) ("), ") Z (", uint64(1<<63))
+	f.Fuzz(func(t *testing.T, b []byte, name string, start uint64) {
+		_, _ = parseStartTime(b)
+		stat := fmt.Sprintf("7 (%s) S%s %d 1", name, strings.Repeat(" 1", 18), start)
+		if got, err := parseStartTime([]byte(stat)); err != nil || got != start {
+			t.Errorf("%q is read as %d, %v", stat, got, err)
+		}
+	})
 }
 
 func TestRecordNamesOneProcess(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"testing"
 
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"sigs.k8s.io/yaml"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
@@ -53,13 +54,22 @@ func FuzzVirtualMachine(f *testing.F) {
 	})
 }
 
-// FuzzConfiguration checks whatever decodes as the cluster's configuration.
+// FuzzConfiguration checks whatever decodes as the cluster's configuration. A check changes nothing, and comes out the same
+// again.
 func FuzzConfiguration(f *testing.F) {
 	f.Add([]byte(`{"spec":{"configuration":{"emulatedMachines":["q35*"],"additionalGuestMemoryOverheadRatio":"1.5","network":{"binding":{"a":{}}}}}}`))
-	f.Fuzz(func(_ *testing.T, data []byte) {
+	f.Fuzz(func(t *testing.T, data []byte) {
 		k := &virtv1.KubeVirt{}
-		if json.Unmarshal(data, k) == nil {
-			ValidateKubeVirt(k)
+		if json.Unmarshal(data, k) != nil {
+			return
+		}
+		before := k.DeepCopy()
+		errs := ValidateKubeVirt(k)
+		if !apiequality.Semantic.DeepEqual(before, k) {
+			t.Error("the check has changed the configuration")
+		}
+		if again := ValidateKubeVirt(k); len(again) != len(errs) {
+			t.Errorf("two checks of one configuration differ: %v and %v", errs, again)
 		}
 	})
 }
