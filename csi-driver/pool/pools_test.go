@@ -252,7 +252,8 @@ func TestPromises(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if after.Available > before.Available-3*each || after.Promised != int64(made.Load())*((each+4095)/4096*4096) {
+	// What is free changes with what others do; what is promised of it does not count as available, but for what volumes hold.
+	if after.Available > max(0, after.Free-after.Promised)+mib || after.Promised != int64(made.Load())*((each+4095)/4096*4096) {
 		t.Errorf("before %+v, after %+v", before, after)
 	}
 }
