@@ -36,7 +36,7 @@ func TestProbes(t *testing.T) {
 			}
 		})
 	}
-	spec.Covers(t, "P4-PROBE-09", "P4-PROBE-16", "P4-PROBE-20", "P4-PROBE-10")
+	spec.Covers(t, "P4-PROBE-05", "P4-PROBE-09", "P4-PROBE-16", "P4-PROBE-20", "P4-PROBE-10")
 }
 
 // TestProbeIsTold follows a readiness probe through a guest's life. Writes are few: nothing is told before it has passed, and
