@@ -3,13 +3,14 @@ package e2e
 import (
 	"bytes"
 	"compress/gzip"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/test/e2e/harness"
@@ -44,31 +45,35 @@ func gzipped(t *testing.T, data []byte) []byte {
 	return packed.Bytes()
 }
 
-// load builds an image of these files and loads it into the cluster.
-func load(t *testing.T, name string, files ...image.File) string {
+// build makes an image of these files, and gives its name and its archive.
+func build(t *testing.T, name string, files ...image.File) (ref, archive string) {
 	t.Helper()
-	return bring(t, "load-image", name, files...)
-}
-
-// bring builds an image and brings it by a command of the cluster.
-func bring(t *testing.T, command, name string, files ...image.File) string {
-	t.Helper()
-	ref := badRegistry + name + ":devel"
-	archive := filepath.Join(t.TempDir(), name+".tar")
+	ref, archive = badRegistry+name+":devel", filepath.Join(t.TempDir(), name+".tar")
 	if _, err := image.Build(image.Spec{Ref: ref, Files: files}, archive); err != nil {
 		t.Fatal(err)
 	}
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("go", "run", "./test/cluster/cmd/cluster", command, archive)
-	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("bringing %s: %v\n%s", ref, err, out)
-	}
-	return ref
+	return ref, archive
+}
+
+// explainedLimit bounds the time until what is wrong is told: the kubelet pulls first, and tries again ever more rarely.
+const explainedLimit = 3 * time.Minute
+
+// warned waits for a warning event about an object that says something.
+func warned(t *testing.T, c *harness.Cluster, ns, name, want string) {
+	t.Helper()
+	about := metav1.ListOptions{FieldSelector: "involvedObject.name=" + name + ",type=Warning"}
+	eventually(t, "a warning event about "+name+" says "+want, explainedLimit, func() (string, bool) {
+		events, err := c.Kube.CoreV1().Events(ns).List(t.Context(), about)
+		if err != nil {
+			return err.Error(), false
+		}
+		var said []string
+		for _, e := range events.Items {
+			said = append(said, e.Reason+": "+e.Message)
+		}
+		all := strings.Join(said, "\n")
+		return all, strings.Contains(all, want)
+	})
 }
 
 // TestBadDisks gives machines what cannot work and wants each to end in a condition and an event that say so.
@@ -82,35 +87,44 @@ func TestBadDisks(t *testing.T) {
 	small := diskImage(t, "-f", "raw", "1M")
 	backing := diskImage(t, "-f", "qcow2", "-b", small, "-F", "raw", "1M")
 	huge := diskImage(t, "-f", "qcow2", "2T")
+	var archives []string
+	load := func(name string, files ...image.File) string {
+		t.Helper()
+		ref, archive := build(t, name, files...)
+		archives = append(archives, archive)
+		return ref
+	}
 	cases := []struct{ name, image, volume, want string }{
 		{name: "missing-image", image: "registry.virtplane.local:5000/virtplane/does-not-exist:devel", want: "does-not-exist"},
-		{name: "no-disk-folder", image: load(t, "no-disk", image.File{Path: "/readme", Content: []byte("x")}), want: "/disk"},
-		{name: "two-disks", image: load(t, "two-disks", disk("/disk/a.img", small), disk("/disk/b.img", small)), want: "must hold one file, not 2"},
-		{name: "backing-file", image: load(t, "backing", disk("/disk/disk.qcow2", backing)), want: "backing file"},
-		{name: "too-large", image: load(t, "huge", disk("/disk/disk.qcow2", huge)), want: "limit"},
-		{name: "unknown-format", image: load(t, "vmdk", disk("/disk/disk.vmdk", diskImage(t, "-f", "vmdk", "1M"))), want: "must be raw or qcow2"},
-		{name: "packed", image: load(t, "packed", image.File{Path: "/disk/disk.img.gz", Mode: 0o440, UID: 107, GID: 107, Content: gzipped(t, make([]byte, 1<<20))}), want: "is packed with gzip"},
-		{name: "of-root", image: load(t, "of-root", image.File{Path: "/disk/disk.img", Mode: 0o400, Source: small}), want: "must belong to 107:107"},
+		{name: "no-disk-folder", image: load("no-disk", image.File{Path: "/readme", Content: []byte("x")}), want: "/disk"},
+		{name: "two-disks", image: load("two-disks", disk("/disk/a.img", small), disk("/disk/b.img", small)), want: "must hold one file, not 2"},
+		{name: "backing-file", image: load("backing", disk("/disk/disk.qcow2", backing)), want: "backing file"},
+		{name: "too-large", image: load("huge", disk("/disk/disk.qcow2", huge)), want: "limit"},
+		{name: "unknown-format", image: load("vmdk", disk("/disk/disk.vmdk", diskImage(t, "-f", "vmdk", "1M"))), want: "must be raw or qcow2"},
+		{name: "packed", image: load("packed", image.File{Path: "/disk/disk.img.gz", Mode: 0o440, UID: 107, GID: 107, Content: gzipped(t, make([]byte, 1<<20))}), want: "is packed with gzip"},
+		{name: "of-root", image: load("of-root", image.File{Path: "/disk/disk.img", Mode: 0o400, Source: small}), want: "must belong to 107:107"},
 		{name: "missing-claim", volume: "persistentVolumeClaim: {claimName: nowhere}", want: "nowhere"},
 		{name: "missing-secret-key", volume: "cloudInitNoCloud: {secretRef: {name: empty}}", want: "userdata"},
 		{name: "corrupt-cloud-init", volume: `cloudInitNoCloud: {userData: "#cloud-config\nusers: [a\nhostname: b\n"}`, want: "line 3"},
 		{name: "corrupt-secret", volume: "cloudInitConfigDrive: {secretRef: {name: corrupt}}", want: "must hold keys and values, not a list"},
 	}
+	if err := harness.Local(t).LoadImage(t.Context(), archives...); err != nil {
+		t.Fatal(err)
+	}
 	c.Apply(t, ns, "apiVersion: v1\nkind: Secret\nmetadata: {name: empty}\nstringData: {other: x}\n")
 	c.Apply(t, ns, "apiVersion: v1\nkind: Secret\nmetadata: {name: corrupt}\nstringData: {userdata: \"#cloud-config\\n- a\\n\"}\n")
+	var manifests []string
 	for _, tc := range cases {
-		vmi := harness.Instance{}
-		manifest := vmi.VMI(tc.name)
+		manifest := strings.ReplaceAll(harness.Instance{}.VMI(tc.name), harness.TinyImage, tc.image)
 		if tc.volume != "" {
 			manifest = harness.Instance{Disks: "- name: bad\n  disk: {bus: virtio}", Volumes: "- name: bad\n  " + tc.volume}.VMI(tc.name)
-		} else {
-			manifest = strings.ReplaceAll(manifest, harness.TinyImage, tc.image)
 		}
-		c.Apply(t, ns, manifest)
+		manifests = append(manifests, manifest)
 	}
+	c.Apply(t, ns, strings.Join(manifests, "---\n"))
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
-			c.WaitVMI(t, ns, tc.name, "explained by a condition that says "+tc.want, 90*time.Second, func(vmi *virtv1.VirtualMachineInstance) bool {
+			c.WaitVMI(t, ns, tc.name, "explained by a condition that says "+tc.want, explainedLimit, func(vmi *virtv1.VirtualMachineInstance) bool {
 				if vmi == nil {
 					return false
 				}
@@ -121,17 +135,7 @@ func TestBadDisks(t *testing.T) {
 				}
 				return false
 			})
-			deadline := time.Now().Add(20 * time.Second)
-			for {
-				out := c.Kubectl(t, "", "-n", ns, "get", "events", "--field-selector", "involvedObject.name="+tc.name+",type=Warning", "-o", "custom-columns=:.message,:.note")
-				if strings.Contains(out, tc.want) {
-					break
-				}
-				if time.Now().After(deadline) {
-					t.Fatalf("no warning event says %q:\n%s", tc.want, out)
-				}
-				time.Sleep(time.Second)
-			}
+			warned(t, c, ns, tc.name, tc.want)
 		})
 	}
 	t.Run("all can be deleted", func(t *testing.T) {
@@ -188,15 +192,7 @@ spec:
 		})
 	})
 	c.WaitVM(t, ns, "full", "Paused", time.Minute, printable("Paused"))
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Second) {
-		out := c.Kubectl(t, "", "-n", ns, "get", "events", "--field-selector", "involvedObject.name=full,type=Warning", "-o", "custom-columns=:.message")
-		if strings.Contains(out, "space") {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("no warning event tells of it:\n%s", out)
-		}
-	}
+	warned(t, c, ns, "full", "space")
 	c.OnNode(t, node, "mount -o remount,size=64m "+dir)
 	virt(t, c, ns, "VMI full was scheduled to unpause", "unpause", "vmi", "full")
 	harness.Expect(t, console, time.Minute, "all is written")

@@ -17,6 +17,7 @@ import (
 
 	"github.com/virtplane/virtplane/csi-driver/driver"
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/node/nodestatus"
 	"github.com/virtplane/virtplane/test/e2e/harness"
 	"github.com/virtplane/virtplane/test/image"
 	"github.com/virtplane/virtplane/test/spec"
@@ -50,25 +51,36 @@ func TestComponents(t *testing.T) {
 
 	t.Run("devices", func(t *testing.T) {
 		// The nodes of the local cluster have the devices of this machine.
-		offered := func(device string) []string {
-			if _, err := os.Stat(device); err != nil {
-				return []string{"0"}
-			}
-			return []string{"1k"}
+		there := func(device string) bool {
+			_, err := os.Stat(device)
+			return err == nil
 		}
-		for resource, want := range map[corev1.ResourceName][]string{
-			"devices.kubevirt.io/tun":       offered("/dev/net/tun"),
-			"devices.kubevirt.io/vhost-net": offered("/dev/vhost-net"),
-			"devices.kubevirt.io/kvm":       {"0", "1k"}, // as its speed is
-			"devices.kubevirt.io/sev":       {"0"},
-		} {
-			for _, name := range nodes {
-				node, err := c.Kube.CoreV1().Nodes().Get(t.Context(), name, metav1.GetOptions{})
-				if err != nil {
-					t.Fatal(err)
+		for _, name := range nodes {
+			node, err := c.Kube.CoreV1().Nodes().Get(t.Context(), name, metav1.GetOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Whether KVM is offered depends on its speed, which the node's agent has measured and tells of.
+			probed := slices.IndexFunc(node.Status.Conditions, func(cond corev1.NodeCondition) bool { return cond.Type == nodestatus.KVMUsable })
+			if probed < 0 {
+				t.Fatalf("node %s does not tell whether KVM is usable: %+v", name, node.Status.Conditions)
+			}
+			usable := node.Status.Conditions[probed]
+			if missing := usable.Reason == "DeviceMissing"; missing == there("/dev/kvm") {
+				t.Errorf("node %s says of KVM %+v", name, usable)
+			}
+			for resource, offered := range map[corev1.ResourceName]bool{
+				"devices.kubevirt.io/tun":       there("/dev/net/tun"),
+				"devices.kubevirt.io/vhost-net": there("/dev/vhost-net"),
+				"devices.kubevirt.io/kvm":       usable.Status == corev1.ConditionTrue,
+				"devices.kubevirt.io/sev":       false,
+			} {
+				want := "0"
+				if offered {
+					want = "1k"
 				}
-				if got, ok := node.Status.Allocatable[resource]; !ok || !slices.Contains(want, got.String()) {
-					t.Errorf("node %s offers %s of %s, want one of %q", name, &got, resource, want)
+				if got, ok := node.Status.Allocatable[resource]; !ok || got.String() != want {
+					t.Errorf("node %s offers %s of %s, want %s", name, &got, resource, want)
 				}
 			}
 		}
@@ -131,7 +143,7 @@ func TestDeletedComponents(t *testing.T) {
 		}()
 		c.Kubectl(t, "", "-n", harness.SystemNamespace, "scale", "deployment/virt-controller", "--replicas=0")
 		c.Kubectl(t, "", "-n", harness.SystemNamespace, "wait", "--for=delete", "pods", "-l", "kubevirt.io=virt-controller", "--timeout=60s")
-		c.Apply(t, ns, harness.Instance{}.VMI("waits"))
+		c.Apply(t, ns, harness.Instance{Null: true}.VMI("waits"))
 		virt(t, c, ns, "VM lives was scheduled to stop", "stop", "lives")
 		time.Sleep(5 * time.Second)
 		waits, err := c.Virt.KubevirtV1().VirtualMachineInstances(ns).Get(t.Context(), "waits", metav1.GetOptions{})
@@ -169,7 +181,10 @@ func TestImageIsPulled(t *testing.T) {
 		t.Fatalf("genisoimage: %v\n%s", err, out)
 	}
 	// A name that no run before has brought to a node.
-	ref := bring(t, "push", "only-in-the-registry-"+ns, image.File{Path: "/disk/drivers.iso", Mode: 0o440, UID: 107, GID: 107, Source: disc})
+	ref, archive := build(t, "only-in-the-registry-"+ns, image.File{Path: "/disk/drivers.iso", Mode: 0o440, UID: 107, GID: 107, Source: disc})
+	if err := harness.Local(t).Push(t.Context(), archive); err != nil {
+		t.Fatal(err)
+	}
 	c.Apply(t, ns, harness.Instance{NodeName: c.Nodes(t)[0], Disks: "- {name: drivers, cdrom: {bus: scsi}}", Volumes: "- {name: drivers, containerDisk: {image: \"" + ref + "\"}}"}.VM("pulled", "Always"))
 	told := func(vmi *virtv1.VirtualMachineInstance) string {
 		t.Helper()
@@ -266,7 +281,7 @@ func TestEvents(t *testing.T) {
 	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
-	c.Apply(t, ns, harness.Instance{}.VM("told", "Always"))
+	c.Apply(t, ns, harness.Instance{Null: true}.VM("told", "Always"))
 	vmi := c.WaitVMI(t, ns, "told", "running", harness.BootLimit, harness.Running)
 	pod := c.LauncherPod(t, vmi)
 	for _, what := range [][]string{{"vm", "told"}, {"vmi", "told"}, {"pod", pod.Name}} {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -27,6 +28,7 @@ import (
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/generated/clientset/versioned"
+	"github.com/virtplane/virtplane/test/cluster"
 	"github.com/virtplane/virtplane/test/e2e/harness/contract"
 	"github.com/virtplane/virtplane/test/guest/serial"
 	"github.com/virtplane/virtplane/test/wire"
@@ -361,11 +363,25 @@ func Run(t testing.TB, console *serial.Console, command string) string {
 	return out
 }
 
+// Local is the local cluster as who started it sees it: its nodes are machines.
+func Local(t testing.TB) *cluster.Cluster {
+	t.Helper()
+	local, err := cluster.New("", io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return local
+}
+
 // OnNode runs a script as root on a node of the local cluster.
 func (c *Cluster) OnNode(t testing.TB, node, script string) {
 	t.Helper()
-	cmd := exec.Command("go", "run", "./test/cluster/cmd/cluster", "exec", node, "--", "sh", "-ec", script)
-	cmd.Dir = "../.."
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), execLimit)
+	defer cancel()
+	cmd, err := Local(t).Command(ctx, node, "sh", "-ec", script)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s on %s: %v\n%s", script, node, err, out)
 	}
