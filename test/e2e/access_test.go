@@ -68,7 +68,7 @@ func TestPortForward(t *testing.T) {
 	ns := c.Namespace(t)
 	c.Apply(t, ns, harness.Instance{Network: true}.VM("web", "Always"))
 	c.Apply(t, ns, harness.Instance{}.VM("resting", "Halted"))
-	c.Apply(t, ns, harness.Instance{Network: true, Ports: []int{80}}.VMI("closed"))
+	c.Apply(t, ns, harness.Instance{Null: true, Network: true, Ports: []int{80}}.VMI("closed"))
 	c.WaitVMI(t, ns, "web", "running", harness.BootLimit, harness.Running)
 	console := c.Console(t, ns, "web")
 	harness.Shell(t, console)
@@ -223,7 +223,7 @@ func TestScreen(t *testing.T) {
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	c.Apply(t, ns, screenInstance("screen"))
-	c.Apply(t, ns, harness.Instance{}.VMI("dark"))
+	c.Apply(t, ns, harness.Instance{Null: true}.VMI("dark"))
 	c.WaitVMI(t, ns, "screen", "running", harness.BootLimit, harness.Running)
 	vnc := wire.Subresource("v1", ns, "virtualmachineinstances", "screen", "vnc")
 	open := func(path string) *websocket.Conn {
@@ -248,7 +248,30 @@ func TestScreen(t *testing.T) {
 			}
 			conn.Close()
 		}
-		spec.Covers(t, "P2-CONSOLE-01")
+		spec.Covers(t, "P2-CONSOLE-01", "P2-CONSOLE-04", "P2-CONSOLE-05")
+	})
+	t.Run("keys that only a keyboard has", func(t *testing.T) {
+		g := lookInto(t, c, ns, "screen")
+		boot := g.boot(t)
+		conn := forward(t, c, vnc)
+		if _, _, err := handshake(conn); err != nil {
+			t.Fatal(err)
+		}
+		const control, alt, del = 0xffe3, 0xffe9, 0xffff
+		for _, down := range []uint8{1, 0} {
+			for _, key := range []uint32{control, alt, del} {
+				event := struct {
+					Kind, Down uint8
+					_          uint16
+					Key        uint32
+				}{Kind: 4, Down: down, Key: key}
+				if err := binary.Write(conn, binary.BigEndian, event); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		g.rebooted(t, boot)
+		spec.Covers(t, "P2-CONSOLE-07")
 	})
 	t.Run("a new client takes the place of the one before", func(t *testing.T) {
 		older := open(vnc)
@@ -323,7 +346,7 @@ func TestConsoleIsKept(t *testing.T) {
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	c.Apply(t, ns, harness.Instance{}.VMI("logs"))
-	c.Apply(t, ns, strings.Replace(harness.Instance{}.VMI("silent"), "autoattachGraphicsDevice: false", "autoattachGraphicsDevice: false\n      logSerialConsole: false", 1))
+	c.Apply(t, ns, strings.Replace(harness.Instance{Null: true}.VMI("silent"), "autoattachGraphicsDevice: false", "autoattachGraphicsDevice: false\n      logSerialConsole: false", 1))
 	vmi := c.WaitVMI(t, ns, "logs", "running", harness.BootLimit, harness.Running)
 	path := wire.Subresource("v1", ns, "virtualmachineinstances", "logs", "console")
 	first := c.Console(t, ns, "logs")
@@ -435,19 +458,24 @@ func TestManyConsoles(t *testing.T) {
 	for range 20 {
 		wg.Go(func() {
 			for range 10 {
-				if err := watchNumbers(t.Context(), c.Wire, path); err != nil {
+				if _, err := watchNumbers(t.Context(), c.Wire, path); err != nil {
 					t.Error(err)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	// Other tests use the same programs: what counts is that two hundred streams left nothing.
-	const slack = 40
+	// The last one is alone: nobody takes its place before it has seen enough.
+	if n, err := watchNumbers(t.Context(), c.Wire, path); err != nil || n < watchedBytes/20 {
+		t.Errorf("the last client has seen %d lines, %v", n, err)
+	}
+	// Nobody else uses the launcher. Other tests stream through the other programs meanwhile: of two hundred streams, each of
+	// which takes files of its own, less than half may be theirs.
+	slack := map[string]int{"launcher": 4, "virt-api": 100, "virt-handler": 100}
 	for name, p := range programs {
-		for end := time.Now().Add(time.Minute); ; time.Sleep(time.Second) {
+		for end := time.Now().Add(accessLimit); ; time.Sleep(time.Second) {
 			now := openFiles(t, c, p[0], p[1])
-			if now <= before[name]+slack {
+			if now <= before[name]+slack[name] {
 				break
 			}
 			if time.Now().After(end) {
@@ -458,36 +486,48 @@ func TestManyConsoles(t *testing.T) {
 	}
 }
 
-// watchNumbers reads some of a stream of numbered lines and wants each to follow the one before.
-func watchNumbers(ctx context.Context, client *wire.Client, path string) error {
+// watchedBytes is how much a client reads that nobody replaces.
+const watchedBytes = 100_000
+
+// watchNumbers reads some of a stream of numbered lines, wants each to follow the one before, and counts them.
+func watchNumbers(ctx context.Context, client *wire.Client, path string) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, accessLimit)
 	defer cancel()
 	conn, err := client.Socket(ctx, path)
+	var refused *wire.Refused
+	for errors.As(err, &refused) && refused.Code == http.StatusServiceUnavailable && ctx.Err() == nil {
+		time.Sleep(time.Second) // on a busy machine the kubelet may take the node's agent for unready for a moment
+		conn, err = client.Socket(ctx, path)
+	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { _ = conn.Close(websocket.StatusNormalClosure, "") }()
 	var seen bytes.Buffer
-	for seen.Len() < 100_000 {
+	for seen.Len() < watchedBytes {
 		_, data, err := conn.Read(ctx)
 		var closed websocket.CloseError
 		if errors.As(err, &closed) && closed.Code == websocket.StatusGoingAway && strings.Contains(closed.Reason, "takes your place") {
 			break
 		}
 		if err != nil {
-			return fmt.Errorf("after %d bytes: %w", seen.Len(), err)
+			return 0, fmt.Errorf("after %d bytes: %w", seen.Len(), err)
 		}
 		seen.Write(data)
 	}
 	lines := numbered.FindAllStringSubmatch(seen.String(), -1)
+	// Who is replaced at once may have seen nothing yet.
+	if len(lines) < 2 && seen.Len() > 1000 {
+		return 0, fmt.Errorf("%d bytes hold %d numbered lines: %.200q", seen.Len(), len(lines), seen.String())
+	}
 	last := 0
 	for i, line := range lines[:max(0, len(lines)-1)] { // the last one may be cut off
 		var n int
 		fmt.Sscan(line[1], &n)
 		if i > 0 && n != last+1 {
-			return fmt.Errorf("%d follows %d", n, last)
+			return 0, fmt.Errorf("%d follows %d", n, last)
 		}
 		last = n
 	}
-	return nil
+	return len(lines), nil
 }

@@ -34,8 +34,8 @@ const answers = "<?xml version=\"1.0\"?>\r\n<unattend xmlns=\"urn:schemas-micros
 func TestConfigDisks(t *testing.T) {
 	t.Parallel()
 	c := harness.Connect(t)
+	turnOn(t, c, "HostDisk", "DownwardMetrics") // before there is a namespace: what is in there may need them until it is gone
 	ns := c.Namespace(t)
-	turnOn(t, c, "HostDisk", "DownwardMetrics")
 	keep(t, c, ns)
 	onNode := nodeFolder(t, c, ns)
 	c.Kubectl(t, "", "-n", ns, "create", "serviceaccount", "robot")
@@ -131,7 +131,7 @@ stringData: {key: came later}
 		if got := g.run(t, "grep tier /m/facts/labels; cat /m/facts/pod/namespace"); got != "tier=\"front\"\n"+ns {
 			t.Errorf("the disk of the downward API: %q", got)
 		}
-		spec.Covers(t, "P2-ENV-01", "P2-ENV-08")
+		spec.Covers(t, "P2-ENV-01", "P2-ENV-05", "P2-ENV-08")
 	})
 	t.Run("a service account", func(t *testing.T) {
 		g.mount(t, "account", g.disk(t, "ACCOUN"))
@@ -176,7 +176,7 @@ stringData: {key: came later}
 	})
 	t.Run("figures of the node", func(t *testing.T) {
 		var body string
-		for deadline := time.Now().Add(30 * time.Second); !strings.Contains(body, "HostName") && time.Now().Before(deadline); time.Sleep(time.Second) {
+		for deadline := time.Now().Add(time.Minute); !strings.Contains(body, "HostName") && time.Now().Before(deadline); time.Sleep(time.Second) {
 			// A header of 16 bytes, then a document; the rest of the disk is empty.
 			body = g.run(t, "echo 3 >/proc/sys/vm/drop_caches; for d in /dev/vd*; do [ \"$(head -c 4 $d)\" = mvbd ] && dd if=$d bs=64k count=4 2>/dev/null | tail -c +17 | tr -d '\\000'; done; true")
 		}
@@ -211,8 +211,7 @@ stringData: {key: came later}
 		spec.Covers(t, "P3-CDISK-05")
 	})
 	t.Run("a reboot from within keeps it all", func(t *testing.T) {
-		boot := g.run(t, "cat /proc/sys/kernel/random/boot_id")
-		g.reboot(t, boot)
+		g.reboot(t)
 		if got := g.run(t, "head -c 4 "+g.disk(t, "SCRATC")+" "+g.disk(t, "GOLDEN")+" | grep -c mine"); got != "2" {
 			t.Errorf("%s of the disks still hold what was written", got)
 		}
@@ -223,6 +222,7 @@ stringData: {key: came later}
 			{"op":"add","path":"/spec/template/spec/volumes/-","value":{"name":"later","secret":{"secretName":"later"}}},
 			{"op":"add","path":"/spec/template/spec/domain/devices/disks/-","value":{"name":"later","serial":"LATER0","disk":{"bus":"virtio"}}}]`)
 		without(t, c, ns, "sysprep")
+		without(t, c, ns, "credentials")
 		c.Kubectl(t, "", "-n", ns, "patch", "configmap", "settings", "-p", `{"data":{"app.conf":"greeting = goodbye\n"}}`)
 		if got := g.run(t, "ls /sys/block | grep -c -e '^vd' -e '^sr'"); got != "10" {
 			t.Errorf("%s disks before the restart", got)
@@ -238,10 +238,13 @@ stringData: {key: came later}
 		g = lookInto(outlives, c, ns, "configured")
 		g.mount(t, "settings", g.disk(t, "SETTIN"))
 		g.mount(t, "later", g.disk(t, "LATER0"))
+		if got := g.run(t, "grep -l -x CREDEN /sys/block/vd*/serial; true"); got != "" {
+			t.Errorf("after the restart the disk that was taken away is still %s", got)
+		}
 		if got := g.run(t, "cat /m/settings/app.conf /m/later/key; ls /sys/block | grep -c '^sr'; true"); got != "greeting = goodbye\ncame later0" && got != "greeting = goodbye\ncame later\n0" {
 			t.Errorf("after the restart: %q", got)
 		}
-		spec.Covers(t, "P2-ENV-06", "P2-ENV-07", "P2-SYSPREP-10")
+		spec.Covers(t, "P2-ENV-06", "P2-ENV-07", "P2-ENV-09", "P2-SYSPREP-10")
 	})
 	t.Run("a restart discards what is not kept", func(t *testing.T) {
 		for serial, want := range map[string]string{"GOLDEN": "gold", "SCRATC": "", "NODE00": "mine"} {
@@ -273,6 +276,7 @@ func TestMissingConfig(t *testing.T) {
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	c.Apply(t, ns, harness.Instance{
+		Null:    true,
 		Disks:   "- {name: settings, disk: {bus: virtio}}",
 		Volumes: "- name: settings\n  configMap: {name: nowhere}",
 	}.VMI("unconfigured"))
@@ -281,10 +285,7 @@ func TestMissingConfig(t *testing.T) {
 			return c.Type == virtv1.VirtualMachineInstanceProvisioning && c.Reason == "FailedMount" && strings.Contains(c.Message, `"settings"`) && strings.Contains(c.Message, `configmap "nowhere" not found`)
 		})
 	})
-	events := c.Kubectl(t, "", "-n", ns, "get", "events", "--field-selector=involvedObject.kind=VirtualMachineInstance", "-o", "jsonpath={range .items[*]}{.reason} {.message}{\"\\n\"}{end}")
-	if !strings.Contains(events, "FailedMount") || !strings.Contains(events, `configmap "nowhere" not found`) {
-		t.Errorf("no event says so:\n%s", events)
-	}
+	warned(t, c, ns, "unconfigured", `configmap "nowhere" not found`)
 	c.Kubectl(t, "", "-n", ns, "create", "configmap", "nowhere", "--from-literal=key=value")
 	c.WaitVMI(t, ns, "unconfigured", "running", harness.BootLimit, harness.Running)
 	spec.Covers(t, "P2-ENV-03")
@@ -372,29 +373,45 @@ func nodeFolder(t *testing.T, c *harness.Cluster, ns string) string {
 	return dir
 }
 
-// turnOn adds feature gates to the cluster's configuration. They stay: other tests may have come to rely on them.
+// turnOn adds feature gates to the cluster's configuration until the test ends.
 func turnOn(t *testing.T, c *harness.Cluster, gates ...string) {
 	t.Helper()
+	var added []string
+	configure(t, c, func(d *virtv1.DeveloperConfiguration) {
+		added = slices.DeleteFunc(slices.Clone(gates), func(g string) bool { return slices.Contains(d.FeatureGates, g) })
+		d.FeatureGates = append(d.FeatureGates, added...)
+	})
+	t.Cleanup(func() {
+		configure(t, c, func(d *virtv1.DeveloperConfiguration) {
+			d.FeatureGates = slices.DeleteFunc(d.FeatureGates, func(g string) bool { return slices.Contains(added, g) })
+		})
+	})
+}
+
+// configure changes the developers' part of the cluster's configuration.
+func configure(t *testing.T, c *harness.Cluster, change func(*virtv1.DeveloperConfiguration)) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	defer cancel()
 	api := c.Virt.KubevirtV1().KubeVirts(harness.SystemNamespace)
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
-		kv, err := api.Get(t.Context(), "kubevirt", metav1.GetOptions{})
+	for {
+		kv, err := api.Get(ctx, "kubevirt", metav1.GetOptions{})
 		if err == nil {
 			d := &kv.Spec.Configuration.DeveloperConfiguration
 			if *d == nil {
 				*d = &virtv1.DeveloperConfiguration{}
 			}
-			for _, g := range gates {
-				if !slices.Contains((*d).FeatureGates, g) {
-					(*d).FeatureGates = append((*d).FeatureGates, g)
-				}
-			}
-			_, err = api.Update(t.Context(), kv, metav1.UpdateOptions{})
+			change(*d)
+			_, err = api.Update(ctx, kv, metav1.UpdateOptions{})
 		}
 		if err == nil {
 			return
 		}
-		if time.Now().After(deadline) { // somebody else may change it at the same time, but not for ever
-			t.Fatalf("turning %v on: %v", gates, err)
+		select { // somebody else may change it at the same time, but not for ever
+		case <-ctx.Done():
+			t.Errorf("changing the configuration of the cluster: %v", err)
+			return
+		case <-time.After(200 * time.Millisecond):
 		}
 	}
 }
@@ -402,7 +419,7 @@ func turnOn(t *testing.T, c *harness.Cluster, gates ...string) {
 // applySoon applies a manifest that the API takes once it has seen a new configuration.
 func applySoon(t *testing.T, c *harness.Cluster, ns, manifest string) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Second) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Second) {
 		out, err := c.TryKubectl(t, manifest, "-n", ns, "apply", "-f", "-")
 		if err == nil {
 			return
@@ -433,36 +450,51 @@ func without(t *testing.T, c *harness.Cluster, ns, name string) {
 }
 
 // insight is the root shell of a tiny guest.
-type insight struct {
-	console *serial.Console
-	reboot  func(t *testing.T, before string)
-}
+type insight struct{ console *serial.Console }
 
 func lookInto(t *testing.T, c *harness.Cluster, ns, name string) *insight {
 	t.Helper()
 	g := &insight{console: c.Console(t, ns, name)}
 	harness.Shell(t, g.console)
-	g.reboot = func(t *testing.T, before string) {
-		t.Helper()
-		if err := g.console.Type("reboot\r"); err != nil {
+	return g
+}
+
+// boot is the identity of the guest's boot.
+func (g *insight) boot(t *testing.T) string {
+	t.Helper()
+	return g.run(t, showBoot)
+}
+
+const showBoot = "cat /proc/sys/kernel/random/boot_id"
+
+// reboot reboots the guest from within.
+func (g *insight) reboot(t *testing.T) {
+	t.Helper()
+	before := g.boot(t)
+	if err := g.console.Type("reboot\r"); err != nil {
+		t.Fatal(err)
+	}
+	g.rebooted(t, before)
+}
+
+// rebooted waits until the guest, which somebody reboots, tells of another boot, and returns its identity.
+func (g *insight) rebooted(t *testing.T, before string) string {
+	t.Helper()
+	for deadline := time.Now().Add(harness.BootLimit); time.Now().Before(deadline); {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		boot, err := g.console.Run(ctx, showBoot)
+		cancel()
+		if err == nil && another(before, boot) {
+			return boot
+		}
+		if err == nil {
+			time.Sleep(time.Second)
+		} else if err := g.console.Type("\x03\r"); err != nil { // what was typed while it booted may be half a line
 			t.Fatal(err)
 		}
-		for deadline := time.Now().Add(harness.BootLimit); time.Now().Before(deadline); {
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-			boot, err := g.console.Run(ctx, "cat /proc/sys/kernel/random/boot_id")
-			cancel()
-			if err == nil && another(before, boot) {
-				return
-			}
-			if err == nil {
-				time.Sleep(time.Second)
-			} else if err := g.console.Type("\x03\r"); err != nil { // what was typed while it booted may be half a line
-				t.Fatal(err)
-			}
-		}
-		t.Fatal("the guest has not rebooted")
 	}
-	return g
+	t.Fatal("the guest has not rebooted")
+	return ""
 }
 
 // another says whether a guest tells of a boot that is not the one before. What ends a guest writes on the console too, between

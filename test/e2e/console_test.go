@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"context"
 	"errors"
+	"io"
 	"net/http"
 	"os/exec"
 	"strings"
@@ -9,9 +11,13 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/watch"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/test/e2e/harness"
+	"github.com/virtplane/virtplane/test/guest/serial"
 	"github.com/virtplane/virtplane/test/spec"
 	"github.com/virtplane/virtplane/test/wire"
 )
@@ -23,6 +29,7 @@ func TestConsole(t *testing.T) {
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
 	c.Apply(t, ns, harness.Instance{}.VMI("talk"))
+	c.Apply(t, ns, harness.Instance{Null: true}.VMI("alone"))
 	c.Apply(t, ns, harness.Instance{Extra: "nodeSelector: {no/such: node}\n"}.VMI("waits"))
 	path := func(version, name string) string {
 		return wire.Subresource(version, ns, "virtualmachineinstances", name, "console")
@@ -51,7 +58,9 @@ func TestConsole(t *testing.T) {
 	t.Run("an idle console lives", func(t *testing.T) {
 		console := c.Console(t, ns, "talk")
 		harness.Shell(t, console)
+		noneComesBack := deleted(t, c, ns, "alone")
 		time.Sleep(90 * time.Second) // longer than the minute after which silent requests are cut
+		noneComesBack()
 		if got := harness.Run(t, console, "echo still here"); got != "still here" {
 			t.Errorf("after idling the guest says %q", got)
 		}
@@ -60,17 +69,48 @@ func TestConsole(t *testing.T) {
 		if got := harness.Run(t, second, "echo mine"); got != "mine" {
 			t.Errorf("the second client gets %q", got)
 		}
-		if _, err := console.Run(t.Context(), "echo lost"); err == nil {
-			t.Error("the first client still has the console")
+		lost, cancel := context.WithTimeout(t.Context(), takeoverLimit)
+		defer cancel()
+		if _, err := console.Run(lost, "echo lost"); err == nil || lost.Err() != nil {
+			t.Errorf("the first client still has the console: %v", err)
 		}
+		spec.Covers(t, "P2-CONSOLE-05", "P2-VMI-07")
 	})
 	t.Run("virtctl", func(t *testing.T) {
-		out, err := exec.CommandContext(t.Context(), "bash", "-c", "(sleep 2; printf '\\recho from-virt\"\"ctl\\r'; sleep 3; printf '\\x1d') | kubectl virt console talk -n "+ns).CombinedOutput()
+		ctx, cancel := context.WithTimeout(t.Context(), takeoverLimit)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, "kubectl", "virt", "console", "talk", "-n", ns)
+		var said strings.Builder
+		cmd.Stderr = &said
+		keys, err := cmd.StdinPipe()
 		if err != nil {
+			t.Fatal(err)
+		}
+		screen, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		guest := serial.New(struct {
+			io.Reader
+			io.Writer
+		}{screen, keys})
+		if err := guest.Send("echo from-virt\"\"ctl"); err != nil {
+			t.Error(err)
+		}
+		if _, err := guest.Expect(ctx, "(?m)^from-virtctl$"); err != nil {
+			t.Error(err)
+		}
+		if err := guest.Type("\x1d"); err != nil {
+			t.Error(err)
+		}
+		if err := cmd.Wait(); err != nil {
 			t.Errorf("virtctl ends with %v", err)
 		}
-		if !strings.Contains(string(out), "from-virtctl") || !strings.Contains(string(out), "Successfully connected to talk console") {
-			t.Errorf("virtctl shows:\n%s", out)
+		if !strings.Contains(said.String(), "Successfully connected to talk console") {
+			t.Errorf("virtctl says:\n%s", &said)
 		}
 		virt(t, c, ns, "VMI talk was scheduled to pause", "pause", "vmi", "talk")
 		c.WaitVMI(t, ns, "talk", "paused", time.Minute, func(vmi *virtv1.VirtualMachineInstance) bool {
@@ -101,12 +141,57 @@ func TestConsole(t *testing.T) {
 	})
 }
 
+// takeoverLimit bounds what a client of the console waits for.
+const takeoverLimit = time.Minute
+
+// deleted deletes a running instance that nobody owns; what it returns says later whether another has come in its place.
+func deleted(t *testing.T, c *harness.Cluster, ns, name string) (noneComesBack func()) {
+	t.Helper()
+	c.WaitVMI(t, ns, name, "running", harness.BootLimit, harness.Running)
+	api := c.Virt.KubevirtV1().VirtualMachineInstances(ns)
+	if err := api.Delete(t.Context(), name, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	c.WaitVMI(t, ns, name, "gone", time.Minute, harness.Gone)
+	named := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", name).String()}
+	list, err := api.List(t.Context(), named)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named.ResourceVersion = list.ResourceVersion
+	since, err := api.Watch(t.Context(), named) // one that comes and goes is seen too
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(chan []watch.Event, 1)
+	go func() {
+		var events []watch.Event
+		for event := range since.ResultChan() {
+			if event.Type != watch.Error { // the end of the watch
+				events = append(events, event)
+			}
+		}
+		seen <- events
+	}()
+	return func() {
+		t.Helper()
+		list, err := api.List(t.Context(), metav1.ListOptions{FieldSelector: named.FieldSelector})
+		if err != nil || len(list.Items) > 0 {
+			t.Errorf("%d instances in place of the one that was deleted, %v", len(list.Items), err)
+		}
+		since.Stop()
+		if events := <-seen; len(events) > 0 {
+			t.Errorf("after %s was deleted there was %+v", name, events)
+		}
+	}
+}
+
 // TestKubectlShapes shows the tables and names that users and scripts rely on.
 func TestKubectlShapes(t *testing.T) {
 	t.Parallel()
 	c := harness.Connect(t)
 	ns := c.Namespace(t)
-	c.Apply(t, ns, harness.Instance{}.VM("shape", "Always"))
+	c.Apply(t, ns, harness.Instance{Null: true}.VM("shape", "Always"))
 	// Nowhere to run: it is only listed.
 	c.Apply(t, ns, harness.Instance{Extra: "nodeSelector: {no/such: node}\n"}.VMI("alone"))
 	vmi := c.WaitVMI(t, ns, "shape", "running", harness.BootLimit, harness.Running)

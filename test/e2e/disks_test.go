@@ -3,8 +3,10 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/test/e2e/harness"
@@ -80,7 +82,13 @@ stringData:
 		if got := harness.Run(t, console, "cat /run/from-secret"); got != "from-secret" {
 			t.Errorf("user data from the Secret did not run: %q", got)
 		}
-		spec.Covers(t, "P1-VOL-05")
+		c.WaitVMI(t, ns, "disks", "bound to its node by a claim that is not shared", time.Minute, func(vmi *virtv1.VirtualMachineInstance) bool {
+			return vmi != nil && slices.ContainsFunc(vmi.Status.Conditions, func(cond virtv1.VirtualMachineInstanceCondition) bool {
+				return cond.Type == virtv1.VirtualMachineInstanceIsMigratable && cond.Status == "False" && cond.Reason == "DisksNotLiveMigratable" &&
+					strings.Contains(cond.Message, `"data"`) && strings.Contains(cond.Message, "ReadWriteMany")
+			})
+		})
+		spec.Covers(t, "P1-VOL-05", "P1-PLAN-17")
 	})
 	t.Run("config drive", func(t *testing.T) {
 		c.WaitVMI(t, ns, "drive", "running", harness.BootLimit, harness.Running)

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -82,8 +83,13 @@ func TestLifecycle(t *testing.T) {
 		if pod.Labels["kubevirt.io"] != "virt-launcher" || pod.Labels["special"] != "key" || !strings.HasPrefix(pod.Name, "virt-launcher-web-") {
 			t.Errorf("pod %s labels %v", pod.Name, pod.Labels)
 		}
-		if out := c.Exec(t, ns, pod.Name, "compute", "bash", "-c", "TERM=xterm top -b -n1"); !strings.Contains(out, "qemu") {
-			t.Errorf("top shows no qemu:\n%s", out)
+		// The last column names the program; the user's name is like that of every QEMU.
+		top := c.Exec(t, ns, pod.Name, "compute", "bash", "-c", "TERM=xterm top -b -n1 -w 512")
+		if n := len(regexp.MustCompile(`(?m) qemu-system\S*\s*$`).FindAllString(top, -1)); n != 1 {
+			t.Errorf("top shows %d QEMUs:\n%s", n, top)
+		}
+		if got := commandLine(t, c, first); !strings.Contains(got, "guest="+ns+"_web,") {
+			t.Errorf("QEMU runs as %q", got)
 		}
 		if got := first.Labels["kubevirt.io/nodeName"]; got != first.Status.NodeName || got != pod.Spec.NodeName {
 			t.Errorf("node: label %q, status %q, pod %q", got, first.Status.NodeName, pod.Spec.NodeName)
@@ -124,12 +130,10 @@ func TestLifecycle(t *testing.T) {
 		spec.Covers(t, "P2-STATE-09", "P2-STATE-10", "P1-VCTL-09", "P1-VCTL-10", "P1-ARCH-41")
 	})
 	t.Run("reset", func(t *testing.T) {
-		boot := c.BootID(t, ns, "web")
+		g := lookInto(t, c, ns, "web")
+		boot := g.boot(t)
 		act(t, c, ns, "virtualmachineinstances", "web", "reset", "", http.StatusOK)
-		eventually(t, "the guest boots anew", harness.BootLimit, func() (string, bool) {
-			now := c.BootID(t, ns, "web")
-			return now, now != boot
-		})
+		g.rebooted(t, boot)
 		if now := c.WaitVMI(t, ns, "web", "running", time.Minute, harness.Running); now.UID != first.UID {
 			t.Error("a reset made another instance")
 		}
@@ -213,6 +217,17 @@ func TestLifecycle(t *testing.T) {
 	t.Run("delete takes the instance along", func(t *testing.T) {
 		virt(t, c, ns, "VM web was scheduled to start", "start", "web", "--paused")
 		c.WaitVM(t, ns, "web", "Paused", harness.BootLimit, printable("Paused"))
+		paused := c.WaitVMI(t, ns, "web", "there", time.Minute, func(vmi *virtv1.VirtualMachineInstance) bool { return vmi != nil })
+		before := guestTime(t, c, paused)
+		time.Sleep(5 * time.Second) // in which firmware that runs needs seconds of a CPU
+		if now := guestTime(t, c, paused); now != before {
+			t.Errorf("the CPUs of a guest that was started paused have run from %q to %q", before, now)
+		}
+		virt(t, c, ns, "VMI web was scheduled to unpause", "unpause", "vmi", "web")
+		eventually(t, "the CPUs run once the guest goes on", time.Minute, func() (string, bool) {
+			now := guestTime(t, c, paused)
+			return now, now != before
+		})
 		out := c.Kubectl(t, "", "-n", ns, "delete", "vm", "web", "spare", "--timeout=90s")
 		if !strings.Contains(out, `"web" deleted`) || !strings.Contains(out, `"spare" deleted`) {
 			t.Errorf("kubectl delete prints %q", out)
@@ -223,7 +238,7 @@ func TestLifecycle(t *testing.T) {
 		spec.Covers(t, "P2-VMI-06", "P1-VMDEL-03", "P1-VCTL-06")
 	})
 	t.Run("delete leaves an orphan alone", func(t *testing.T) {
-		c.Apply(t, ns, harness.Instance{}.VM("parent", "Halted"))
+		c.Apply(t, ns, harness.Instance{Null: true}.VM("parent", "Halted"))
 		virt(t, c, ns, "VM parent was scheduled to start", "start", "parent", "--paused")
 		before := c.WaitVMI(t, ns, "parent", "paused", harness.BootLimit, func(vmi *virtv1.VirtualMachineInstance) bool {
 			return vmi != nil && has(virtv1.VirtualMachineInstancePaused, corev1.ConditionTrue)(vmi)
@@ -240,6 +255,17 @@ func TestLifecycle(t *testing.T) {
 		}
 		c.Kubectl(t, "", "-n", ns, "delete", "vmi", "parent", "--timeout=60s")
 	})
+}
+
+// guestTime is how long the guest's CPUs have run, in ticks of the kernel that runs their threads.
+func guestTime(t *testing.T, c *harness.Cluster, vmi *virtv1.VirtualMachineInstance) string {
+	t.Helper()
+	got := strings.TrimSpace(c.Exec(t, vmi.Namespace, c.LauncherPod(t, vmi).Name, "compute", "bash", "-c",
+		`for p in /proc/[0-9]*/task/[0-9]*; do [[ "$(<$p/comm)" == CPU* ]] && cut -d')' -f2 <$p/stat | cut -d' ' -f13,14; done 2>/dev/null; true`))
+	if got == "" {
+		t.Fatalf("%s has no thread for its CPU", vmi.Name)
+	}
+	return got
 }
 
 // TestVirtctlVersion asks both ends for their versions.

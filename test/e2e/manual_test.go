@@ -1,14 +1,19 @@
 package e2e
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/test/e2e/harness"
@@ -42,9 +47,10 @@ func TestManualMachines(t *testing.T) {
 		ns := c.Namespace(t)
 		c.Apply(t, ns, manifest)
 		// Firmware does not power off when it is asked to.
-		rest := `{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":0}}}}`
-		if name != "with-limits" { // which alone says how much memory: the manual leaves out the rest of the others
-			rest = `{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":0,"domain":{"memory":{"guest":"128Mi"}}}}}}`
+		rest := `{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":0,"domain":{"memory":{"guest":"128Mi"}}}}}}`
+		if name == "with-limits" { // which alone says how much memory, and whose guest is to use it: it gets a disk
+			rest = `{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":0,"domain":{"devices":{"disks":[{"name":"root","disk":{"bus":"virtio"}}]}},
+				"volumes":[{"name":"root","containerDisk":{"image":"` + harness.TinyImage + `"}}]}}}}`
 		}
 		c.Kubectl(t, "", "-n", ns, "patch", "vm", name, "--type=merge", "-p", rest)
 		if vm := c.WaitVM(t, ns, name, "there", time.Minute, func(vm *virtv1.VirtualMachine) bool { return vm != nil }); !vm.Status.Created {
@@ -70,11 +76,25 @@ func TestManualMachines(t *testing.T) {
 				t.Errorf("the pod's %s of memory is %s, want %s and overhead %s", want.name, want.got, want.guest, overhead)
 			}
 		}
-		time.Sleep(10 * time.Second)
+		// The guest touches all but the last of its memory. What it has ever touched is its host's memory too.
+		g := lookInto(t, c, ns, "with-limits")
+		filled := g.run(t, `mkdir -p /fill; n=$(($(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1024 - 8)); mount -t tmpfs -o size=${n}m fill /fill; dd if=/dev/zero of=/fill/all bs=1M count=$n 2>/dev/null; echo $n`)
+		if n, err := strconv.Atoi(filled); err != nil || n < 50 {
+			t.Errorf("a guest of 128 MiB fills %q MiB", filled)
+		}
+		const resident = `for p in /proc/[0-9]*; do [[ "$(readlink $p/exe)" == *qemu-system* ]] && sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' $p/status; done; true`
+		rss, err := strconv.Atoi(strings.TrimSpace(c.Exec(t, ns, pod.Name, "compute", "bash", "-c", resident)))
+		if err != nil || rss < 110<<10 {
+			t.Errorf("QEMU holds %d KiB though its guest has filled its memory, %v", rss, err)
+		}
+		if got := g.run(t, "ls /fill"); got != "all" {
+			t.Errorf("the guest that has filled its memory says %q", got)
+		}
 		if now := c.WaitVMI(t, ns, "with-limits", "there", time.Minute, func(vmi *virtv1.VirtualMachineInstance) bool { return vmi != nil }); now.UID != vmi.UID || now.Status.Phase != virtv1.Running {
-			t.Errorf("ten seconds later it is %s", now.Status.Phase)
+			t.Errorf("with its memory filled it is %s", now.Status.Phase)
 		}
 		spec.Covers(t, "P2-QUOTA-03", "P2-QUOTA-04")
+		t.Run("beyond them", func(t *testing.T) { exceed(t, c, pod) })
 	})
 	t.Run("labels of a node", func(t *testing.T) {
 		const name = "example-vm-node-selector"
@@ -154,6 +174,37 @@ func TestManualMachines(t *testing.T) {
 	})
 }
 
+// exceed has processes beside a guest's QEMU, each far smaller than it, take more memory than their container may have.
+func exceed(t *testing.T, c *harness.Cluster, pod *corev1.Pod) {
+	ctx, cancel := context.WithTimeout(t.Context(), harness.BootLimit)
+	defer cancel()
+	w, err := c.Kube.CoreV1().Pods(pod.Namespace).Watch(ctx, metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", pod.Name).String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Stop()
+	const hogs = `for i in {1..30}; do bash -c 'printf -v x %20000000s; sleep 60; :' & done; wait`
+	if out, err := c.TryExec(t, pod.Namespace, pod.Name, "compute", "bash", "-c", hogs); err == nil {
+		t.Errorf("600 MB fit beside the guest: %s", out)
+	}
+	for event := range w.ResultChan() {
+		now, is := event.Object.(*corev1.Pod)
+		if !is {
+			break
+		}
+		for _, s := range now.Status.ContainerStatuses {
+			if end := s.State.Terminated; s.Name == "compute" && end != nil {
+				if end.Reason != "OOMKilled" || end.ExitCode != 137 {
+					t.Errorf("the container ended so: %+v", end)
+				}
+				spec.Covers(t, "P5-OBS-20")
+				return
+			}
+		}
+	}
+	t.Errorf("the container of %s was not ended within %s", pod.Name, harness.BootLimit)
+}
+
 // TestManualSecureBoot applies the manual's machine with Secure Boot, as it is printed and with the firmware of the manual's first
 // machine, which says no more than efi. It gives both what the manual leaves out, and has the guests say what their firmware
 // checked: a loader and a kernel that Debian has signed.
@@ -170,7 +221,7 @@ func TestManualSecureBoot(t *testing.T) {
 	c.Apply(t, ns, bare)
 	for _, name := range []string{"vm-secureboot", "vm-efi"} {
 		c.Kubectl(t, "", "-n", ns, "patch", "vm", name, "--type=merge", "-p", `{"spec":{"runStrategy":"Always","template":{"spec":{"terminationGracePeriodSeconds":0,
-			"domain":{"memory":{"guest":"512Mi"}},"volumes":[{"name":"containerdisk","containerDisk":{"image":"`+harness.TinyImage+`"}}]}}}}`)
+			"domain":{"memory":{"guest":"512Mi"}},"volumes":[{"name":"containerdisk","containerDisk":{"image":"`+harness.TinySignedImage+`"}}]}}}}`)
 	}
 	for _, name := range []string{"vm-secureboot", "vm-efi"} {
 		c.WaitVMI(t, ns, name, "running", harness.BootLimit, harness.Running)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -52,7 +53,12 @@ spec:
 		if got := harness.Run(t, console, "cat /sys/class/net/eth0/device/../vendor /sys/class/net/eth0/device/../device"); got != "0x1af4\n0x1000" && got != "0x1af4\n0x1041" {
 			t.Errorf("the guest's card is %q", got)
 		}
-		spec.Covers(t, "P3-NETPOD-01", "P3-NETPOD-04", "P3-NETPOD-11", "P2-VIRTIOWIN-12")
+		const address = "cat /sys/class/net/eth0/address"
+		own, others := harness.Run(t, console, address), harness.Run(t, closedConsole, address)
+		if !regexp.MustCompile(`^[0-9a-f][26ae](:[0-9a-f]{2}){5}$`).MatchString(own) || own == others || own != web.Status.Interfaces[0].MAC {
+			t.Errorf("nobody has said which MAC addresses: the guests have %q and %q, the status says %q", own, others, web.Status.Interfaces[0].MAC)
+		}
+		spec.Covers(t, "P3-NETPOD-01", "P3-NETPOD-04", "P3-NETPOD-11", "P2-VIRTIOWIN-12", "P2-PXE-08")
 	})
 	t.Run("status shows the pod's address", func(t *testing.T) {
 		pod := c.LauncherPod(t, web)
@@ -107,13 +113,13 @@ spec:
 			t.Errorf("the guest resolves no name:\n%s", out)
 		}
 		closedIP := c.LauncherPod(t, closed).Status.PodIP
-		if got := harness.Run(t, console, fmt.Sprintf(`printf 'GET /boot-id HTTP/1.0\r\n\r\n' | nc -w 5 %s 80`, closedIP)); !strings.Contains(got, "200 OK") {
+		if got := harness.Run(t, console, fmt.Sprintf(`printf 'GET /boot-id HTTP/1.0\r\n\r\n' | nc -w 60 %s 80`, closedIP)); !strings.Contains(got, "200 OK") {
 			t.Errorf("fetched %q from the other guest", got)
 		}
 	})
 	t.Run("others see the pod behind a bridge", func(t *testing.T) {
 		// The connection stays open while the other guest looks at who is there.
-		harness.Run(t, console, fmt.Sprintf("(sleep 15 | nc %s 80 >/dev/null 2>&1 &); sleep 1", c.LauncherPod(t, closed).Status.PodIP))
+		harness.Run(t, console, fmt.Sprintf("(sleep 60 | nc %s 80 >/dev/null 2>&1 &); sleep 1", c.LauncherPod(t, closed).Status.PodIP))
 		if out := harness.Run(t, closedConsole, "netstat -tn"); !strings.Contains(out, ip) {
 			t.Errorf("the other guest does not see %s:\n%s", ip, out)
 		}
