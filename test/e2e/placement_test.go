@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -19,7 +19,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
-	"github.com/virtplane/virtplane/test/cluster"
 	"github.com/virtplane/virtplane/test/e2e/harness"
 	"github.com/virtplane/virtplane/test/spec"
 )
@@ -82,9 +81,10 @@ func newPlacement(t *testing.T) placement {
 	return placement{c, nodes[0], nodes[1]}
 }
 
+// run starts a guest that nobody looks into.
 func (p placement) run(t *testing.T, ns, name, extra string) *virtv1.VirtualMachineInstance {
 	t.Helper()
-	p.Apply(t, ns, harness.Instance{Extra: extra}.VM(name, "Always"))
+	p.Apply(t, ns, harness.Instance{Null: true, Extra: extra}.VM(name, "Always"))
 	return p.WaitVMI(t, ns, name, "running", harness.BootLimit, harness.Running)
 }
 
@@ -104,7 +104,7 @@ func TestPlacement(t *testing.T) {
 	t.Run("node selector", func(t *testing.T) {
 		ns := c.Namespace(t)
 		p.on(t, p.run(t, ns, "selects", "nodeSelector: {"+placementKey+": example-value-1}\n"), there)
-		c.Apply(t, ns, harness.Instance{Extra: "nodeSelector: {" + placementKey + ": example-value-2}\n"}.VM("waits", "Always"))
+		c.Apply(t, ns, harness.Instance{Null: true, Extra: "nodeSelector: {" + placementKey + ": example-value-2}\n"}.VM("waits", "Always"))
 		c.WaitVMI(t, ns, "waits", "unschedulable", time.Minute, unschedulable)
 		c.WaitVM(t, ns, "waits", "ErrorUnschedulable", time.Minute, printable("ErrorUnschedulable"))
 		patchLabel(t, c, here, "example-value-2")
@@ -370,13 +370,66 @@ func withoutAgent(t *testing.T, p placement) {
 	}()
 	place(`{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[{"matchExpressions":[{"key":"kubernetes.io/hostname","operator":"NotIn","values":["` + there + `"]}]}]}}}`)
 	devices(func(n int64) bool { return n == 0 })
-	c.Apply(t, ns, harness.Instance{NodeName: there}.VM("placed", "Always"))
+	c.Apply(t, ns, harness.Instance{Null: true, NodeName: there}.VM("placed", "Always"))
 	vmi := c.WaitVMI(t, ns, "placed", "unschedulable", time.Minute, unschedulable)
 	for _, cond := range vmi.Status.Conditions {
 		if cond.Reason == "Unschedulable" && !strings.Contains(cond.Message, tun) {
 			t.Errorf("it says %q", cond.Message)
 		}
 	}
+}
+
+// TestNodesOfModels has guests that are not emulated say which nodes they may run on: those whose CPU offers their model. It
+// changes how all guests run, so it does not run beside other tests. Where nodes have no KVM, a guest comes past that choice,
+// but no further.
+func TestNodesOfModels(t *testing.T) {
+	c := harness.Connect(t)
+	ns := c.Namespace(t)
+	var emulated *bool
+	configure(t, c, func(d *virtv1.DeveloperConfiguration) { emulated, d.UseEmulation = d.UseEmulation, new(bool) })
+	t.Cleanup(func() { configure(t, c, func(d *virtv1.DeveloperConfiguration) { d.UseEmulation = emulated }) })
+	const kvm = "devices.kubevirt.io/kvm"
+	tries := 0
+	eventually(t, "virt-controller knows that guests are not emulated", time.Minute, func() (string, bool) {
+		tries++
+		name := "early-" + strconv.Itoa(tries)
+		c.Apply(t, ns, harness.Instance{Null: true, Extra: "nodeSelector: {no/such: node}\n"}.VMI(name))
+		vmi := c.WaitVMI(t, ns, name, "unschedulable", time.Minute, unschedulable)
+		_, asks := c.LauncherPod(t, vmi).Spec.Containers[0].Resources.Limits[kvm]
+		return name, asks
+	})
+	node, err := c.Kube.CoreV1().Nodes().Get(t.Context(), c.Nodes(t)[0], metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const label = "cpu-model.node.kubevirt.io/"
+	offered := slices.DeleteFunc(slices.Sorted(maps.Keys(node.Labels)), func(key string) bool { return !strings.HasPrefix(key, label) || node.Labels[key] != "true" })
+	if len(offered) == 0 || slices.Contains(offered, label+"Conroe") {
+		t.Fatalf("node %s offers the models %v, want some, and not Conroe", node.Name, offered)
+	}
+	// as the manual's machine has it, and one of the node's
+	conroe := strings.Replace(harness.Instance{Null: true}.VM("conroe", "Always"), "domain:\n", "domain:\n        cpu: {model: Conroe}\n", 1)
+	c.Apply(t, ns, conroe)
+	c.Apply(t, ns, strings.NewReplacer("Conroe", strings.TrimPrefix(offered[0], label), "conroe", "offered").Replace(conroe))
+	says := func(what string) func(vmi *virtv1.VirtualMachineInstance) bool {
+		return func(vmi *virtv1.VirtualMachineInstance) bool {
+			return unschedulable(vmi) && slices.ContainsFunc(vmi.Status.Conditions, func(cond virtv1.VirtualMachineInstanceCondition) bool {
+				return cond.Reason == "Unschedulable" && strings.Contains(cond.Message, what)
+			})
+		}
+	}
+	const noNode = "didn't match Pod's node affinity/selector"
+	vmi := c.WaitVMI(t, ns, "conroe", "without a node that offers its model", time.Minute, says(noNode))
+	if selects := c.LauncherPod(t, vmi).Spec.NodeSelector; selects[label+"Conroe"] != "true" {
+		t.Errorf("its pod selects %v", selects)
+	}
+	vmi = c.WaitVMI(t, ns, "offered", "running, or without a node that has KVM", harness.BootLimit, func(vmi *virtv1.VirtualMachineInstance) bool {
+		return harness.Running(vmi) || says("Insufficient "+kvm)(vmi)
+	})
+	if selects := c.LauncherPod(t, vmi).Spec.NodeSelector; selects[offered[0]] != "true" || says(noNode)(vmi) {
+		t.Errorf("its pod selects %v, conditions %+v", selects, vmi.Status.Conditions)
+	}
+	spec.Covers(t, "P2-CPU-01", "P2-CPU-09", "P4-CPU-01")
 }
 
 // TestNodeLabels looks at what virt-handler says of a node's CPU, and takes it away.
@@ -388,14 +441,16 @@ func TestNodeLabels(t *testing.T) {
 
 // nodeLabels takes away a label that no guest under emulation selects.
 func nodeLabels(t *testing.T, c *harness.Cluster, name string) {
-	labels := func() map[string]string {
+	node := func() *corev1.Node {
 		t.Helper()
 		n, err := c.Kube.CoreV1().Nodes().Get(t.Context(), name, metav1.GetOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return n.Labels
+		return n
 	}
+	labels := func() map[string]string { return node().Labels }
+	heartbeat := func() string { return node().Annotations[virtv1.VirtHandlerHeartbeat] }
 	const q35 = "machine-type.node.kubevirt.io/q35"
 	await := func(what string, is func() bool) {
 		t.Helper()
@@ -422,7 +477,10 @@ func nodeLabels(t *testing.T, c *harness.Cluster, name string) {
 	c.Kubectl(t, "", "annotate", "node", name, "node-labeller.kubevirt.io/skip-node=true")
 	defer c.Kubectl(t, "", "annotate", "node", name, "node-labeller.kubevirt.io/skip-node-")
 	c.Kubectl(t, "", "label", "node", name, gone+"-")
-	time.Sleep(90 * time.Second) // more than a heartbeat
+	// The agent looks at its node with each heartbeat, if not before; what it would change follows at once.
+	heard := heartbeat()
+	await("there is another heartbeat", func() bool { return heartbeat() != heard })
+	time.Sleep(10 * time.Second)
 	if labels()[gone] != "" {
 		t.Error("the label is back although the node is skipped")
 	}
@@ -435,10 +493,7 @@ func nodeLabels(t *testing.T, c *harness.Cluster, name string) {
 // the kubelet that starts anew must admit it again.
 func keepsSelected(t *testing.T, c *harness.Cluster, node string) (ns string, steady *virtv1.VirtualMachineInstance) {
 	t.Helper()
-	local, err := cluster.New("", io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
+	local := harness.Local(t)
 	ns = c.Namespace(t)
 	c.Apply(t, ns, harness.Instance{Labels: map[string]string{"virtplane.test/drained": "yes"}, Extra: "nodeSelector: {" + placementKey + ": example-value-1}\n"}.VM("steady", "Always"))
 	first := c.WaitVMI(t, ns, "steady", "running", harness.BootLimit, harness.Running)
