@@ -79,17 +79,23 @@ func TestRealQEMU(t *testing.T) {
 
 const greeting = `{"QMP": {"version": {}, "capabilities": []}}` + "\n" + `{"return": {}}` + "\n"
 
-func TestAsk(t *testing.T) {
-	const model = `{"return": {"model": {"props": {"aes": true, "hypervisor": true, "avx": false}}}}` + "\n" +
+// described is how QEMU describes a model, whole is a conversation from the greeting to the last answer.
+const (
+	described = `{"return": {"model": {"props": {"aes": true, "hypervisor": true, "avx": false}}}}` + "\n" +
 		`{"event": "SOMETHING"}` + "\n" + `{"return": {"model": {"props": {"vendor": "GenuineIntel"}}}}` + "\n"
+	whole = greeting + described + `{"return": [{"name": "Haswell-v1"}, {"name": "max"}, {"name": "Haswell", "unavailable-features": ["hle"]}, {"name": "Conroe"}]}` + described + described +
+		`{"return": [{"name": "none"}, {"name": "pc-q35-7.2", "alias": "q35"}]}` + `{"return": {"model": {"props": {"hv-synic": true, "hv-stimer": true, "hv-ipi": false, "hv-vendor-id": ""}}}}`
+)
+
+func TestAsk(t *testing.T) {
 	for _, tc := range []struct {
 		name, says, err string
 	}{
 		{"nothing", "", "waiting for the greeting: EOF"},
 		{"another protocol", "{}\n", "no greeting"},
 		{"no host", greeting + `{"error": {"class": "GenericError", "desc": "CPU model 'host' requires KVM"}}`, "model host: query-cpu-model-expansion: CPU model 'host' requires KVM"},
-		{"an end in the middle", greeting + model, "query-cpu-definitions: reading the answer: EOF"},
-		{"no list", greeting + model + `{"return": 7}`, "query-cpu-definitions: decoding the answer"},
+		{"an end in the middle", greeting + described, "query-cpu-definitions: reading the answer: EOF"},
+		{"no list", greeting + described + `{"return": 7}`, "query-cpu-definitions: decoding the answer"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if _, err := ask(io.Discard, strings.NewReader(tc.says), true); err == nil || !strings.Contains(err.Error(), tc.err) {
@@ -97,9 +103,7 @@ func TestAsk(t *testing.T) {
 			}
 		})
 	}
-	all := greeting + model + `{"return": [{"name": "Haswell-v1"}, {"name": "max"}, {"name": "Haswell", "unavailable-features": ["hle"]}, {"name": "Conroe"}]}` + model + model +
-		`{"return": [{"name": "none"}, {"name": "pc-q35-7.2", "alias": "q35"}]}` + `{"return": {"model": {"props": {"hv-synic": true, "hv-stimer": true, "hv-ipi": false, "hv-vendor-id": ""}}}}`
-	got, err := ask(io.Discard, strings.NewReader(all), true)
+	got, err := ask(io.Discard, strings.NewReader(whole), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,6 +134,7 @@ func TestProbeFails(t *testing.T) {
 }
 
 func FuzzAsk(f *testing.F) {
+	f.Add([]byte(whole), true)
 	f.Add([]byte(greeting), true)
 	f.Add([]byte(greeting+`{"return": {"model": {"props": {"aes": true}}}}{"return": []}`), false)
 	f.Fuzz(func(t *testing.T, says []byte, kvm bool) {
