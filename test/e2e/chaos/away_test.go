@@ -8,6 +8,7 @@ import (
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/test/e2e/harness"
+	"github.com/virtplane/virtplane/test/spec"
 )
 
 // TestServerAway takes virt-api away. Guests run on, and what one of them does meanwhile is known once it is back.
@@ -77,6 +78,7 @@ func TestServerAway(t *testing.T) {
 	for _, broken := range g.verdict() {
 		t.Error(broken)
 	}
-	s.Apply(t, s.ns, harness.Instance{}.VM("new", "Always"))
+	s.Apply(t, s.ns, harness.Instance{Null: true}.VM("new", "Always"))
 	s.WaitVMI(t, s.ns, "new", "running", harness.BootLimit, harness.Running)
+	spec.Covers(t, "P5-GEN-15")
 }

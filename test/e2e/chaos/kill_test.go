@@ -85,7 +85,7 @@ func TestKills(t *testing.T) {
 	}
 	for i := range churning {
 		name := fmt.Sprintf("churn-%d", i)
-		s.Apply(t, s.ns, harness.Instance{Network: i%2 == 0}.VM(name, "Halted"))
+		s.Apply(t, s.ns, harness.Instance{Null: true, Network: i%2 == 0}.VM(name, "Halted"))
 		names = append(names, name)
 	}
 	g := newGuards(s)

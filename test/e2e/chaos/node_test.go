@@ -30,7 +30,7 @@ func TestLostNode(t *testing.T) {
 	if lost == "" {
 		t.Fatal("needs two nodes at least")
 	}
-	there := harness.Instance{Extra: `
+	there := harness.Instance{Null: true, Extra: `
 affinity:
   nodeAffinity:
     preferredDuringSchedulingIgnoredDuringExecution:
@@ -77,7 +77,7 @@ affinity:
 			t.Errorf("%s runs on %s, which is gone", old.Name, lost)
 		}
 	}
-	spec.Covers(t, "P1-RUN-07", "P1-PLAN-19", "P1-PLAN-21")
+	spec.Covers(t, "P1-RUN-07", "P1-PLAN-19", "P1-PLAN-21", "P2-NODEFAIL-02")
 }
 
 // restore gives a lost node back to the cluster: its kubelet starts anew and makes the node, which gets what it had.
