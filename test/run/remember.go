@@ -17,7 +17,7 @@ import (
 // readTheTree are packages whose tests have other programs read this checkout, or build it: go test cannot know when their
 // results are old.
 var readTheTree = []string{
-	module + "/cmd/virtctl", module + "/test/cluster", module + "/test/cluster/build", module + "/test/image/programs", module + "/test/repo", module + "/test/run",
+	module + "/test/archives", module + "/test/cluster", module + "/test/cluster/build", module + "/test/image/programs", module + "/test/repo", module + "/test/run",
 }
 
 // fingerprint names all that the tests of packages that start Debian's programs depend on and go test does not know of: the

@@ -1,4 +1,4 @@
-package main
+package archives
 
 import (
 	"archive/tar"
