@@ -11,7 +11,7 @@ packages=(
 	# disks and file systems
 	qemu-utils xfsprogs e2fsprogs dosfstools mtools genisoimage xz-utils zstd
 	# guests and the base of the images that carry QEMU
-	mmdebstrap busybox-static cpio lz4 debian-archive-keyring qemu-system-x86 ovmf seabios ipxe-qemu swtpm swtpm-tools
+	mmdebstrap busybox-static cpio lz4 flex bison bc debian-archive-keyring qemu-system-x86 ovmf seabios ipxe-qemu swtpm swtpm-tools
 	# tests: clients of guests
 	curl ca-certificates openssh-client
 )

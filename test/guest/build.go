@@ -128,6 +128,16 @@ func (b *Builder) one(ctx context.Context, r recipe) (Result, error) {
 	if err := os.MkdirAll(b.Cache, 0o755); err != nil {
 		return Result{}, err
 	}
+	var part Result
+	if r.part != "" {
+		p, err := lookUp(r.part)
+		if err != nil {
+			return Result{}, err
+		}
+		if part, err = b.one(ctx, p); err != nil {
+			return Result{}, err
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, buildTimeout)
 	defer cancel()
 	unlock, err := b.lock(ctx, r.name)
@@ -145,7 +155,7 @@ func (b *Builder) one(ctx context.Context, r recipe) (Result, error) {
 		return Result{}, err
 	}
 	defer os.RemoveAll(work)
-	err = b.Print.Step(r.name+" built", func() (string, error) { return "", b.build(ctx, r, result, work) })
+	err = b.Print.Step(r.name+" built", func() (string, error) { return "", b.build(ctx, r, result, work, part.Dir) })
 	if err != nil {
 		return Result{}, err
 	}
@@ -153,13 +163,14 @@ func (b *Builder) one(ctx context.Context, r recipe) (Result, error) {
 	return result, b.removeOld(r.name, result.Dir)
 }
 
-// build makes the result's folder inside work and moves it to its place when it is whole.
-func (b *Builder) build(ctx context.Context, r recipe, result Result, work string) error {
+// build makes the result's folder inside work and moves it to its place when it is whole; part is the folder of the
+// recipe's part.
+func (b *Builder) build(ctx context.Context, r recipe, result Result, work, part string) error {
 	out := filepath.Join(work, "out")
 	if err := os.Mkdir(out, 0o755); err != nil {
 		return err
 	}
-	if err := b.runScript(ctx, r, work, out); err != nil {
+	if err := b.runScript(ctx, r, work, part, out); err != nil {
 		return err
 	}
 	if r.assemble != nil {
@@ -178,7 +189,7 @@ func (b *Builder) build(ctx context.Context, r recipe, result Result, work strin
 	return nil
 }
 
-func (b *Builder) runScript(ctx context.Context, r recipe, work, out string) error {
+func (b *Builder) runScript(ctx context.Context, r recipe, work, part, out string) error {
 	src := filepath.Join(work, "recipe")
 	if err := os.CopyFS(src, r.files); err != nil {
 		return fmt.Errorf("writing the recipe: %w", err)
@@ -189,6 +200,8 @@ func (b *Builder) runScript(ctx context.Context, r recipe, work, out string) err
 		switch a {
 		case outArg:
 			a = out
+		case partArg:
+			a = part
 		case sourcesArg:
 			if err := writeSources(b.Apt, sources); err != nil {
 				return err

@@ -74,6 +74,27 @@ func TestBuildOnce(t *testing.T) {
 	}
 }
 
+// A recipe's part is built before it, once, and a change of it builds the whole anew.
+func TestBuildTakesPart(t *testing.T) {
+	b, log := builder(t)
+	r := fake(`cmp "$1/disk.raw" "$1/disk.raw" && echo disk >"$2/disk.raw"`)
+	r.part, r.args = Null, []string{partArg, outArg}
+	if _, err := b.one(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	part, found, err := b.Cached(Null)
+	if err != nil || !found {
+		t.Fatalf("the part is in the cache: %v, %v", found, err)
+	}
+	r.format++
+	if again, err := b.one(t.Context(), r); err != nil || !again.Built {
+		t.Fatalf("%+v, %v", again, err)
+	}
+	if got := strings.Count(log.String(), "✓ null built"); got != 1 {
+		t.Errorf("the part %s was built %d times:\n%s", part.Dir, got, log)
+	}
+}
+
 // A container disk is one file below /disk that only QEMU's user can read.
 func TestBuildPacksContainerDisk(t *testing.T) {
 	b, _ := builder(t)
@@ -156,6 +177,7 @@ func TestKeys(t *testing.T) {
 		{"format", func(r *recipe) { r.format++ }},
 		{"argument", func(r *recipe) { r.args = []string{"other", outArg} }},
 		{"image", func(r *recipe) { r.images = nil }},
+		{"part", func(r *recipe) { r.part = TinyKernel }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			changed := base
@@ -178,7 +200,7 @@ func TestKeys(t *testing.T) {
 // The recipes' scripts are in the program, and no two share a key.
 func TestRecipesAreWhole(t *testing.T) {
 	keys := make(map[string]string)
-	for _, r := range recipes {
+	for _, r := range slices.Concat(recipes, parts) {
 		if _, err := fs.Stat(r.files, r.script); err != nil {
 			t.Errorf("%s: %v", r.name, err)
 		}
@@ -196,7 +218,7 @@ func TestRecipesAreWhole(t *testing.T) {
 func TestUnknownName(t *testing.T) {
 	b, _ := builder(t)
 	_, err := b.Build(t.Context(), "huge")
-	if want := `unknown guest "huge": must be one of tiny, tiny-generic, base, debian`; err == nil || err.Error() != want {
+	if want := `unknown guest "huge": must be one of tiny, tiny-agent, tiny-signed, tiny-generic, null, base, debian`; err == nil || err.Error() != want {
 		t.Errorf("error = %v, want %q", err, want)
 	}
 }

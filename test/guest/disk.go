@@ -36,6 +36,14 @@ func assembleTiny(_ context.Context, dir string) error {
 	return removeAll(dir, "boot.fat", "mbr.bin")
 }
 
+// assembleNull makes the null guest's disk, which has boot code and no partition.
+func assembleNull(_ context.Context, dir string) error {
+	if err := assembleDisk(dir, nil); err != nil {
+		return err
+	}
+	return removeAll(dir, "mbr.bin")
+}
+
 // assembleDebian makes the Debian guest's disk and turns it into compressed QCOW2: a third of the size to push to a
 // registry and pull to each node, and no slower to boot.
 func assembleDebian(ctx context.Context, dir string) error {

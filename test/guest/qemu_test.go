@@ -25,7 +25,7 @@ const bootTimeout = 5 * time.Minute
 // need returns the result with this name and builds it if the cache lacks it.
 func need(t *testing.T, name string) Result {
 	t.Helper()
-	for _, program := range []string{"qemu-system-x86_64", "qemu-img", "mmdebstrap", "mcopy", "genisoimage"} {
+	for _, program := range []string{"qemu-system-x86_64", "qemu-img", "mmdebstrap", "mcopy", "genisoimage", "flex", "bison", "bc"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("%s is not installed: run hack/deps.sh", program)
 		}
@@ -45,6 +45,7 @@ func need(t *testing.T, name string) Result {
 type machine struct {
 	*serial.Console
 	qmp  net.Conn
+	said chan message
 	done chan error
 	// ports are the loopback addresses forwarded to the guest's, by guest port.
 	ports map[int]string
@@ -56,7 +57,7 @@ type machine struct {
 func boot(t *testing.T, ports []int, args ...string) *machine {
 	t.Helper()
 	dir := plainDir(t)
-	m := &machine{done: make(chan error, 1), ports: make(map[int]string)}
+	m := &machine{said: make(chan message, 100), done: make(chan error, 1), ports: make(map[int]string)}
 	netdev := "user,id=net0,hostname=from-dhcp"
 	for _, p := range ports {
 		m.ports[p] = freePort(t)
@@ -130,20 +131,72 @@ func accept(t *testing.T, l *net.UnixListener) net.Conn {
 	return c
 }
 
-// serveQMP enters command mode and throws away what QEMU says.
-func (m *machine) serveQMP() {
-	_ = m.command("qmp_capabilities")
-	_, _ = io.Copy(io.Discard, m.qmp)
+// message is an answer of QEMU's monitor, which has the command's id, or an event.
+type message struct {
+	ID     string
+	Event  string
+	Return any
+	Error  any
 }
 
-func (m *machine) command(name string) error {
-	return json.NewEncoder(m.qmp).Encode(map[string]string{"execute": name})
+// serveQMP enters command mode and keeps what QEMU says, as long as there is room for it.
+func (m *machine) serveQMP() {
+	_ = m.command("qmp_capabilities", nil)
+	in := json.NewDecoder(m.qmp)
+	for {
+		var said message
+		if in.Decode(&said) != nil {
+			return
+		}
+		select {
+		case m.said <- said:
+		default:
+		}
+	}
+}
+
+// command sends a command, of which the name is the id.
+func (m *machine) command(name string, arguments any) error {
+	c := map[string]any{"execute": name, "id": name}
+	if arguments != nil {
+		c["arguments"] = arguments
+	}
+	return json.NewEncoder(m.qmp).Encode(c)
+}
+
+// hear waits for QEMU to say something that is wanted.
+func (m *machine) hear(t *testing.T, what string, wanted func(message) bool) message {
+	t.Helper()
+	limit := time.After(bootTimeout)
+	for {
+		select {
+		case said := <-m.said:
+			if wanted(said) {
+				return said
+			}
+		case <-limit:
+			t.Fatalf("QEMU's monitor does not say %s; the console says:\n%s", what, m.Transcript())
+		}
+	}
+}
+
+// ask sends a command and gives the answer.
+func (m *machine) ask(t *testing.T, name string, arguments any) any {
+	t.Helper()
+	if err := m.command(name, arguments); err != nil {
+		t.Fatal(err)
+	}
+	answer := m.hear(t, "an answer to "+name, func(said message) bool { return said.ID == name })
+	if answer.Error != nil {
+		t.Fatalf("%s: %v", name, answer.Error)
+	}
+	return answer.Return
 }
 
 // powerDown presses the power button and waits for QEMU to end by itself.
 func (m *machine) powerDown(t *testing.T) {
 	t.Helper()
-	if err := m.command("system_powerdown"); err != nil {
+	if err := m.command("system_powerdown", nil); err != nil {
 		t.Fatal(err)
 	}
 	m.ended(t)

@@ -17,15 +17,24 @@ import (
 
 // The names of what can be built.
 const (
-	// Tiny is a Linux of a few MiB that runs from memory and boots in about two seconds of emulation.
+	// Tiny is a Linux of a few MiB that runs from memory, with a kernel of our own configuration that drives
+	// what virtio, NVMe and ACPI offer.
 	Tiny = "tiny"
+	// TinyAgent is Tiny with Debian's qemu-guest-agent.
+	TinyAgent = "tiny-agent"
+	// TinySigned is Tiny with Debian's signed cloud kernel, which Secure Boot asks for.
+	TinySigned = "tiny-signed"
 	// TinyGeneric is Tiny with Debian's generic kernel, which boots several seconds slower but drives
 	// emulated hardware: SATA, e1000e, USB, the i6300esb watchdog.
 	TinyGeneric = "tiny-generic"
+	// Null is a disk whose boot sector halts the processor: the cheapest guest there is.
+	Null = "null"
 	// Debian is a Debian 12 with cloud-init, qemu-guest-agent and sshd.
 	Debian = "debian"
 	// Base is the root file system under the images of virt-launcher and virt-handler.
 	Base = "base"
+	// TinyKernel is the kernel of Tiny and TinyAgent; it is built when one of them is.
+	TinyKernel = "tiny-kernel"
 )
 
 // Files of a result, as arguments of Result.File. A result has those that make sense for it.
@@ -44,7 +53,7 @@ const registry = "registry.virtplane.local:5000/virtplane/"
 // qemu is the user and group that QEMU runs as; it must be able to read what an image holds.
 const qemu = 107
 
-//go:embed all:tiny all:debian
+//go:embed all:tiny all:kernel all:null all:debian
 var guestFiles embed.FS
 
 // recipe says how one thing is made.
@@ -55,8 +64,10 @@ type recipe struct {
 	// files are the inputs; script is the one to run, with args.
 	files  fs.FS
 	script string
-	// args may hold the placeholders sourcesArg and outArg.
+	// args may hold the placeholders sourcesArg, partArg and outArg.
 	args []string
+	// part is the name of a recipe whose result this one takes in.
+	part string
 	// assemble turns what the script left in the result's folder into the files that stay there.
 	assemble func(ctx context.Context, dir string) error
 	images   []packed
@@ -64,6 +75,7 @@ type recipe struct {
 
 const (
 	sourcesArg = "{sources}"
+	partArg    = "{part}"
 	outArg     = "{out}"
 )
 
@@ -74,11 +86,18 @@ type packed struct {
 }
 
 var recipes = []recipe{
-	tiny(Tiny, "linux-image-cloud-amd64", packed{
+	ownKernel(tiny(Tiny, partArg, []packed{{
 		name:  "guest-tiny-kernel",
 		files: map[string]string{"/boot/vmlinuz": Kernel, "/boot/initrd": Initrd},
-	}),
-	tiny(TinyGeneric, "linux-image-amd64"),
+	}})),
+	ownKernel(tiny(TinyAgent, partArg, nil, "agent")),
+	tiny(TinySigned, "linux-image-cloud-amd64", nil),
+	tiny(TinyGeneric, "linux-image-amd64", nil),
+	{
+		name: Null, format: 1, files: sub("null"), script: "build.sh", args: []string{outArg},
+		assemble: assembleNull,
+		images:   []packed{{name: "guest-null", files: map[string]string{"/disk/null.raw": DiskRaw}}},
+	},
 	{
 		name: Base, format: 1, files: images.Files, script: "base.sh", args: []string{sourcesArg, outArg},
 	},
@@ -89,13 +108,24 @@ var recipes = []recipe{
 	},
 }
 
-func tiny(name, kernel string, more ...packed) recipe {
+// parts are the recipes of what only other recipes take: Build makes them when it must.
+var parts = []recipe{
+	{name: TinyKernel, format: 1, files: sub("kernel"), script: "build.sh", args: []string{outArg}},
+}
+
+// tiny is the recipe of a tiny guest with a kernel, further images, and further contents.
+func tiny(name, kernel string, more []packed, contents ...string) recipe {
 	disk := packed{name: "guest-" + name, files: map[string]string{"/disk/" + name + ".raw": DiskRaw}}
 	return recipe{
-		name: name, format: 1, files: sub("tiny"), script: "build.sh", args: []string{kernel, outArg},
+		name: name, format: 1, files: sub("tiny"), script: "build.sh", args: append([]string{kernel, outArg}, contents...),
 		assemble: assembleTiny,
 		images:   append([]packed{disk}, more...),
 	}
+}
+
+func ownKernel(r recipe) recipe {
+	r.part = TinyKernel
+	return r
 }
 
 func sub(dir string) fs.FS {
@@ -116,11 +146,12 @@ func Names() []string {
 }
 
 func lookUp(name string) (recipe, error) {
-	i := slices.IndexFunc(recipes, func(r recipe) bool { return r.name == name })
-	if i < 0 {
-		return recipe{}, fmt.Errorf("unknown guest %q: must be one of %s", name, strings.Join(Names(), ", "))
+	for _, r := range slices.Concat(recipes, parts) {
+		if r.name == name {
+			return r, nil
+		}
 	}
-	return recipes[i], nil
+	return recipe{}, fmt.Errorf("unknown guest %q: must be one of %s", name, strings.Join(Names(), ", "))
 }
 
 // key is a hash of all that goes into the result, except the versions of Debian's packages: a new kernel does not
@@ -128,6 +159,17 @@ func lookUp(name string) (recipe, error) {
 func (r recipe) key() (string, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "format %d\nname %s\nscript %s %q\n", r.format, r.name, r.script, r.args)
+	if r.part != "" {
+		part, err := lookUp(r.part)
+		if err != nil {
+			return "", err
+		}
+		key, err := part.key()
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(h, "part %s %s\n", r.part, key)
+	}
 	for _, p := range r.images {
 		fmt.Fprintf(h, "image %s %v\n", p.name, p.files) // fmt sorts maps
 	}

@@ -5,10 +5,14 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 const greeting = `virtplane tiny guest ready\nboot-id: ([0-9a-f-]{36})\nhost: (\S+)\n(?s:(.*?))\S+ login: root \(automatic login\)\n`
@@ -151,6 +155,93 @@ func TestTinyField(t *testing.T) {
 	}
 }
 
+// The kernel of our own configuration has what the tests of the project look for in a guest.
+func TestTinyKernelDrives(t *testing.T) {
+	r := need(t, Tiny)
+	dir := plainDir(t)
+	for _, name := range []string{"virtio", "nvme", "scsi", "later"} {
+		if err := os.WriteFile(filepath.Join(dir, name), make([]byte, 8<<20), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	drive := func(id string) string {
+		return "if=none,id=" + id + ",format=raw,file=" + filepath.Join(dir, id)
+	}
+	m := boot(t, nil, "-m", "128", "-smp", "2", "-kernel", r.File(Kernel), "-initrd", r.File(Initrd), "-append", "console=ttyS0 quiet tsc=reliable no_timer_check",
+		"-smbios", "type=1,serial=S-1", "-device", "virtio-net-pci,netdev=net0", "-device", "virtio-rng-pci", "-device", "virtio-balloon-pci", "-device", "virtio-tablet-pci",
+		"-device", "virtio-scsi-pci", "-device", "pvpanic-pci", "-device", "pcie-root-port,id=port0", "-device", "virtio-serial-pci", "-device", "virtserialport,name=some.port",
+		"-drive", drive("virtio"), "-device", "virtio-blk-pci,drive=virtio,serial=V-1", "-drive", drive("nvme"), "-device", "nvme,drive=nvme,serial=N-1",
+		"-drive", drive("scsi"), "-device", "scsi-hd,drive=scsi", "-drive", drive("later"))
+	if _, err := m.Expect(t.Context(), greeting); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct{ command, want string }{
+		{"nproc", "2"},
+		{"cat /sys/block/vda/serial; echo; ls -1 /dev/nvme0n1 /dev/sda", "V-1\n/dev/nvme0n1\n/dev/sda"},
+		{"mke2fs /dev/vda >/dev/null && mount -t ext4 /dev/vda /mnt && echo kept >/mnt/note && umount /mnt && mount -t ext2 /dev/vda /mnt && cat /mnt/note && umount /mnt", "kept"},
+		{"cat /sys/class/dmi/id/product_serial", "S-1"},
+		{"cat /sys/class/misc/hw_random/rng_current | cut -d. -f1", "virtio_rng"},
+		{"cat /sys/class/virtio-ports/*/name", "some.port"},
+		{"grep -c 'QEMU Virtio Tablet' /proc/bus/input/devices", "1"},
+		{"ls -d /sys/bus/pci/drivers/pvpanic-pci/0000:* | wc -l", "1"},
+		{"ls -d /sys/bus/virtio/drivers/vmw_vsock_virtio_transport /sys/bus/virtio/drivers/virtiofs /sys/bus/virtio/drivers/virtio_mem | wc -l", "3"},
+		{"ls -d /sys/bus/acpi/drivers/tpm_crb /sys/bus/acpi/drivers/button /sys/bus/pnp/drivers/tpm_tis | wc -l", "3"},
+		{"grep -c -w -e iso9660 -e vfat -e ext4 -e virtiofs -e tmpfs -e hugetlbfs /proc/filesystems", "6"},
+		{"ip -6 -o addr show dev eth0 scope link | grep -c fe80", "1"},
+		{"hwclock -r >/dev/null && echo clock", "clock"},
+		{"modprobe any; echo $?", "0"},
+		{"grep HugePages_Total /proc/meminfo | tr -d ' '", "HugePages_Total:0"},
+		{"cat /sys/devices/system/node/online", "0"},
+	} {
+		if got, err := m.Run(t.Context(), tc.command); err != nil || got != tc.want {
+			t.Errorf("%s = %q, %v; want %q", tc.command, got, err, tc.want)
+		}
+	}
+	m.ask(t, "device_add", map[string]string{"driver": "virtio-blk-pci", "bus": "port0", "drive": "later", "id": "later"})
+	if got, err := m.Run(t.Context(), "for i in $(seq 300); do [ -b /dev/vdb ] && break; usleep 100000; done; cat /sys/block/vdb/size"); err != nil || got != "16384" {
+		t.Errorf("the disk that came later: %q, %v", got, err)
+	}
+	m.ask(t, "device_del", map[string]string{"id": "later"})
+	m.hear(t, "that the disk is gone", func(said message) bool { return said.Event == "DEVICE_DELETED" })
+	m.powerDown(t)
+}
+
+// Debian's signed kernel boots like our own; that Secure Boot takes it is for the end-to-end tests to show.
+func TestTinySignedBoots(t *testing.T) {
+	r := need(t, TinySigned)
+	m := boot(t, nil, "-m", "192", "-kernel", r.File(Kernel), "-initrd", r.File(Initrd), "-append", "console=ttyS0 quiet tsc=reliable no_timer_check", "-device", "virtio-net-pci,netdev=net0")
+	if got, err := m.Expect(t.Context(), greeting); err != nil || !strings.Contains(got[3], "10.0.2.15/24") {
+		t.Fatalf("greeting %q, %v", got, err)
+	}
+	m.powerDown(t)
+}
+
+// The null guest says that it runs and halts for good: no interrupt wakes its processor.
+func TestNullHalts(t *testing.T) {
+	m := boot(t, nil, append(virtioDisk("root", need(t, Null).File(DiskRaw), "raw"), "-m", "32")...)
+	if _, err := m.Expect(t.Context(), "virtplane null guest halted\n"); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		registers := fmt.Sprint(m.ask(t, "human-monitor-command", map[string]string{"command-line": "info registers"}))
+		flags := regexp.MustCompile(`[ER]FL=([0-9a-f]+)`).FindStringSubmatch(registers)
+		if flags == nil {
+			t.Fatalf("registers without flags: %s", registers)
+		}
+		value, err := strconv.ParseUint(flags[1], 16, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const interruptFlag = 1 << 9
+		if strings.Contains(registers, "HLT=1") && value&interruptFlag == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the processor does not halt: %s", registers)
+		}
+	}
+}
+
 // The generic kernel finds disk, seed and network behind emulated hardware.
 func TestTinyGenericDrivesHardware(t *testing.T) {
 	disk := need(t, TinyGeneric).File(DiskRaw)
@@ -179,11 +270,11 @@ func TestTinyGenericDrivesHardware(t *testing.T) {
 	m.powerDown(t)
 }
 
-// A note on the disk outlives a reboot; the kernel says that it crashed.
+// A note on the disk outlives a reboot; the kernel says that it crashed, on the console and to the machine.
 func TestTinyRebootsAndCrashes(t *testing.T) {
 	overlay := filepath.Join(plainDir(t), "overlay.qcow2")
 	overlayOf(t, overlay, need(t, Tiny).File(DiskRaw), "raw")
-	m := boot(t, nil, "-m", "192", "-drive", "if=none,id=root,format=qcow2,file="+overlay, "-device", "virtio-blk-pci,drive=root")
+	m := boot(t, nil, "-m", "192", "-drive", "if=none,id=root,format=qcow2,file="+overlay, "-device", "virtio-blk-pci,drive=root", "-device", "pvpanic")
 	first, err := m.Expect(t.Context(), greeting)
 	if err != nil {
 		t.Fatal(err)
@@ -210,6 +301,7 @@ func TestTinyRebootsAndCrashes(t *testing.T) {
 	if _, err := m.Expect(t.Context(), "Kernel panic - not syncing: sysrq triggered crash"); err != nil {
 		t.Error(err)
 	}
+	m.hear(t, "that the guest has panicked", func(said message) bool { return said.Event == "GUEST_PANICKED" })
 }
 
 // Kernel and initrd also boot without the disk, as kernelBoot does it.

@@ -1,16 +1,17 @@
 #!/bin/bash
-# Builds the tiny guest: a Debian kernel and an initramfs with Debian's static busybox.
+# Builds the tiny guest: a kernel, and an initramfs with Debian's static busybox.
 #
-#   build.sh KERNEL OUT
+#   build.sh KERNEL OUT [agent]
 #
-# KERNEL is the Debian package that names the kernel: linux-image-cloud-amd64 boots fastest under emulation,
-# linux-image-amd64 also drives emulated hardware (AHCI, e1000e, USB, the i6300esb watchdog).
+# KERNEL is a folder with a kernel that has all built in, or the Debian package that names a kernel with modules:
+# linux-image-cloud-amd64 is signed, linux-image-amd64 also drives emulated hardware (AHCI, e1000e, USB, the i6300esb
+# watchdog). With agent, the initramfs has Debian's qemu-guest-agent.
 # OUT receives vmlinuz, initrd and boot.fat, a FAT file system that boots both: with SYSLINUX where the firmware is a BIOS,
-# and with Debian's signed shim and GRUB where it is UEFI, also with Secure Boot.
-# Needs apt with package lists, cpio, lz4 and mtools; no root, no mounts.
+# and with Debian's signed shim and GRUB where it is UEFI; Secure Boot takes the kernels of Debian's only.
+# Needs apt with package lists, cpio, kmod, lz4 and mtools; no root, no mounts.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-kernel=$1 out=$2
+kernel=$1 out=$2 contents=${3:-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export SOURCE_DATE_EPOCH=0
@@ -26,46 +27,69 @@ fetch() { # name...: unpacks Debian packages, without what they depend on, below
 	done
 }
 
-# The name of the kernel package changes with each update; the meta package depends on the current one.
-package=$(apt-cache depends --no-recommends "$kernel" | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
-[ -n "$package" ] || { echo "no package list knows $kernel: run apt-get update first" >&2; exit 1; }
-fetch "$package" busybox-static syslinux syslinux-common shim-signed grub-efi-amd64-signed
-release=${package#linux-image-}
-
-# modules.txt is in load order of need; dependencies are added from the kernel's own list.
 root=$work/root
-modules=$work/debs/lib/modules/$release
-[ -d "$modules" ] || modules=$work/debs/usr/lib/modules/$release
-depmod -b "${modules%/lib/modules/*}" "$release"
-mkdir -p "$root/lib/modules/$release"
-wanted=$(sed 's/#.*//' "$here/modules.txt")
-while read -r file; do
-	install -D -m 644 "$modules/$file" "$root/lib/modules/$release/$file"
-done < <(
-	for module in $wanted; do
-		# A module missing here is built in, or not for this kernel.
-		line=$(grep -E "(^|/)${module//_/[-_]}\.ko:" "$modules/modules.dep") || continue
-		tr -d : <<<"$line" | tr ' ' '\n'
-	done | sed '/^$/d' | sort -u
-)
-cp "$modules/modules.order" "$modules/modules.builtin" "$root/lib/modules/$release/"
-depmod -b "$root" "$release"
-rm -f "$root/lib/modules/$release"/modules.{order,builtin,softdep,symbols,devname}* "$root/lib/modules/$release"/*.bin
+fetch busybox-static syslinux syslinux-common shim-signed grub-efi-amd64-signed
+mkdir -p "$root"/sbin
+
+add_modules() { # release: puts the modules of modules.txt, in load order of need, and what they depend on into the root
+	local release=$1 modules=$work/debs/lib/modules/$1 module file line
+	[ -d "$modules" ] || modules=$work/debs/usr/lib/modules/$release
+	depmod -b "${modules%/lib/modules/*}" "$release"
+	mkdir -p "$root/lib/modules/$release"
+	while read -r file; do
+		install -D -m 644 "$modules/$file" "$root/lib/modules/$release/$file"
+	done < <(
+		for module in $(sed 's/#.*//' "$here/modules.txt"); do
+			# A module missing here is built in, or not for this kernel.
+			line=$(grep -E "(^|/)${module//_/[-_]}\.ko:" "$modules/modules.dep") || continue
+			tr -d : <<<"$line" | tr ' ' '\n'
+		done | sed '/^$/d' | sort -u
+	)
+	cp "$modules/modules.order" "$modules/modules.builtin" "$root/lib/modules/$release/"
+	depmod -b "$root" "$release"
+	rm -f "$root/lib/modules/$release"/modules.{order,builtin,softdep,symbols,devname}* "$root/lib/modules/$release"/*.bin
+}
+
+if [ -d "$kernel" ]; then
+	cp "$kernel/vmlinuz" "$kernel/kernel-release" "$out/"
+else
+	# The name of the kernel package changes with each update; the meta package depends on the current one.
+	package=$(apt-cache depends --no-recommends "$kernel" | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+	[ -n "$package" ] || { echo "no package list knows $kernel: run apt-get update first" >&2; exit 1; }
+	fetch "$package"
+	release=${package#linux-image-}
+	cp "$work/debs/boot/vmlinuz-$release" "$out/vmlinuz"
+	echo "$release" >"$out/kernel-release"
+	add_modules "$release"
+fi
 
 mkdir -p "$root"/{bin,sbin,usr/bin,usr/sbin,dev,proc,sys,run,tmp,mnt,root,var/run,www}
 install -m 755 "$work/debs/bin/busybox" "$root/bin/busybox"
 cp -r "$here/rootfs/." "$root/"
+if [ "$contents" = agent ]; then
+	fetch qemu-guest-agent libc6 libglib2.0-0 libnuma1 libpcre2-8-0 libudev1 liburing2 base-files
+	cp -r "$here/agent/." "$root/"
+	mkdir -p "$root"/{lib64,lib/x86_64-linux-gnu,home/debian}
+	cp "$work/debs/usr/sbin/qemu-ga" "$root/sbin/"
+	cp "$work/debs/usr/lib/os-release" "$root/etc/"
+	for library in libc.so.6 libm.so.6 libglib-2.0.so.0 libgmodule-2.0.so.0 libnuma.so.1 libpcre2-8.so.0 libudev.so.1 liburing.so.2; do
+		for folder in "$work"/debs/{lib,usr/lib}/x86_64-linux-gnu; do
+			[ ! -e "$folder/$library" ] || cp -L "$folder/$library" "$root/lib/x86_64-linux-gnu/"
+		done
+	done
+	cp -L "$work/debs/lib64/ld-linux-x86-64.so.2" "$root/lib64/"
+fi
 chmod 755 "$root"/etc/rc "$root"/etc/seed "$root"/etc/udhcpc/default.script "$root"/sbin/* "$root"/etc/acpi/PWRF/*
 ln -s bin/busybox "$root/init"
+# The kernel calls the one by this name, the agent the other.
+ln -s /bin/busybox "$root/sbin/modprobe"
+ln -s /bin/busybox "$root/sbin/hwclock"
 for applet in $("$root/bin/busybox" --list); do
 	case $applet in busybox | '[['*) continue ;; esac
-	[ -e "$root/sbin/$applet" ] || ln -s /bin/busybox "$root/bin/$applet"
+	[ -e "$root/sbin/$applet" ] || [ -L "$root/sbin/$applet" ] || ln -s /bin/busybox "$root/bin/$applet"
 done
-ln -s /bin/busybox "$root/sbin/modprobe" # the kernel calls it by this name
 find "$root" -exec touch -h -d @0 {} +
 
-mkdir -p "$out"
-cp "$work/debs/boot/vmlinuz-$release" "$out/vmlinuz"
 # LZ4 in the old frame format is what the kernel reads fastest.
 (cd "$root" && find . | LC_ALL=C sort | cpio --quiet --reproducible -R 0:0 -o -H newc) | lz4 -l -9 -c >"$out/initrd"
 
@@ -98,4 +122,3 @@ mformat -i "$out/boot.fat" -T $((kib * 2)) -h 255 -s 63 -H 2048 -N 54494e59 -v V
 mcopy -i "$out/boot.fat" -m -s "$out/vmlinuz" "$out/initrd" "$work/syslinux.cfg" "$work/esp/EFI" ::
 "$work/debs/usr/bin/syslinux" --install "$out/boot.fat"
 cp "$work/debs/usr/lib/syslinux/mbr/mbr.bin" "$out/mbr.bin"
-echo "$release" >"$out/kernel-release"

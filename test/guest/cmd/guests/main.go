@@ -1,6 +1,6 @@
 // Command guests builds the guests' images and the base layer; see package guest.
 //
-//	go run ./test/guest/cmd/guests build [-o text|paths|json] [all|tiny|tiny-generic|base|debian]...
+//	go run ./test/guest/cmd/guests build [-o text|paths|json] [all|tiny|tiny-agent|tiny-signed|tiny-generic|null|base|debian]...
 package main
 
 import (
