@@ -16,7 +16,7 @@ apt-get -qq -o APT::Sandbox::User=root download "$source" ||
 	{ echo "could not download $source: run apt-get update first" >&2; exit 1; }
 dpkg-deb -x "$source"_*.deb .
 # What takes much room and is never read.
-tar -xf "usr/src/$source.tar.xz" --exclude='*/drivers/gpu/drm/amd/include/*' --exclude='*/tools/testing/*' --exclude='*/arch/arm*/*'
+tar -xf "usr/src/$source.tar.xz" --exclude='*/drivers/gpu/drm/amd/include/*' --exclude='*/tools/testing/*'
 rm -r usr "$source"_*.deb
 cd "$source"
 # objtool, which needs libelf, checks each object. Nothing in our configuration is made by it.
