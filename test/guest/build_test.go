@@ -227,18 +227,19 @@ func TestOutput(t *testing.T) {
 	results := []Result{
 		{Name: "tiny", Dir: "/c/t", Images: []Image{{"r/guest-tiny:devel", "/c/t/guest-tiny.tar"}, {"r/kernel:devel", "/c/t/kernel.tar"}}},
 		{Name: "base", Dir: "/c/b"},
+		{Name: TinyKernel, Dir: "/c/k"},
 	}
 	var paths, text, asJSON bytes.Buffer
 	if err := writePaths(&paths, results); err != nil {
 		t.Fatal(err)
 	}
-	if want := "/c/t/guest-tiny.tar\n/c/t/kernel.tar\n/c/b/layer.tar\n"; paths.String() != want {
+	if want := "/c/t/guest-tiny.tar\n/c/t/kernel.tar\n/c/b/layer.tar\n/c/k/vmlinuz\n"; paths.String() != want {
 		t.Errorf("paths = %q, want %q", paths.String(), want)
 	}
 	if err := writeText(&text, results); err != nil {
 		t.Fatal(err)
 	}
-	if want := "tiny         r/guest-tiny:devel\n  /c/t/guest-tiny.tar\ntiny         r/kernel:devel\n  /c/t/kernel.tar\nbase         /c/b/layer.tar\n"; text.String() != want {
+	if want := "tiny         r/guest-tiny:devel\n  /c/t/guest-tiny.tar\ntiny         r/kernel:devel\n  /c/t/kernel.tar\nbase         /c/b/layer.tar\ntiny-kernel  /c/k/vmlinuz\n"; text.String() != want {
 		t.Errorf("text = %q, want %q", text.String(), want)
 	}
 	if err := writeJSON(&asJSON, results); err != nil {

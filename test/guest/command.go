@@ -65,10 +65,18 @@ func parseMixed(flags *flag.FlagSet, args []string) ([]string, error) {
 	}
 }
 
-// products are the paths that other commands take: image archives, or the layer of the base.
+// content is the file of a result without images: the layer of the base, or the kernel.
+func (r Result) content() string {
+	if r.Name == TinyKernel {
+		return r.File(Kernel)
+	}
+	return r.File(Layer)
+}
+
+// products are the paths that other commands take: image archives, or the file of a result without them.
 func (r Result) products() []string {
 	if len(r.Images) == 0 {
-		return []string{r.File(Layer)}
+		return []string{r.content()}
 	}
 	var paths []string
 	for _, i := range r.Images {
@@ -91,7 +99,7 @@ func writePaths(w io.Writer, results []Result) error {
 func writeText(w io.Writer, results []Result) error {
 	for _, r := range results {
 		if len(r.Images) == 0 {
-			if _, err := fmt.Fprintf(w, "%-12s %s\n", r.Name, r.File(Layer)); err != nil {
+			if _, err := fmt.Fprintf(w, "%-12s %s\n", r.Name, r.content()); err != nil {
 				return err
 			}
 		}
