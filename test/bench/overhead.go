@@ -88,19 +88,14 @@ func overhead(ctx context.Context, t *target) (report.Report, error) {
 	return r, nil
 }
 
+// guestLimit is how long a guest may take to its shell.
+const guestLimit = 150 * time.Second
+
 // waitGuest waits until the guest answers on its console.
 func waitGuest(ctx context.Context, console *serial.Console) error {
-	for i := 0; ; i++ {
-		ask, cancel := context.WithTimeout(ctx, 5*time.Second)
-		_, err := console.Run(ask, "true")
-		cancel()
-		if err == nil {
-			return nil
-		}
-		if i == 30 || ctx.Err() != nil {
-			return fmt.Errorf("the guest does not answer on its console: %w", err)
-		}
-	}
+	ctx, cancel := context.WithTimeout(ctx, guestLimit)
+	defer cancel()
+	return console.WaitShell(ctx)
 }
 
 // footprint is what the processes of a pod hold at one moment, in KiB.

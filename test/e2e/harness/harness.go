@@ -397,24 +397,13 @@ func (c *Cluster) LauncherPod(t testing.TB, vmi *virtv1.VirtualMachineInstance) 
 	return &pods.Items[0]
 }
 
-// Shell waits until the root shell of a tiny guest answers. What is typed while it boots may be lost in part, and a shell
-// that got the rest waits for the end of a quotation for ever: each further try begins with an interrupt.
+// Shell waits until the root shell of a tiny guest answers.
 func Shell(t testing.TB, console *serial.Console) {
 	t.Helper()
-	deadline := time.Now().Add(BootLimit)
-	for {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		_, err := console.Run(ctx, "true")
-		cancel()
-		if err == nil {
-			booted(console)
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("no shell on the console: %v", err)
-		}
-		if err := console.Type("\x03\r"); err != nil {
-			t.Fatal(err)
-		}
+	ctx, cancel := context.WithTimeout(t.Context(), BootLimit)
+	defer cancel()
+	if err := console.WaitShell(ctx); err != nil {
+		t.Fatal(err)
 	}
+	booted(console)
 }

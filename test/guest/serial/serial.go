@@ -179,6 +179,25 @@ func (c *Console) Run(ctx context.Context, command string) (string, error) {
 	return got[1], nil
 }
 
+// WaitShell waits until a shell answers. What is typed while its guest boots may be lost in part, and a shell that got the rest
+// waits for the end of a quotation for ever: each further try begins with an interrupt.
+func (c *Console) WaitShell(ctx context.Context) error {
+	for limit := 2 * time.Second; ; limit = min(2*limit, 10*time.Second) {
+		try, cancel := context.WithTimeout(ctx, limit)
+		_, err := c.Run(try, "true")
+		cancel()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("no shell on the console: %w", err)
+		}
+		if err := c.Type("\x03\r"); err != nil {
+			return err
+		}
+	}
+}
+
 // ExitError is a command that ended with a status other than 0.
 type ExitError struct {
 	Command, Status, Output string

@@ -284,3 +284,37 @@ func FuzzFilter(f *testing.F) {
 		}
 	})
 }
+
+// TestWaitShell has a guest that loses the beginning of what is typed while it boots, so that its shell waits for the end of a
+// quotation until it is interrupted.
+func TestWaitShell(t *testing.T) {
+	c, guest := connect(t)
+	go func() {
+		lines := bufio.NewReader(guest)
+		interrupted := false
+		for {
+			line, err := lines.ReadString('\r')
+			if err != nil {
+				return
+			}
+			if strings.Contains(line, "\x03") {
+				interrupted = true
+			}
+			_, mark, is := strings.Cut(line, `echo "vp"start-`)
+			if !interrupted || !is {
+				io.WriteString(guest, "> ")
+				continue
+			}
+			mark, _, _ = strings.Cut(mark, ";")
+			fmt.Fprintf(guest, "vpstart-%s\r\nvpend-%s=0\r\n", mark, mark)
+		}
+	}()
+	if err := c.WaitShell(within(t, time.Minute)); err != nil {
+		t.Error(err)
+	}
+	mute, silent := connect(t)
+	go io.Copy(io.Discard, silent)
+	if err := mute.WaitShell(within(t, 50*time.Millisecond)); err == nil || !strings.Contains(err.Error(), "no shell on the console") {
+		t.Errorf("of a guest that says nothing: %v", err)
+	}
+}
