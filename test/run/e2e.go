@@ -23,10 +23,6 @@ const (
 	chaosSite    = "chaos"
 )
 
-// longTests are the tests of test/e2e that take longest. They begin with the stage, in a process beside that of the others:
-// go test goes through a package in the order of its files.
-var longTests = []string{"TestGuestAgent", "TestManualHealthChecks", "TestManualProbes", "TestVirtctlSSH", "TestConfigDisks", "TestWatchdog"}
-
 // endToEnd runs the tests on local clusters with real guests: those that do harm, which wait more than they work, on one of
 // three nodes, and beside them the others on one of two. A site that has begun already is waited for.
 func (r *runner) endToEnd(ctx context.Context, pkgs []string) (res results, err error) {
@@ -156,29 +152,9 @@ func (r *runner) onSite(ctx context.Context, s site, boots string) (res results,
 	if upErr != nil {
 		return res, upErr
 	}
-	run := testRun{packages: s.packages, anew: true, each: true, clusters: []plan.Dir{s.dir}, environment: append(s.environment(), contract.Boots+"="+boots),
-		// One package at a time. Guests wait more than they work, for back-offs, grace periods and leases; how many boot at a time
-		// is bounded apart.
-		flags: []string{"-timeout=60m", "-p=1", "-parallel=8"}}
-	runs := []testRun{run}
-	if s.name != chaosSite && r.focus == "" {
-		long := "^(" + strings.Join(longTests, "|") + ")$"
-		first := run
-		first.packages, first.flags = []string{module + "/test/e2e"}, append(slices.Clone(run.flags), "-run="+long)
-		run.flags = append(slices.Clone(run.flags), "-skip="+long)
-		runs = []testRun{first, run}
-	}
-	var running sync.WaitGroup
-	var mu sync.Mutex
-	for _, run := range runs {
-		running.Go(func() {
-			one, oneErr := r.test(ctx, run)
-			mu.Lock()
-			defer mu.Unlock()
-			res.add(one)
-			err = errors.Join(err, oneErr)
-		})
-	}
-	running.Wait()
-	return res, err
+	return r.test(ctx, testRun{packages: s.packages, anew: true, each: true, clusters: []plan.Dir{s.dir}, environment: append(s.environment(), contract.Boots+"="+boots),
+		// One package at a time, in one process: tests that are not parallel have the cluster for themselves. Guests wait more than
+		// they work, for back-offs, grace periods and leases: so many tests at a time that no long one is left for the end. How
+		// many boot at a time is bounded apart.
+		flags: []string{"-timeout=60m", "-p=1", "-parallel=16"}})
 }

@@ -356,11 +356,6 @@ func TestRepositoryLists(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range longTests {
-		if !exists("test/e2e", name) {
-			t.Errorf("the long test %s does not exist", name)
-		}
-	}
 }
 
 func TestKeepLogs(t *testing.T) {
