@@ -186,9 +186,16 @@ func TestImageIsPulled(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Apply(t, ns, harness.Instance{NodeName: c.Nodes(t)[0], Disks: "- {name: drivers, cdrom: {bus: scsi}}", Volumes: "- {name: drivers, containerDisk: {image: \"" + ref + "\"}}"}.VM("pulled", "Always"))
+	// told gives what the events of an instance's pod say of its images, once they name this one: the kubelet tells of it late.
 	told := func(vmi *virtv1.VirtualMachineInstance) string {
 		t.Helper()
-		return c.Kubectl(t, "", "-n", ns, "get", "events", "--field-selector", "involvedObject.name="+c.LauncherPod(t, vmi).Name+",reason=Pulled", "-o", "custom-columns=:.message")
+		pod := c.LauncherPod(t, vmi).Name
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(500 * time.Millisecond) {
+			events := c.Kubectl(t, "", "-n", ns, "get", "events", "--field-selector", "involvedObject.name="+pod+",reason=Pulled", "-o", "custom-columns=:.message")
+			if strings.Contains(events, ref) || time.Now().After(deadline) {
+				return events
+			}
+		}
 	}
 	first := c.WaitVMI(t, ns, "pulled", "running", harness.BootLimit, harness.Running)
 	if events := told(first); !strings.Contains(events, fmt.Sprintf("Successfully pulled image %q", ref)) {

@@ -180,6 +180,10 @@ func (r *runner) keepTimes() error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("reading %s: %w: remove it", file, err)
 	}
+	old = slices.DeleteFunc(old, func(t testTime) bool {
+		tests, err := filepath.Glob(filepath.Join(r.root, t.Package, "*_test.go"))
+		return err == nil && len(tests) == 0 // the package has gone
+	})
 	all := mergeTimes(old, r.taken, r.focus == "")
 	data, err = json.MarshalIndent(all, "", " ")
 	if err != nil {
