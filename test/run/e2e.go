@@ -154,7 +154,6 @@ func (r *runner) onSite(ctx context.Context, s site, boots string) (res results,
 	}
 	return r.test(ctx, testRun{packages: s.packages, anew: true, each: true, clusters: []plan.Dir{s.dir}, environment: append(s.environment(), contract.Boots+"="+boots),
 		// One package at a time, in one process: tests that are not parallel have the cluster for themselves. Guests wait more than
-		// they work, for back-offs, grace periods and leases: so many tests at a time that no long one is left for the end. How
-		// many boot at a time is bounded apart.
-		flags: []string{"-timeout=60m", "-p=1", "-parallel=16"}})
+		// they work, for back-offs, grace periods and leases; how many boot at a time is bounded apart.
+		flags: []string{"-timeout=60m", "-p=1", "-parallel=8"}})
 }
