@@ -32,19 +32,17 @@ func (s site) environment() []string {
 // bringUp sees to it that the site's cluster runs with the current build installed.
 // The returned function, told whether something failed, takes down what bringUp
 // brought up and keeps its logs first; a cluster that was up already is left as it is.
-func (r *runner) bringUp(ctx context.Context, s site) (down func(failed bool), err error) {
-	down = func(bool) {}
+func (r *runner) bringUp(ctx context.Context, s site) (down func(failed bool) error, err error) {
+	down = func(bool) error { return nil }
 	if !r.answers(ctx, s) {
-		down = func(failed bool) {
+		down = func(failed bool) error {
 			// The tests may have been interrupted: the cluster goes down all the same.
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Minute)
 			defer cancel()
 			if failed {
 				r.keepLogs(ctx, s)
 			}
-			if err := r.commandIn(ctx, s.environment(), "go", "run", "./test/cluster/cmd/cluster", "down"); err != nil {
-				r.total.fail(failure{Name: "cluster-down", Output: err.Error() + "\n"})
-			}
+			return r.commandIn(ctx, s.environment(), "go", "run", "./test/cluster/cmd/cluster", "down")
 		}
 		if err := r.commandIn(ctx, s.environment(), "go", "run", "./test/cluster/cmd/cluster", "up", "--nodes", strconv.Itoa(s.nodes)); err != nil {
 			return down, err

@@ -148,7 +148,7 @@ func (r *runner) inFocus(pkg string) (bool, error) {
 // onSite brings a cluster up, runs the tests that use it and takes it down.
 func (r *runner) onSite(ctx context.Context, s site, boots string) (res results, err error) {
 	down, upErr := r.bringUp(ctx, s)
-	defer func() { down(err != nil || len(res.Failures) > 0) }()
+	defer func() { err = errors.Join(err, down(err != nil || len(res.Failures) > 0)) }()
 	if upErr != nil {
 		return res, upErr
 	}

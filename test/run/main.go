@@ -110,8 +110,8 @@ func run(ctx context.Context, args []string, out io.Writer) (bool, error) {
 		}
 		r.stage(ctx, n)
 	}
-	if r.begun != nil && ctx.Err() != nil {
-		_ = r.begun.wait(&results{}) // until its cluster has gone; that the run was interrupted is told anyway
+	if r.begun != nil {
+		r.begun.running.Wait() // also where their stage has not come to it: until their cluster has gone
 	}
 	if err := r.judgeRows(names); err != nil {
 		return false, err
