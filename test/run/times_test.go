@@ -69,7 +69,7 @@ func TestKeepTimes(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &runner{out: &out, options: options{root: dir, records: dir}, budget: reasonList{{"a", "TestAllowed", "it boots a whole distribution"}},
-		taken: []testTime{{"a", "TestAllowed", 5, 61}, {"a", "TestDear", 5, 61}, {"a", "TestCheap", 70, 60}}}
+		taken: []testTime{{"a", "TestAllowed", 5, 61}, {"a", "TestDear", 5, 121}, {"a", "TestCostly", 5, 61}, {"a", "TestCheap", 70, 60}}}
 	for range 2 { // the second time there is a file of its own
 		r.total = results{}
 		if err := r.keepTimes(); err != nil {
@@ -78,6 +78,12 @@ func TestKeepTimes(t *testing.T) {
 		if len(r.total.Failures) != 1 || r.total.Failures[0].Name != "TestDear" || !strings.Contains(r.total.Failures[0].Output, "test/budget.txt: a TestDear REASON") {
 			t.Errorf("failures %+v, want one of TestDear", r.total.Failures)
 		}
+	}
+	if !strings.Contains(out.String(), "costly: a TestCostly took 61 seconds of processor time; make it cheaper, or say why in test/budget.txt: a TestCostly REASON\n") {
+		t.Errorf("output does not name the costly test:\n%s", out.String())
+	}
+	if strings.Contains(out.String(), "costly: a TestAllowed") || strings.Contains(out.String(), "costly: a TestCheap") {
+		t.Errorf("output names what may take so long:\n%s", out.String())
 	}
 	if !strings.Contains(out.String(), "   61.0     5.0  a TestAllowed\n") || strings.Contains(out.String(), "TestGone") {
 		t.Errorf("output:\n%s", out.String())
