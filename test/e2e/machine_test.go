@@ -75,30 +75,36 @@ const (
 	nvSecret = "7365637265742121"
 )
 
-// writeNV has the TPM keep a secret.
-func writeNV(t *testing.T, g *insight) {
-	t.Helper()
-	for _, command := range []string{nvDefine, nvWrite} {
-		if got := g.tell(t, command); !strings.HasPrefix(got, "8002") || len(got) < 20 || got[12:20] != "00000000" {
-			t.Fatalf("the TPM answers %q to %s", got, command)
-		}
-	}
-	if got := g.tell(t, nvRead); !strings.Contains(got, nvSecret) {
-		t.Fatalf("the TPM does not give back what was written: %q", got)
-	}
-}
-
-// readNV asks the TPM for it. On a busy host the firmware may not wait long enough for the TPM; it then takes the owner's rights
-// away until the next boot (TPM_RC_HIERARCHY), which says nothing of what the TPM keeps.
-func readNV(t *testing.T, g *insight) (got string) {
+// asOwner tells the TPM something in its owner's name. On a busy host the firmware may not wait long enough for the TPM; it then
+// takes the owner's rights away until the next boot (TPM_RC_HIERARCHY), which says nothing of the TPM or of what it keeps.
+func asOwner(t *testing.T, g *insight, command string) (got string) {
 	t.Helper()
 	for range 4 {
-		if got = g.tell(t, nvRead); !strings.HasSuffix(got, "00000185") {
+		if got = g.tell(t, command); !strings.HasSuffix(got, "00000185") {
 			return got
 		}
 		g.reboot(t)
 	}
 	return got
+}
+
+// writeNV has the TPM keep a secret.
+func writeNV(t *testing.T, g *insight) {
+	t.Helper()
+	for _, command := range []string{nvDefine, nvWrite} {
+		if got := asOwner(t, g, command); !strings.HasPrefix(got, "8002") || len(got) < 20 || got[12:20] != "00000000" {
+			t.Fatalf("the TPM answers %q to %s", got, command)
+		}
+	}
+	if got := readNV(t, g); !strings.Contains(got, nvSecret) {
+		t.Fatalf("the TPM does not give back what was written: %q", got)
+	}
+}
+
+// readNV asks the TPM for the secret.
+func readNV(t *testing.T, g *insight) string {
+	t.Helper()
+	return asOwner(t, g, nvRead)
 }
 
 // TestStateOfMachines looks at what the firmware and the TPM of machines remember, and for how long.
