@@ -18,6 +18,9 @@ const (
 
 	firstRetry = 500 * time.Millisecond
 	lastRetry  = 30 * time.Second
+	// quiet is for how long nothing must have happened in the kubelet's directory before a resource is registered anew. A kubelet
+	// that starts first removes the sockets and then makes its own, and two registrations at once can make it lose track of both.
+	quiet = 250 * time.Millisecond
 )
 
 // Config says where a Plugin finds what it needs.
@@ -170,9 +173,23 @@ func (p *Plugin) loop(ctx context.Context, r *resource, s *signals) {
 		case <-s.look:
 			p.look(ctx, r)
 		case <-s.register:
+			settle(ctx, s.register)
 			stop()
 			wg.Wait()
 			stop = start()
+		}
+	}
+}
+
+// settle waits until no signal has come for a while, at most for ten times as long.
+func settle(ctx context.Context, signals <-chan struct{}) {
+	for range 10 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-signals:
+		case <-time.After(quiet):
+			return
 		}
 	}
 }

@@ -30,11 +30,16 @@ type fakeKubelet struct {
 	dir    string
 	server *grpc.Server
 	came   chan *kubelet.RegisterRequest
+	// lost are the endpoints that it believes to be connected to.
+	lost map[string]bool
 }
 
-func startKubelet(t *testing.T, dir string) *fakeKubelet {
+func startKubelet(t *testing.T, dir string, lost ...string) *fakeKubelet {
 	t.Helper()
-	k := &fakeKubelet{t: t, dir: dir, came: make(chan *kubelet.RegisterRequest, 16), server: grpc.NewServer()}
+	k := &fakeKubelet{t: t, lost: map[string]bool{}, dir: dir, came: make(chan *kubelet.RegisterRequest, 16), server: grpc.NewServer()}
+	for _, endpoint := range lost {
+		k.lost[endpoint] = true
+	}
 	kubelet.RegisterRegistrationServer(k.server, k)
 	listener, err := net.Listen("unix", filepath.Join(dir, "kubelet.sock"))
 	if err != nil {
@@ -46,6 +51,9 @@ func startKubelet(t *testing.T, dir string) *fakeKubelet {
 }
 
 func (k *fakeKubelet) Register(_ context.Context, r *kubelet.RegisterRequest) (*kubelet.Empty, error) {
+	if k.lost[r.Endpoint] {
+		return nil, errors.New("device plugin already connected: " + r.Endpoint)
+	}
 	k.came <- r
 	return &kubelet.Empty{}, nil
 }
@@ -282,6 +290,37 @@ func TestRegistersAnewWithANewKubelet(t *testing.T) {
 	second := startKubelet(t, m.kubeletDir)
 	requests := second.registrations(len(devices))
 	await(t, second.lists(requests["devices.kubevirt.io/kvm"]), 1000)
+	select { // two at once can make a kubelet lose track of both
+	case again := <-second.came:
+		t.Errorf("%s was registered again", again.ResourceName)
+	case <-time.After(3 * quiet):
+	}
+}
+
+// TestTakesAnotherNameWhenRefused plays a kubelet that takes an earlier connection for alive and so refuses every other one by
+// its name.
+func TestTakesAnotherNameWhenRefused(t *testing.T) {
+	m := newMachine(t, "kvm", "net/tun")
+	left := filepath.Join(m.kubeletDir, "kubevirt-net-tun.9.sock")
+	if err := os.WriteFile(left, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k := startKubelet(t, m.kubeletDir, "kubevirt-net-tun.sock", "kubevirt-net-tun.1.sock")
+	p := m.start(t, nil)
+	requests := k.registrations(len(devices))
+	tun := requests["devices.kubevirt.io/tun"]
+	if tun.Endpoint != "kubevirt-net-tun.2.sock" {
+		t.Errorf("registered by %s", tun.Endpoint)
+	}
+	await(t, k.lists(tun), 1000)
+	for end := time.Now().Add(waitFor); p.Registered() != nil; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal(p.Registered())
+		}
+	}
+	if sockets, err := filepath.Glob(filepath.Join(m.kubeletDir, "kubevirt-net-tun*")); err != nil || len(sockets) != 2 {
+		t.Errorf("sockets %v, %v: want the one that is served, and the first name's", sockets, err)
+	}
 }
 
 func TestWaitsForTheKubelet(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,6 +32,7 @@ type resource struct {
 	count   int
 	missing error // why nothing is offered; nil: count devices are
 	changed chan struct{}
+	refused int // how often the kubelet has refused to take this resource
 }
 
 func newResource(device Device) *resource {
@@ -109,8 +111,25 @@ func (r *resource) GetDevicePluginOptions(context.Context, *kubelet.Empty) (*kub
 	return &kubelet.DevicePluginOptions{}, nil
 }
 
-// endpoint is the name of the socket in the kubelet's directory.
-func (r *resource) endpoint() string { return "kubevirt-" + r.device.name() + ".sock" }
+// endpoint is the name of the socket in the kubelet's directory. It is another one after each refusal: a kubelet that has lost
+// track of an earlier connection by a name takes no other by that name for as long as it runs.
+func (r *resource) endpoint() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.refused == 0 {
+		return "kubevirt-" + r.device.name() + ".sock"
+	}
+	return fmt.Sprintf("kubevirt-%s.%d.sock", r.device.name(), r.refused)
+}
+
+// others finds the sockets that earlier refusals have left in the kubelet's directory.
+func (r *resource) others(dir string) []string {
+	found, err := filepath.Glob(filepath.Join(dir, "kubevirt-"+r.device.name()+".[0-9]*.sock"))
+	if err != nil {
+		return nil // a bad pattern, which this is not
+	}
+	return slices.DeleteFunc(found, func(path string) bool { return filepath.Base(path) == r.endpoint() })
+}
 
 // serve listens in dir, registers with the kubelet there and serves until ctx ends or the server fails. registered is
 // called once the kubelet has accepted the resource.
@@ -128,7 +147,15 @@ func (r *resource) serve(ctx context.Context, dir string, registered func()) err
 		<-ended
 	}()
 	if err := r.register(ctx, dir); err != nil {
+		if ctx.Err() == nil && status.Code(errors.Unwrap(err)) == codes.Unknown { // the kubelet's own word, not that it is away
+			r.mu.Lock()
+			r.refused++
+			r.mu.Unlock()
+		}
 		return err
+	}
+	for _, path := range r.others(dir) {
+		_ = os.Remove(path) // nobody serves it any more, and what stays disturbs nobody
 	}
 	klog.FromContext(ctx).Info("Registered device resource", "resource", r.device.Resource)
 	registered()
