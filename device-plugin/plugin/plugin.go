@@ -16,11 +16,9 @@ import (
 const (
 	kubeletSocket = "kubelet.sock"
 
-	firstRetry = 500 * time.Millisecond
-	lastRetry  = 30 * time.Second
-	// quiet is for how long nothing must have happened in the kubelet's directory before a resource is registered anew. A kubelet
-	// that starts first removes the sockets and then makes its own, and two registrations at once can make it lose track of both.
-	quiet = 250 * time.Millisecond
+	firstRetry   = 500 * time.Millisecond
+	lastRetry    = 30 * time.Second
+	defaultQuiet = 250 * time.Millisecond
 )
 
 // Config says where a Plugin finds what it needs.
@@ -36,6 +34,10 @@ type Config struct {
 	// Judge, if set, is called at the start and whenever a device node has come or gone; missing says why it is not
 	// there. An error keeps the device back, with quantity 0. It may take its time: other resources do not wait for it.
 	Judge func(ctx context.Context, resource string, missing error) error
+	// Quiet is for how long nothing must have happened in the kubelet's directory before a resource is registered anew; 0 means
+	// a quarter of a second. A kubelet that starts first removes the sockets and then makes its own, and two registrations at
+	// once can make it lose track of both.
+	Quiet time.Duration
 }
 
 // Plugin offers all devices of its Config. Make one by New.
@@ -53,6 +55,9 @@ type Plugin struct {
 func New(config Config) (*Plugin, error) {
 	if config.Count < 0 {
 		return nil, fmt.Errorf("count: %d devices cannot be offered; say 0 or more", config.Count)
+	}
+	if config.Quiet == 0 {
+		config.Quiet = defaultQuiet
 	}
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -173,7 +178,7 @@ func (p *Plugin) loop(ctx context.Context, r *resource, s *signals) {
 		case <-s.look:
 			p.look(ctx, r)
 		case <-s.register:
-			settle(ctx, s.register)
+			p.settle(ctx, s.register)
 			stop()
 			wg.Wait()
 			stop = start()
@@ -182,13 +187,13 @@ func (p *Plugin) loop(ctx context.Context, r *resource, s *signals) {
 }
 
 // settle waits until no signal has come for a while, at most for ten times as long.
-func settle(ctx context.Context, signals <-chan struct{}) {
+func (p *Plugin) settle(ctx context.Context, signals <-chan struct{}) {
 	for range 10 {
 		select {
 		case <-ctx.Done():
 			return
 		case <-signals:
-		case <-time.After(quiet):
+		case <-time.After(p.config.Quiet):
 			return
 		}
 	}
