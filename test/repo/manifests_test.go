@@ -3,6 +3,7 @@ package repo
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -193,6 +194,77 @@ func TestRegistryNamesEveryImage(t *testing.T) {
 				t.Errorf("%s %s has image %s", text(o, "kind"), text(o, "metadata", "name"), image)
 			}
 		}
+	}
+}
+
+// TestLauncherImageIsAllowed wants each overlay to allow virt-controller the image that it tells it to run, and the policies to
+// name no other account than those that are there.
+func TestLauncherImageIsAllowed(t *testing.T) {
+	for dir := range overlays {
+		var image, allowed string
+		for _, o := range render(t, dir) {
+			if text(o, "kind") == "ConfigMap" && text(o, "metadata", "name") == "virtplane-images" {
+				image = text(o, "data", "virt-launcher")
+			}
+			if text(o, "kind") != "ValidatingAdmissionPolicy" || text(o, "metadata", "name") != "virt-controller-pods" {
+				continue
+			}
+			for _, v := range list(o, "spec", "variables") {
+				if text(v, "name") == "launcherImage" {
+					allowed = text(v, "expression")
+				}
+			}
+		}
+		if image == "" || allowed != "'"+image+"'" {
+			t.Errorf("%s: virt-controller is told to run %q and allowed to run %s: copy the replacements of overlays/registry", dir, image, allowed)
+		}
+	}
+}
+
+// TestPoliciesCompareWithWhatIsThere wants no policy to take a field that is missing for one with the value that it is read as:
+// the labels that give a node its roles are empty. Comparing with a literal is not that.
+func TestPoliciesCompareWithWhatIsThere(t *testing.T) {
+	defaulted := regexp.MustCompile(`\.orValue\([^()]*\) (==|!=) (variables|object|oldObject)`)
+	seen := 0
+	for _, o := range render(t, "overlays/kubevirt") {
+		if text(o, "kind") != "ValidatingAdmissionPolicy" {
+			continue
+		}
+		for _, v := range list(o, "spec", "validations") {
+			seen++
+			if found := defaulted.FindString(text(v, "expression")); found != "" && !strings.Contains(found, "[]") {
+				t.Errorf("policy %s compares with a default: %s", text(o, "metadata", "name"), found)
+			}
+		}
+	}
+	if seen < 30 {
+		t.Errorf("%d validations: too few to be all", seen)
+	}
+}
+
+// TestComponentsPreferControlPlane wants what can read the system's credentials to keep away from guests where it can.
+func TestComponentsPreferControlPlane(t *testing.T) {
+	const role = "node-role.kubernetes.io/control-plane"
+	seen := 0
+	for _, o := range render(t, "overlays/kubevirt") {
+		switch text(o, "metadata", "name") {
+		case "virt-api", "virt-controller", "virt-store":
+		default:
+			continue
+		}
+		pod := at(o, "spec", "template", "spec")
+		if pod == nil {
+			continue
+		}
+		seen++
+		preferred := list(pod, "affinity", "nodeAffinity", "preferredDuringSchedulingIgnoredDuringExecution")
+		tolerated := slices.ContainsFunc(list(pod, "tolerations"), func(t any) bool { return text(t, "key") == role })
+		if len(preferred) != 1 || !strings.Contains(fmt.Sprint(preferred), role) || !tolerated {
+			t.Errorf("%s prefers %v, tolerates %v", text(o, "metadata", "name"), preferred, list(pod, "tolerations"))
+		}
+	}
+	if seen != 3 {
+		t.Errorf("%d workloads, want 3", seen)
 	}
 }
 

@@ -85,7 +85,7 @@ func startController(ctx context.Context, h *harness.Host) (stop func(), err err
 		return nil, err
 	}
 	o := app.NewOptions()
-	o.Namespace, o.LauncherImage, o.MetricsAddr = harness.Namespace, "launcher:test", "0"
+	o.Namespace, o.LauncherImage, o.MetricsAddr = harness.Namespace, "virtplane/virt-launcher:test", "0"
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {

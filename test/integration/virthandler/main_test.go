@@ -1,5 +1,5 @@
-// Package virthandler tests the programs of nodes and their manifests on real API servers: what their accounts may do, and
-// that what the node agent reads and writes is what virt-api serves and takes. Launchers, pods and their networks are played.
+// Package virthandler tests the node agent on real API servers: that what it reads and writes is what virt-api serves and takes.
+// Launchers, pods and their networks are played.
 package virthandler
 
 import (
@@ -16,9 +16,8 @@ import (
 )
 
 const (
-	account       = "kubevirt-handler"
-	driverAccount = "hostpath-provisioner-csi"
-	waitFor       = time.Minute
+	account = "kubevirt-handler"
+	waitFor = time.Minute
 )
 
 // env is the one environment of the package.
@@ -29,8 +28,6 @@ var env struct {
 	agent *rest.Config
 	// unbound has a token of the same account that is bound to no node.
 	unbound *rest.Config
-	// driver is how the hostpath driver of node-1 reaches the cluster.
-	driver *rest.Config
 }
 
 func TestMain(m *testing.M) {
@@ -67,7 +64,7 @@ func start(ctx context.Context, h *harness.Host) (stop func(), err error) {
 
 // register applies the manifests of the accounts and makes two nodes, with an agent's pod on the first.
 func register(ctx context.Context, h *harness.Host) error {
-	if err := h.Install(ctx, "base/virt-handler", "base/virt-controller", "components/hostpath-csi"); err != nil {
+	if err := h.Install(ctx, "base/virt-handler", "base/virt-controller"); err != nil {
 		return err
 	}
 	var err error
@@ -94,16 +91,6 @@ func register(ctx context.Context, h *harness.Host) error {
 	if err != nil {
 		return err
 	}
-	if env.agent, _, err = h.ServiceAccount(ctx, account, pod); err != nil {
-		return err
-	}
-	pod, err = env.kube.CoreV1().Pods(harness.Namespace).Create(ctx, &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: "hostpath-1"},
-		Spec:       corev1.PodSpec{NodeName: "node-1", ServiceAccountName: driverAccount, Containers: []corev1.Container{{Name: "driver", Image: "driver"}}},
-	}, metav1.CreateOptions{})
-	if err != nil {
-		return err
-	}
-	env.driver, _, err = h.ServiceAccount(ctx, driverAccount, pod)
+	env.agent, _, err = h.ServiceAccount(ctx, account, pod)
 	return err
 }

@@ -52,6 +52,13 @@ func (p *Plugin) Validate(_ context.Context, a admission.Attributes, _ admission
 	if node == "" || !concerns(old, node) {
 		return admission.NewForbidden(a, fmt.Errorf("node %q may write the status of its own virtual machine instances alone; this one is on node %q", node, old.Status.NodeName))
 	}
+	updated, ok := a.GetObject().(*virtv1.VirtualMachineInstance)
+	if !ok {
+		return admission.NewForbidden(a, fmt.Errorf("unexpected object %T", a.GetObject()))
+	}
+	if updated.Status.NodeName != old.Status.NodeName {
+		return admission.NewForbidden(a, fmt.Errorf("node %q may not hand the virtual machine instance over: status.nodeName is %q and would be %q", node, old.Status.NodeName, updated.Status.NodeName))
+	}
 	return nil
 }
 

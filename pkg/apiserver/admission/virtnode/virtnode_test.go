@@ -35,21 +35,24 @@ func TestValidate(t *testing.T) {
 	for _, tc := range []struct {
 		name, user, resource, subresource string
 		operation                         admission.Operation
-		old                               runtime.Object
+		old, updated                      runtime.Object
 		want                              string
 	}{
-		{"somebody else", "alice", "virtualmachineinstances", "status", admission.Update, on("b", ""), ""},
-		{"its own", "agent of a", "virtualmachineinstances", "status", admission.Update, on("a", ""), ""},
-		{"one that comes to it", "agent of a", "virtualmachineinstances", "status", admission.Update, on("b", "a"), ""},
-		{"another's", "agent of a", "virtualmachineinstances", "status", admission.Update, on("b", "c"), `node "a" may write the status of its own virtual machine instances alone; this one is on node "b"`},
-		{"one on no node, by an agent of none", "agent of ", "virtualmachineinstances", "status", admission.Update, on("", ""), "of its own virtual machine instances alone"},
-		{"the spec", "agent of a", "virtualmachineinstances", "", admission.Update, on("a", ""), "node a may write nothing but the status"},
-		{"a new one", "agent of a", "virtualmachineinstances", "", admission.Create, nil, "node a may write nothing but the status"},
-		{"deleting", "agent of a", "virtualmachineinstances", "", admission.Delete, on("a", ""), "node a may write nothing but the status"},
-		{"a machine's status", "agent of a", "virtualmachines", "status", admission.Update, &virtv1.VirtualMachine{}, "node a may write nothing but the status"},
+		{"somebody else", "alice", "virtualmachineinstances", "status", admission.Update, on("b", ""), on("b", ""), ""},
+		{"its own", "agent of a", "virtualmachineinstances", "status", admission.Update, on("a", ""), on("a", ""), ""},
+		{"one that comes to it", "agent of a", "virtualmachineinstances", "status", admission.Update, on("b", "a"), on("b", "a"), ""},
+		{"another's", "agent of a", "virtualmachineinstances", "status", admission.Update, on("b", "c"), on("b", "c"), `node "a" may write the status of its own virtual machine instances alone; this one is on node "b"`},
+		{"one on no node, by an agent of none", "agent of ", "virtualmachineinstances", "status", admission.Update, on("", ""), on("", ""), "of its own virtual machine instances alone"},
+		{"to another node", "agent of a", "virtualmachineinstances", "status", admission.Update, on("a", ""), on("b", ""), `may not hand the virtual machine instance over: status.nodeName is "a" and would be "b"`},
+		{"to no node", "agent of a", "virtualmachineinstances", "status", admission.Update, on("a", ""), on("", ""), "may not hand the virtual machine instance over"},
+		{"to itself, before its time", "agent of a", "virtualmachineinstances", "status", admission.Update, on("b", "a"), on("a", "a"), "may not hand the virtual machine instance over"},
+		{"the spec", "agent of a", "virtualmachineinstances", "", admission.Update, on("a", ""), on("a", ""), "node a may write nothing but the status"},
+		{"a new one", "agent of a", "virtualmachineinstances", "", admission.Create, nil, nil, "node a may write nothing but the status"},
+		{"deleting", "agent of a", "virtualmachineinstances", "", admission.Delete, on("a", ""), on("a", ""), "node a may write nothing but the status"},
+		{"a machine's status", "agent of a", "virtualmachines", "status", admission.Update, &virtv1.VirtualMachine{}, &virtv1.VirtualMachine{}, "node a may write nothing but the status"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			a := admission.NewAttributesRecord(nil, tc.old, virtv1.SchemeGroupVersion.WithKind("x"), "ns", "name",
+			a := admission.NewAttributesRecord(tc.updated, tc.old, virtv1.SchemeGroupVersion.WithKind("x"), "ns", "name",
 				virtv1.SchemeGroupVersion.WithResource(tc.resource), tc.subresource, tc.operation, nil, false, &user.DefaultInfo{Name: tc.user})
 			err := plugin.(admission.ValidationInterface).Validate(t.Context(), a, nil)
 			switch {
