@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -21,6 +22,10 @@ const (
 	ExcludeAnnotation = "virtualmachineinstancepresets.admission.kubevirt.io/exclude"
 	// appliedPrefix is that of the annotation that names a preset which was applied.
 	appliedPrefix = "virtualmachinepreset.kubevirt.io/"
+	// MaxPresets is how many presets may select one instance.
+	MaxPresets = 100
+	// maxContradictions is how many of them an error names.
+	maxContradictions = 10
 )
 
 // section is a part of a domain that a preset gives as a whole, or not at all.
@@ -142,18 +147,22 @@ func selecting(vmi *virtv1.VirtualMachineInstance, all []*virtv1.VirtualMachineI
 			out = append(out, p)
 		}
 	}
+	if len(out) > MaxPresets {
+		return nil, fmt.Errorf("%d VirtualMachineInstancePresets select the instance, and at most %d may: narrow their spec.selector, or keep presets away by the annotation %s=true", len(out), MaxPresets, ExcludeAnnotation)
+	}
 	slices.SortFunc(out, func(a, b *virtv1.VirtualMachineInstancePreset) int { return cmp.Compare(a.Name, b.Name) })
 	return out, nil
 }
 
-// contradictions names presets that say different things in one section.
+// contradictions names presets that say different things in one section. Each is compared with the first that says anything
+// there, so that the work grows with the number of presets and not with its square.
 func contradictions(presets []*virtv1.VirtualMachineInstancePreset, resources virtv1.ResourceRequirements) error {
 	var found []string
-	for i, p := range presets {
-		for _, other := range presets[:i] {
-			if differ := conflicts(defaulted(p.Spec.Domain, resources), defaulted(other.Spec.Domain, resources), p.Spec.Domain, other.Spec.Domain); len(differ) > 0 {
-				found = append(found, fmt.Sprintf("presets '%s' and '%s' conflict: %s", p.Name, other.Name, strings.Join(differ, ", ")))
-			}
+	said := firsts{sections: map[string]statement{}, requests: map[corev1.ResourceName]request{}}
+	for _, p := range presets {
+		found = append(found, said.add(p, resources)...)
+		if len(found) >= maxContradictions {
+			break // whoever reads these finds the others
 		}
 	}
 	if len(found) == 0 {
@@ -162,29 +171,51 @@ func contradictions(presets []*virtv1.VirtualMachineInstancePreset, resources vi
 	return fmt.Errorf("VirtualMachinePresets cannot be applied due to conflicts: %s; change the selector of one, or keep presets away by the annotation %s=true", strings.Join(found, "; "), ExcludeAnnotation)
 }
 
-// conflicts names the sections in which two domains, given with and without their defaults, say different things. Requests
-// differ only where both name the same resource.
-func conflicts(a, b, rawA, rawB *virtv1.DomainSpec) []string {
-	var out []string
-	for _, s := range sections {
-		if s.of(rawA) == nil || s.of(rawB) == nil || apiequality.Semantic.DeepEqual(s.of(a), s.of(b)) {
-			continue
-		}
-		if s.name == sections[0].name && agree(rawA.Resources.Requests, rawB.Resources.Requests) {
-			continue
-		}
-		out = append(out, "domain."+s.name)
-	}
-	return out
+// firsts is what was said first in each section, and of each resource.
+type firsts struct {
+	sections map[string]statement
+	requests map[corev1.ResourceName]request
 }
 
-func agree(a, b corev1.ResourceList) bool {
-	for name, q := range a {
-		if other, both := b[name]; both && q.Cmp(other) != 0 {
-			return false
+type statement struct {
+	by    string
+	value any
+}
+
+type request struct {
+	by       string
+	quantity resource.Quantity
+}
+
+// add takes in a preset, and gives a text for each earlier one that it contradicts. Requests contradict each other only where
+// both name the same resource.
+func (f firsts) add(p *virtv1.VirtualMachineInstancePreset, resources virtv1.ResourceRequirements) []string {
+	full := defaulted(p.Spec.Domain, resources)
+	differ := map[string][]string{}
+	for _, s := range sections[1:] {
+		if s.of(p.Spec.Domain) == nil {
+			continue
+		}
+		first, ok := f.sections[s.name]
+		if !ok {
+			f.sections[s.name] = statement{p.Name, s.of(full)}
+		} else if !apiequality.Semantic.DeepEqual(first.value, s.of(full)) {
+			differ[first.by] = append(differ[first.by], "domain."+s.name)
 		}
 	}
-	return true
+	for name, quantity := range p.Spec.Domain.Resources.Requests {
+		first, ok := f.requests[name]
+		if !ok {
+			f.requests[name] = request{p.Name, quantity}
+		} else if what := "domain." + sections[0].name; first.quantity.Cmp(quantity) != 0 && !slices.Contains(differ[first.by], what) {
+			differ[first.by] = append([]string{what}, differ[first.by]...)
+		}
+	}
+	var out []string
+	for _, other := range slices.Sorted(maps.Keys(differ)) {
+		out = append(out, fmt.Sprintf("presets '%s' and '%s' conflict: %s", p.Name, other, strings.Join(differ[other], ", ")))
+	}
+	return out
 }
 
 // merge gives a domain what a preset has and the domain lacks. It says whether any of it is there then, and in which sections
