@@ -24,7 +24,7 @@ import (
 )
 
 const (
-	volumePrefix = "pvc-"
+	volumePrefix = "hostpath-"
 
 	// claimSpread is over how long the nodes spread their attempts to take a claim that may be anywhere.
 	claimSpread = 2 * time.Second

@@ -31,7 +31,7 @@ func TestProvision(t *testing.T) {
 	mode := corev1.PersistentVolumeFilesystem
 	want := &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:        "pvc-" + uid,
+			Name:        "hostpath-" + uid,
 			Labels:      map[string]string{driver.TopologyKey: node},
 			Annotations: map[string]string{"pv.kubernetes.io/provisioned-by": driver.Name},
 			Finalizers:  []string{"external-provisioner.volume.kubernetes.io/finalizer"},
@@ -47,18 +47,18 @@ func TestProvision(t *testing.T) {
 				MatchExpressions: []corev1.NodeSelectorRequirement{{Key: driver.TopologyKey, Operator: corev1.NodeSelectorOpIn, Values: []string{node}}},
 			}}}},
 			PersistentVolumeSource: corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{
-				Driver: driver.Name, VolumeHandle: "pvc-" + uid, VolumeAttributes: map[string]string{driver.ParameterPool: "local"},
+				Driver: driver.Name, VolumeHandle: "hostpath-" + uid, VolumeAttributes: map[string]string{driver.ParameterPool: "local"},
 			}},
 		},
 	}
-	got := b.volume(t, "pvc-"+uid)
+	got := b.volume(t, "hostpath-"+uid)
 	got.ManagedFields, got.TypeMeta, got.Spec.ClaimRef.ResourceVersion = nil, metav1.TypeMeta{}, ""
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("volume (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{
 		`Normal Provisioning Making a volume on node "node-1"`,
-		`Normal ProvisioningSucceeded Made volume pvc-` + uid + ` on node "node-1"`,
+		`Normal ProvisioningSucceeded Made volume hostpath-` + uid + ` on node "node-1"`,
 	}, b.seen()); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
@@ -66,7 +66,7 @@ func TestProvision(t *testing.T) {
 	if _, err := b.syncClaim(t.Context(), "default/claim"); err != nil {
 		t.Error(err)
 	}
-	if diff := cmp.Diff([]string{"pvc-" + uid}, b.local(t)); diff != "" || len(b.seen()) != 0 {
+	if diff := cmp.Diff([]string{"hostpath-" + uid}, b.local(t)); diff != "" || len(b.seen()) != 0 {
 		t.Errorf("volumes (-want +got):\n%s", diff)
 	}
 }
@@ -94,8 +94,8 @@ func TestLostAnswers(t *testing.T) {
 		if _, err := b.syncClaim(t.Context(), "default/claim"); err != nil {
 			t.Fatal(err)
 		}
-		b.volume(t, "pvc-"+uid)
-		if diff := cmp.Diff([]string{"pvc-" + uid}, b.local(t)); diff != "" {
+		b.volume(t, "hostpath-"+uid)
+		if diff := cmp.Diff([]string{"hostpath-" + uid}, b.local(t)); diff != "" {
 			t.Errorf("volumes (-want +got):\n%s", diff)
 		}
 	}
@@ -110,7 +110,7 @@ func TestPrintedName(t *testing.T) {
 	if _, err := b.syncClaim(t.Context(), "default/claim"); err != nil {
 		t.Fatal(err)
 	}
-	if v := b.volume(t, "pvc-"+uid); v.Spec.CSI.Driver != "kubevirt.io.hostpath-provisioner" {
+	if v := b.volume(t, "hostpath-"+uid); v.Spec.CSI.Driver != "kubevirt.io.hostpath-provisioner" {
 		t.Errorf("driver %q", v.Spec.CSI.Driver)
 	}
 }
@@ -262,11 +262,11 @@ func TestPopulator(t *testing.T) {
 }
 
 func TestVolumeOfAnother(t *testing.T) {
-	b := newBox(t, newClass(), newClaim(), &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pvc-" + uid}})
+	b := newBox(t, newClass(), newClaim(), &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "hostpath-" + uid}})
 	if after, err := b.syncClaim(t.Context(), "default/claim"); err != nil || after != retryMost {
 		t.Errorf("%v, %v", after, err)
 	}
-	if events := b.seen(); !contains(events, `volume "pvc-`+uid+`" exists and does not belong to this claim; delete it`) {
+	if events := b.seen(); !contains(events, `volume "hostpath-`+uid+`" exists and does not belong to this claim; delete it`) {
 		t.Errorf("events %q", events)
 	}
 }

@@ -40,7 +40,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("waiting for the provisioner to end: it still runs after %s", within)
 		}
 	}()
-	b.waitFor(t, "the volume of the early claim", func() bool { return slices.Contains(b.local(t), "pvc-"+uid) })
+	b.waitFor(t, "the volume of the early claim", func() bool { return slices.Contains(b.local(t), "hostpath-"+uid) })
 	if err := b.Ready(); err != nil {
 		t.Error(err)
 	}
@@ -56,7 +56,7 @@ func TestRun(t *testing.T) {
 		list, err := b.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{LabelSelector: driver.TopologyKey + "=" + node})
 		return err == nil && len(list.Items) == 2
 	})
-	v := b.volume(t, "pvc-"+uid)
+	v := b.volume(t, "hostpath-"+uid)
 	v.Status.Phase = corev1.VolumeReleased
 	if _, err := b.client.CoreV1().PersistentVolumes().UpdateStatus(ctx, v, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func TestRun(t *testing.T) {
 		list, err := b.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{})
 		return err == nil && len(list.Items) == 1
 	})
-	if diff := cmp.Diff([]string{"pvc-late"}, b.local(t)); diff != "" {
+	if diff := cmp.Diff([]string{"hostpath-late"}, b.local(t)); diff != "" {
 		t.Errorf("volumes (-want +got):\n%s", diff)
 	}
 	b.waitFor(t, "the capacity", func() bool {

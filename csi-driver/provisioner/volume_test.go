@@ -20,12 +20,12 @@ import (
 func newVolume(changes ...func(*corev1.PersistentVolume)) *corev1.PersistentVolume {
 	v := &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: "pvc-" + uid, UID: "pv-uid", Labels: map[string]string{driver.TopologyKey: node},
+			Name: "hostpath-" + uid, UID: "pv-uid", Labels: map[string]string{driver.TopologyKey: node},
 			Annotations: map[string]string{annProvisionedBy: driver.Name}, Finalizers: []string{finalizer, protection},
 		},
 		Spec: corev1.PersistentVolumeSpec{
 			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimDelete,
-			PersistentVolumeSource:        corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: driver.Name, VolumeHandle: "pvc-" + uid}},
+			PersistentVolumeSource:        corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: driver.Name, VolumeHandle: "hostpath-" + uid}},
 		},
 		Status: corev1.PersistentVolumeStatus{Phase: corev1.VolumeBound},
 	}
@@ -91,7 +91,7 @@ func TestReclaim(t *testing.T) {
 		wantLocal []string
 	}{
 		{"Delete", corev1.PersistentVolumeReclaimDelete, nil},
-		{"Retain", corev1.PersistentVolumeReclaimRetain, []string{"pvc-" + uid}},
+		{"Retain", corev1.PersistentVolumeReclaimRetain, []string{"hostpath-" + uid}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			class := newClass()
@@ -100,7 +100,7 @@ func TestReclaim(t *testing.T) {
 			if _, err := b.syncClaim(t.Context(), "default/claim"); err != nil {
 				t.Fatal(err)
 			}
-			v := b.volume(t, "pvc-"+uid)
+			v := b.volume(t, "hostpath-"+uid)
 			if got := v.Spec.PersistentVolumeReclaimPolicy; got != tc.policy {
 				t.Errorf("policy %s", got)
 			}
@@ -128,14 +128,14 @@ func TestReclaim(t *testing.T) {
 // TestStaleWatch has a volume that was released for the watch, but belongs to a claim again for the API server.
 func TestStaleWatch(t *testing.T) {
 	b := newBox(t, newVolume())
-	if _, err := b.pools.Create(t.Context(), pool.CreateRequest{Name: "pvc-" + uid}); err != nil {
+	if _, err := b.pools.Create(t.Context(), pool.CreateRequest{Name: "hostpath-" + uid}); err != nil {
 		t.Fatal(err)
 	}
 	b.know(t, newVolume(in(corev1.VolumeReleased)))
-	if err := b.syncVolume(t.Context(), "pvc-"+uid); err != nil {
+	if err := b.syncVolume(t.Context(), "hostpath-"+uid); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"pvc-" + uid}, b.local(t)); diff != "" {
+	if diff := cmp.Diff([]string{"hostpath-" + uid}, b.local(t)); diff != "" {
 		t.Errorf("content (-want +got):\n%s", diff)
 	}
 }
@@ -179,7 +179,7 @@ func TestFinalizerFollowsPolicy(t *testing.T) {
 func TestOrphans(t *testing.T) {
 	old, young := time.Now().Add(-time.Hour), time.Now()
 	b := newBox(t, newVolume())
-	for _, name := range []string{"pvc-" + uid, "pvc-waiting", "pvc-orphan", "pvc-used", "pvc-young", "by-hand"} {
+	for _, name := range []string{"hostpath-" + uid, "hostpath-waiting", "hostpath-orphan", "hostpath-used", "hostpath-young", "by-hand"} {
 		if _, err := b.pools.Create(t.Context(), pool.CreateRequest{Name: name, MinSize: mib}); err != nil {
 			t.Fatal(err)
 		}
@@ -189,7 +189,7 @@ func TestOrphans(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := b.Local
-	ages := map[string]time.Time{"pvc-young": young}
+	ages := map[string]time.Time{"hostpath-young": young}
 	b.Provisioner.Local = func(ctx context.Context) []LocalVolume {
 		all := list(ctx)
 		for i := range all {
@@ -197,12 +197,12 @@ func TestOrphans(t *testing.T) {
 			if at, found := ages[all[i].ID]; found {
 				all[i].Created = at
 			}
-			all[i].Published = all[i].ID == "pvc-used"
+			all[i].Published = all[i].ID == "hostpath-used"
 		}
 		return all
 	}
 	b.sweepOnce(t.Context())
-	if diff := cmp.Diff([]string{"by-hand", "pvc-" + uid, "pvc-used", "pvc-waiting", "pvc-young"}, b.local(t)); diff != "" {
+	if diff := cmp.Diff([]string{"by-hand", "hostpath-" + uid, "hostpath-used", "hostpath-waiting", "hostpath-young"}, b.local(t)); diff != "" {
 		t.Errorf("volumes (-want +got):\n%s", diff)
 	}
 }

@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"cmp"
 	"context"
 	"testing"
 
@@ -17,13 +18,13 @@ import (
 // volume is one as the driver of a node makes it, for claim "ours".
 func volume(node string, change func(*corev1.PersistentVolume)) *corev1.PersistentVolume {
 	v := &corev1.PersistentVolume{
-		ObjectMeta: metav1.ObjectMeta{Name: "pvc-u", Labels: map[string]string{hostpath.TopologyKey: node}, Annotations: map[string]string{"pv.kubernetes.io/provisioned-by": hostpath.Name},
+		ObjectMeta: metav1.ObjectMeta{Name: "hostpath-u", Labels: map[string]string{hostpath.TopologyKey: node}, Annotations: map[string]string{"pv.kubernetes.io/provisioned-by": hostpath.Name},
 			Finalizers: []string{"external-provisioner.volume.kubernetes.io/finalizer"}},
 		Spec: corev1.PersistentVolumeSpec{
 			Capacity: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
 			StorageClassName: "hostpath-csi", PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimDelete,
 			ClaimRef:               &corev1.ObjectReference{APIVersion: "v1", Kind: "PersistentVolumeClaim", Namespace: tenant, Name: "ours", UID: "u"},
-			PersistentVolumeSource: corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: hostpath.Name, VolumeHandle: "pvc-u", VolumeAttributes: map[string]string{hostpath.ParameterPool: "local"}}},
+			PersistentVolumeSource: corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: hostpath.Name, VolumeHandle: "hostpath-u", VolumeAttributes: map[string]string{hostpath.ParameterPool: "local"}}},
 			NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{
 				{Key: hostpath.TopologyKey, Operator: corev1.NodeSelectorOpIn, Values: []string{node}}}}}}},
 		},
@@ -52,10 +53,9 @@ func TestVolumeWrites(t *testing.T) {
 	claim("ours", map[string]string{provisioner: hostpath.Name})
 	claim("here", map[string]string{provisioner: hostpath.Name, selected: "node-1"})
 	claim("there", map[string]string{provisioner: hostpath.Name, selected: "node-2"})
+	claim("static", nil)
 	claim("foreign", map[string]string{provisioner: "other.example.com"})
-	made[*storagev1.StorageClass](t)(env.kube.StorageV1().StorageClasses().Create(ctx, &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "ceph"}, Provisioner: "ceph.example.com"}, metav1.CreateOptions{}))
-	made[*storagev1.StorageClass](t)(env.kube.StorageV1().StorageClasses().Create(ctx, &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "fast"}, Provisioner: hostpath.Name}, metav1.CreateOptions{}))
-	for node, name := range map[string]string{"node-1": "pvc-here", "node-2": "pvc-there"} {
+	for node, name := range map[string]string{"node-1": "hostpath-here", "node-2": "hostpath-there"} {
 		made[*corev1.PersistentVolume](t)(env.kube.CoreV1().PersistentVolumes().Create(ctx, volume(node, func(v *corev1.PersistentVolume) {
 			v.Name, v.Spec.CSI.VolumeHandle, v.Spec.ClaimRef = name, name, nil
 		}), metav1.CreateOptions{}))
@@ -63,6 +63,17 @@ func TestVolumeWrites(t *testing.T) {
 	patch := func(name, patch string) func(context.Context) error {
 		return func(ctx context.Context) error {
 			_, err := client.CoreV1().PersistentVolumeClaims(tenant).Patch(ctx, name, types.MergePatchType, []byte(patch), metav1.PatchOptions{DryRun: dry})
+			return err
+		}
+	}
+	bind := func(name, volume string) func(context.Context) error {
+		return func(ctx context.Context) error {
+			claim, err := env.kube.CoreV1().PersistentVolumeClaims(tenant).Get(ctx, name, metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			claim.Spec.VolumeName = cmp.Or(volume, "hostpath-"+string(claim.UID))
+			_, err = env.kube.CoreV1().PersistentVolumeClaims(tenant).Update(ctx, claim, metav1.UpdateOptions{DryRun: dry})
 			return err
 		}
 	}
@@ -106,8 +117,9 @@ func TestVolumeWrites(t *testing.T) {
 		}
 	}
 	const label, foreign, elsewhere = "may only write objects whose label topology.hostpath.csi/node names that node", "may only write volumes of its own", "may only write volumes that are on that node"
-	const names, bare, extras = "its handle have the name pvc- and the uid of the claim", "name no Secrets and no attributes but their pool", "no labels, annotations, finalizers or owners but those that the driver gives it"
+	const names, bare, extras = "its handle have the name hostpath- and the uid of the claim", "name no Secrets and no attributes but their pool", "no labels, annotations, finalizers or owners but those that the driver gives it"
 	const finalizer, capacity, claims = "may change nothing of a volume but its own finalizer", "may only tell of the room on that node", "may change nothing of a claim but the selected node"
+	const filled = "the claim is not for the hostpath driver to fill"
 	const others, fill, about = "may not change claims that were given to other nodes", "may only write claims that it is to fill", "may only write events about volumes, claims and storage classes"
 	try(t, []attempt{
 		{"a volume here", "", create(nil)},
@@ -131,28 +143,27 @@ func TestVolumeWrites(t *testing.T) {
 		{"a Secret to grow with", bare, create(func(v *corev1.PersistentVolume) { v.Spec.CSI.ControllerExpandSecretRef = secret })},
 		{"an attribute", bare, create(func(v *corev1.PersistentVolume) { v.Spec.CSI.VolumeAttributes["csi.storage.k8s.io/ephemeral"] = "true" })},
 		{"a foreign name", names, create(func(v *corev1.PersistentVolume) { v.Name = "data" })},
-		{"a foreign handle", names, create(func(v *corev1.PersistentVolume) { v.Spec.CSI.VolumeHandle = "pvc-other" })},
+		{"a foreign handle", names, create(func(v *corev1.PersistentVolume) { v.Spec.CSI.VolumeHandle = "hostpath-other" })},
 		{"another claim's uid", names, create(func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.UID = "other" })},
 		{"a claim without its uid", names, create(func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.UID = "" })},
 		{"no claim", names, create(func(v *corev1.PersistentVolume) { v.Spec.ClaimRef = nil })},
 		{"no class", "has the storage class of its claim", create(func(v *corev1.PersistentVolume) { v.Spec.StorageClassName = "" })},
-		{"a class of another provisioner", `may not make volumes of storage class "ceph": its provisioner is ceph.example.com`, create(func(v *corev1.PersistentVolume) { v.Spec.StorageClassName = "ceph" })},
 		{"an owner", extras, create(func(v *corev1.PersistentVolume) {
 			v.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: "node-1", UID: "gone"}}
 		})},
 		{"a finalizer of its own", extras, create(func(v *corev1.PersistentVolume) { v.Finalizers = []string{"example.com/x"} })},
 		{"a label", extras, create(func(v *corev1.PersistentVolume) { v.Labels["topology.kubernetes.io/zone"] = "" })},
 		{"an annotation", extras, create(func(v *corev1.PersistentVolume) { v.Annotations["example.com/x"] = "" })},
-		{"taking its finalizer off", "", patchVolume("pvc-here", `{"metadata":{"finalizers":["kubernetes.io/pv-protection"]}}`)},
-		{"taking another's finalizer off", finalizer, patchVolume("pvc-here", `{"metadata":{"finalizers":null}}`)},
-		{"a claim for a volume", finalizer, patchVolume("pvc-here", `{"spec":{"claimRef":{"namespace":"default","name":"foreign"}}}`)},
-		{"another class", finalizer, patchVolume("pvc-here", `{"spec":{"storageClassName":"ceph"}}`)},
-		{"a label with an empty value", finalizer, patchVolume("pvc-here", `{"metadata":{"labels":{"x":""}}}`)},
-		{"an annotation with an empty value", finalizer, patchVolume("pvc-here", `{"metadata":{"annotations":{"x":""}}}`)},
-		{"an owner afterwards", finalizer, patchVolume("pvc-here", `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Node","name":"node-1","uid":"gone"}]}}`)},
-		{"a volume of another node", label, patchVolume("pvc-there", `{"metadata":{"finalizers":["kubernetes.io/pv-protection"]}}`)},
-		{"end of a volume here", "", remove("pvc-here")},
-		{"end of a volume there", label, remove("pvc-there")},
+		{"taking its finalizer off", "", patchVolume("hostpath-here", `{"metadata":{"finalizers":["kubernetes.io/pv-protection"]}}`)},
+		{"taking another's finalizer off", finalizer, patchVolume("hostpath-here", `{"metadata":{"finalizers":null}}`)},
+		{"a claim for a volume", finalizer, patchVolume("hostpath-here", `{"spec":{"claimRef":{"namespace":"default","name":"foreign"}}}`)},
+		{"another class", finalizer, patchVolume("hostpath-here", `{"spec":{"storageClassName":"ceph"}}`)},
+		{"a label with an empty value", finalizer, patchVolume("hostpath-here", `{"metadata":{"labels":{"x":""}}}`)},
+		{"an annotation with an empty value", finalizer, patchVolume("hostpath-here", `{"metadata":{"annotations":{"x":""}}}`)},
+		{"an owner afterwards", finalizer, patchVolume("hostpath-here", `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Node","name":"node-1","uid":"gone"}]}}`)},
+		{"a volume of another node", label, patchVolume("hostpath-there", `{"metadata":{"finalizers":["kubernetes.io/pv-protection"]}}`)},
+		{"end of a volume here", "", remove("hostpath-here")},
+		{"end of a volume there", label, remove("hostpath-there")},
 		{"taking a claim", "", patch("ours", `{"metadata":{"annotations":{"`+selected+`":"node-1"}}}`)},
 		{"giving a claim back", "", patch("here", `{"metadata":{"annotations":{"`+selected+`":null}}}`)},
 		{"pushing a claim to another node", others, patch("ours", `{"metadata":{"annotations":{"`+selected+`":"node-2"}}}`)},
@@ -164,6 +175,12 @@ func TestVolumeWrites(t *testing.T) {
 		{"a finalizer of a claim", claims, patch("ours", `{"metadata":{"finalizers":["example.com/x"]}}`)},
 		{"an owner of a claim", claims, patch("ours", `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Node","name":"node-1","uid":"gone"}]}}`)},
 		{"the volume of a claim", claims, patch("ours", `{"spec":{"volumeName":"pvc-1"}}`)},
+		// Kubernetes' own binder, or whoever else binds: it takes any volume that names the claim.
+		{"binding its claim", "", bind("ours", "")},
+		{"binding another provisioner's claim", filled, bind("foreign", "")},
+		{"binding a claim of no provisioner", filled, bind("static", "")},
+		{"binding a claim to another's volume", "the volume was made for another claim", bind("ours", "hostpath-x")},
+		{"binding another provisioner's claim to its own volume", "", bind("foreign", "pvc-x")},
 		{"room here", "", room(func(*storagev1.CSIStorageCapacity) {})},
 		{"room there", capacity, room(func(c *storagev1.CSIStorageCapacity) { c.NodeTopology.MatchLabels[hostpath.TopologyKey] = "node-2" })},
 		{"room everywhere", capacity, room(func(c *storagev1.CSIStorageCapacity) { c.NodeTopology = &metav1.LabelSelector{} })},
