@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	authenticationclient "k8s.io/client-go/kubernetes/typed/authentication/v1"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
@@ -41,6 +42,19 @@ type Reviews struct {
 	Tokens authenticationclient.TokenReviewInterface
 	Access authorizationclient.SubjectAccessReviewInterface
 	Clock  clock.PassiveClock
+}
+
+// NewReviews asks the cluster that a configuration leads to.
+func NewReviews(config *rest.Config, client *http.Client) (Reviews, error) {
+	authentication, err := authenticationclient.NewForConfigAndClient(config, client)
+	if err != nil {
+		return Reviews{}, fmt.Errorf("making a client for token reviews: %w", err)
+	}
+	authorization, err := authorizationclient.NewForConfigAndClient(config, client)
+	if err != nil {
+		return Reviews{}, fmt.Errorf("making a client for access reviews: %w", err)
+	}
+	return Reviews{Tokens: authentication.TokenReviews(), Access: authorization.SubjectAccessReviews(), Clock: clock.RealClock{}}, nil
 }
 
 // Protect answers 401 to a request without a good token, 403 to one whose owner may not get its path, 429 when too many unknown

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	appsv1 "k8s.io/api/apps/v1"
@@ -38,6 +39,7 @@ import (
 	"github.com/virtplane/virtplane/pkg/controller/vmi"
 	"github.com/virtplane/virtplane/pkg/logging/component"
 	"github.com/virtplane/virtplane/pkg/machine"
+	"github.com/virtplane/virtplane/pkg/metrics"
 )
 
 // Options are the flags of virt-controller.
@@ -48,6 +50,7 @@ type Options struct {
 	QPS           float32
 	Burst         int
 	MetricsAddr   string
+	OpenMetrics   bool
 	HealthAddr    string
 	LeaderElect   bool
 	Logs          *logsapi.LoggingConfiguration
@@ -67,6 +70,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.Float32Var(&o.QPS, "kube-api-qps", o.QPS, "requests to the API server in a second, on average")
 	fs.IntVar(&o.Burst, "kube-api-burst", o.Burst, "requests to the API server in a burst")
 	fs.StringVar(&o.MetricsAddr, "metrics-bind-address", o.MetricsAddr, "address of /metrics; 0 turns it off")
+	fs.BoolVar(&o.OpenMetrics, "open-metrics", o.OpenMetrics, "show metrics to everybody, and not only to who sends a token that may get the non-resource URL /metrics")
 	fs.StringVar(&o.HealthAddr, "health-probe-bind-address", o.HealthAddr, "address of /healthz and /readyz")
 	logsapi.AddFlags(o.Logs, fs)
 	fs.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect, "work only while holding the Lease virt-controller")
@@ -172,7 +176,7 @@ func newManager(config *rest.Config, o *Options) (ctrl.Manager, error) {
 		Scheme: scheme,
 		// Discovery would fail while our own API service is down; a manager must live through that.
 		MapperProvider:         func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return mapper, nil },
-		Metrics:                metricsserver.Options{BindAddress: o.MetricsAddr, SecureServing: o.MetricsAddr != "0"},
+		Metrics:                metricsOptions(o),
 		HealthProbeBindAddress: o.HealthAddr,
 		LeaderElection:         o.LeaderElect, LeaderElectionID: "virt-controller", LeaderElectionNamespace: o.Namespace,
 		LeaderElectionReleaseOnCancel: true,
@@ -198,6 +202,23 @@ func newManager(config *rest.Config, o *Options) (ctrl.Manager, error) {
 		return nil, err
 	}
 	return mgr, nil
+}
+
+func metricsOptions(o *Options) metricsserver.Options {
+	options := metricsserver.Options{BindAddress: o.MetricsAddr, SecureServing: o.MetricsAddr != "0"}
+	if o.OpenMetrics {
+		return options
+	}
+	options.FilterProvider = func(config *rest.Config, client *http.Client) (metricsserver.Filter, error) {
+		reviews, err := metrics.NewReviews(config, client)
+		if err != nil {
+			return nil, err
+		}
+		return func(_ logr.Logger, next http.Handler) (http.Handler, error) {
+			return metrics.Protect(reviews, next), nil
+		}, nil
+	}
+	return options
 }
 
 func duration(d time.Duration) *time.Duration { return &d }

@@ -187,10 +187,10 @@ func TestHealthWithoutCertificate(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- serveMetrics(ctx, listener, certs.New("node1", nil, clock.RealClock{}), map[string]func() error{"certificate": func() error { return errors.New("none") }})
+		done <- serveMetrics(ctx, listener, certs.New("node1", nil, clock.RealClock{}), protection(NewOptions(), fake.NewClientset()), map[string]func() error{"certificate": func() error { return errors.New("none") }})
 	}()
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}, Timeout: waitFor} //nolint:gosec // as kubelets do
-	for path, want := range map[string]int{"/livez": 200, "/healthz": 200, "/readyz": 503, "/metrics": 200} {
+	for path, want := range map[string]int{"/livez": 200, "/healthz": 200, "/readyz": 503, "/metrics": 401} {
 		response, err := client.Get("https://" + address + path)
 		if err != nil {
 			t.Fatal(err)

@@ -17,9 +17,12 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
+	"github.com/virtplane/virtplane/pkg/metrics"
 	"github.com/virtplane/virtplane/pkg/node/certs"
 )
 
@@ -27,13 +30,13 @@ const shutdownTimeout = 5 * time.Second
 
 // serveMetrics serves metrics and health until ctx ends. It must answer the kubelet also while virt-api, which signs the
 // agent's certificate, is away: then with a certificate of its own making.
-func serveMetrics(ctx context.Context, listener net.Listener, certificate *certs.Source, ready map[string]func() error) error {
+func serveMetrics(ctx context.Context, listener net.Listener, certificate *certs.Source, protect func(http.Handler) http.Handler, ready map[string]func() error) error {
 	fallback, err := selfSigned()
 	if err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", legacyregistry.HandlerWithReset())
+	mux.Handle("GET /metrics", protect(legacyregistry.HandlerWithReset()))
 	live := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
 	mux.HandleFunc("GET /livez", live)
 	mux.HandleFunc("GET /healthz", live)
@@ -59,6 +62,15 @@ func serveMetrics(ctx context.Context, listener net.Listener, certificate *certs
 		return nil
 	}
 	return fmt.Errorf("serving metrics: %w", err)
+}
+
+// protection is what stands before the metrics.
+func protection(o *Options, kube kubernetes.Interface) func(http.Handler) http.Handler {
+	if o.OpenMetrics {
+		return func(next http.Handler) http.Handler { return next }
+	}
+	reviews := metrics.Reviews{Tokens: kube.AuthenticationV1().TokenReviews(), Access: kube.AuthorizationV1().SubjectAccessReviews(), Clock: clock.RealClock{}}
+	return func(next http.Handler) http.Handler { return metrics.Protect(reviews, next) }
 }
 
 func answerReady(w http.ResponseWriter, ready map[string]func() error) {

@@ -35,6 +35,7 @@ type Options struct {
 	ImageSizeLimit  string
 	ListenAddress   string
 	MetricsAddress  string
+	OpenMetrics     bool
 	Logs            *logsapi.LoggingConfiguration
 
 	imageSizeLimit int64
@@ -72,6 +73,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.ImageSizeLimit, "image-size-limit", o.ImageSizeLimit, "largest virtual size of a disk image")
 	fs.StringVar(&o.ListenAddress, "listen-address", o.ListenAddress, "address for virt-api")
 	fs.StringVar(&o.MetricsAddress, "metrics-bind-address", o.MetricsAddress, "address of /metrics, /livez and /readyz")
+	fs.BoolVar(&o.OpenMetrics, "open-metrics", o.OpenMetrics, "show metrics to everybody, and not only to who sends a token that may get the non-resource URL /metrics")
 	logsapi.AddFlags(o.Logs, fs)
 }
 

@@ -18,7 +18,10 @@ import (
 	"github.com/virtplane/virtplane/test/integration/harness"
 )
 
-const waitFor = time.Minute
+const (
+	waitFor        = time.Minute
+	metricsAddress = "127.0.0.1:18443"
+)
 
 // env is the one environment of the package.
 var env struct {
@@ -85,7 +88,7 @@ func startController(ctx context.Context, h *harness.Host) (stop func(), err err
 		return nil, err
 	}
 	o := app.NewOptions()
-	o.Namespace, o.LauncherImage, o.MetricsAddr = harness.Namespace, "virtplane/virt-launcher:test", "0"
+	o.Namespace, o.LauncherImage, o.MetricsAddr = harness.Namespace, "virtplane/virt-launcher:test", metricsAddress
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
