@@ -51,6 +51,18 @@ func (f frontProxy) AuthenticateRequest(r *http.Request) (*authenticator.Respons
 	return resp, true, nil
 }
 
+// OnlyForwarded denies requests for objects that kube-apiserver has not forwarded: its audit log would not have them, nor its
+// priority levels count them. Whoever may read metrics may read them directly.
+func OnlyForwarded() authorizer.Authorizer {
+	return authorizer.AuthorizerFunc(func(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+		// The server asks itself, by a token that nobody else has.
+		if _, ok := a.GetUser().(forwarded); ok || !a.IsResourceRequest() || a.GetUser().GetName() == user.APIServerUser {
+			return authorizer.DecisionNoOpinion, "", nil
+		}
+		return authorizer.DecisionDeny, "objects are served through kube-apiserver only, unless virt-api is started with --allow-direct-requests", nil
+	})
+}
+
 // Reviewed allows what kube-apiserver has forwarded: it authorizes before it forwards. Where that was not enough, the
 // handlers ask again, an authorizer without this one.
 func Reviewed() authorizer.Authorizer {

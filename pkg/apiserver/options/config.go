@@ -89,12 +89,16 @@ func (o *Options) Config(ctx context.Context) (*apiserver.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	generic.Authorization.Authorizer, err = union.New(
-		union.NamedAuthorizer{AuthorizerName: "virtplane.io/nodes", Authorizer: agents.Authorizer()},
-		union.NamedAuthorizer{AuthorizerName: "virtplane.io/front-proxy", Authorizer: authz.Reviewed()},
-		union.NamedAuthorizer{AuthorizerName: "virtplane.io/delegated", Authorizer: delegated},
-	)
-	if err != nil {
+	steps := []union.NamedAuthorizer{
+		{AuthorizerName: "virtplane.io/direct", Authorizer: authz.OnlyForwarded()},
+		{AuthorizerName: "virtplane.io/nodes", Authorizer: agents.Authorizer()},
+		{AuthorizerName: "virtplane.io/front-proxy", Authorizer: authz.Reviewed()},
+		{AuthorizerName: "virtplane.io/delegated", Authorizer: delegated},
+	}
+	if o.AllowDirect {
+		steps = steps[1:]
+	}
+	if generic.Authorization.Authorizer, err = union.New(steps...); err != nil {
 		return nil, err
 	}
 

@@ -33,6 +33,8 @@ type Options struct {
 	Certificates certs.Policy
 	// Register keeps our APIServices.
 	Register bool
+	// AllowDirect serves objects also to clients that do not come through kube-apiserver.
+	AllowDirect bool
 	// ShutdownDelay keeps serving while clients and proxies learn that this replica goes away.
 	ShutdownDelay time.Duration
 }
@@ -93,6 +95,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.DurationVar(&o.Certificates.Leaf, "certificate-validity", o.Certificates.Leaf, "Life of the certificates of virt-api, of the store's members and of nodes. They are renewed after half of it.")
 	fs.DurationVar(&o.Certificates.Authority, "ca-validity", o.Certificates.Authority, "Life of the authority that signs those certificates. Its successor is made after half of it.")
 	fs.BoolVar(&o.Register, "register", o.Register, "Create the APIServices of our groups and keep them pointing at --service, with the authority's certificate. Set it to false, and --tls-cert-file, to do that otherwise.")
+	fs.BoolVar(&o.AllowDirect, "allow-direct-requests", o.AllowDirect, "Serve objects also to clients that do not come through kube-apiserver, whose audit log then lacks them.")
 	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay-duration", o.ShutdownDelay,
 		"How long to go on serving after the signal to stop, not ready any more, until clients and proxies have learned that this replica goes away.")
 }

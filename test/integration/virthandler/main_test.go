@@ -23,6 +23,7 @@ const (
 // env is the one environment of the package.
 var env struct {
 	*harness.Host
+	api  *harness.VirtAPI
 	kube *kubernetes.Clientset
 	// agent is how the agent of node-1 reaches the cluster.
 	agent *rest.Config
@@ -48,6 +49,7 @@ func start(ctx context.Context, h *harness.Host) (stop func(), err error) {
 	if err != nil {
 		return nil, err
 	}
+	env.api = api
 	store, err := h.StartStore(ctx, storeFile)
 	if err != nil {
 		return api.Stop, err
