@@ -58,12 +58,16 @@ const (
 	ReasonPausedStartStrategy = "PausedStartStrategy"
 	ReasonStopRequested       = "StopRequested"
 	ReasonGuestShutdown       = "GuestShutdown"
+	ReasonGuestRebooted       = "GuestRebooted"
 	ReasonKilled              = "Killed"
 	ReasonGracePeriodExceeded = "GracePeriodExceeded"
 	ReasonGuestPanicked       = "GuestPanicked"
 	ReasonWatchdogExpired     = "WatchdogExpired"
 	ReasonGuestReset          = "GuestReset"
 	ReasonEndUnknown          = "EndUnknown"
+
+	ReasonFieldsWithoutEffect = "FieldsWithoutEffect"
+	ReasonDHCPOptionsLeftOut  = "DHCPOptionsLeftOut"
 )
 
 // Error is a failure with the reason that a user will see.

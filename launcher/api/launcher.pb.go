@@ -1308,6 +1308,10 @@ type Event struct {
 	PodTerminated bool `protobuf:"varint,18,opt,name=pod_terminated,json=podTerminated,proto3" json:"pod_terminated,omitempty"`
 	// incidents are what happened to the guest unasked, whether it ran on or not: the last one of each reason.
 	Incidents []*Incident `protobuf:"bytes,19,rep,name=incidents,proto3" json:"incidents,omitempty"`
+	// shortfalls are what the guest runs without although its spec asks for it, one of each reason.
+	Shortfalls []*Shortfall `protobuf:"bytes,20,rep,name=shortfalls,proto3" json:"shortfalls,omitempty"`
+	// probe_failures are the commands of probes that failed in the guest when they were last run, or could not be.
+	ProbeFailures []*ProbeFailure `protobuf:"bytes,21,rep,name=probe_failures,json=probeFailures,proto3" json:"probe_failures,omitempty"`
 	// credentials is set for a guest into which the agent puts keys or passwords.
 	Credentials   *CredentialsState `protobuf:"bytes,30,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1477,6 +1481,20 @@ func (x *Event) GetIncidents() []*Incident {
 	return nil
 }
 
+func (x *Event) GetShortfalls() []*Shortfall {
+	if x != nil {
+		return x.Shortfalls
+	}
+	return nil
+}
+
+func (x *Event) GetProbeFailures() []*ProbeFailure {
+	if x != nil {
+		return x.ProbeFailures
+	}
+	return nil
+}
+
 func (x *Event) GetCredentials() *CredentialsState {
 	if x != nil {
 		return x.Credentials
@@ -1607,6 +1625,112 @@ func (x *Incident) GetAt() *timestamppb.Timestamp {
 	return nil
 }
 
+type Shortfall struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// reason is FieldsWithoutEffect or DHCPOptionsLeftOut.
+	Reason        string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Shortfall) Reset() {
+	*x = Shortfall{}
+	mi := &file_launcher_api_launcher_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Shortfall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Shortfall) ProtoMessage() {}
+
+func (x *Shortfall) ProtoReflect() protoreflect.Message {
+	mi := &file_launcher_api_launcher_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Shortfall.ProtoReflect.Descriptor instead.
+func (*Shortfall) Descriptor() ([]byte, []int) {
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Shortfall) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Shortfall) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+type ProbeFailure struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Command []string               `protobuf:"bytes,1,rep,name=command,proto3" json:"command,omitempty"`
+	// message is what the command said when it began to fail.
+	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeFailure) Reset() {
+	*x = ProbeFailure{}
+	mi := &file_launcher_api_launcher_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeFailure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeFailure) ProtoMessage() {}
+
+func (x *ProbeFailure) ProtoReflect() protoreflect.Message {
+	mi := &file_launcher_api_launcher_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeFailure.ProtoReflect.Descriptor instead.
+func (*ProbeFailure) Descriptor() ([]byte, []int) {
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ProbeFailure) GetCommand() []string {
+	if x != nil {
+		return x.Command
+	}
+	return nil
+}
+
+func (x *ProbeFailure) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 type QEMUExit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Code  int32                  `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
@@ -1620,7 +1744,7 @@ type QEMUExit struct {
 
 func (x *QEMUExit) Reset() {
 	*x = QEMUExit{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[26]
+	mi := &file_launcher_api_launcher_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1632,7 +1756,7 @@ func (x *QEMUExit) String() string {
 func (*QEMUExit) ProtoMessage() {}
 
 func (x *QEMUExit) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[26]
+	mi := &file_launcher_api_launcher_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1645,7 +1769,7 @@ func (x *QEMUExit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QEMUExit.ProtoReflect.Descriptor instead.
 func (*QEMUExit) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{26}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *QEMUExit) GetCode() int32 {
@@ -1686,7 +1810,7 @@ type GuestAgent struct {
 
 func (x *GuestAgent) Reset() {
 	*x = GuestAgent{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[27]
+	mi := &file_launcher_api_launcher_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1698,7 +1822,7 @@ func (x *GuestAgent) String() string {
 func (*GuestAgent) ProtoMessage() {}
 
 func (x *GuestAgent) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[27]
+	mi := &file_launcher_api_launcher_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1711,7 +1835,7 @@ func (x *GuestAgent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestAgent.ProtoReflect.Descriptor instead.
 func (*GuestAgent) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{27}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GuestAgent) GetConnected() bool {
@@ -1786,7 +1910,7 @@ type OSInfo struct {
 
 func (x *OSInfo) Reset() {
 	*x = OSInfo{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[28]
+	mi := &file_launcher_api_launcher_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1798,7 +1922,7 @@ func (x *OSInfo) String() string {
 func (*OSInfo) ProtoMessage() {}
 
 func (x *OSInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[28]
+	mi := &file_launcher_api_launcher_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +1935,7 @@ func (x *OSInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OSInfo.ProtoReflect.Descriptor instead.
 func (*OSInfo) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{28}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *OSInfo) GetId() string {
@@ -1880,7 +2004,7 @@ type Timezone struct {
 
 func (x *Timezone) Reset() {
 	*x = Timezone{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[29]
+	mi := &file_launcher_api_launcher_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1892,7 +2016,7 @@ func (x *Timezone) String() string {
 func (*Timezone) ProtoMessage() {}
 
 func (x *Timezone) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[29]
+	mi := &file_launcher_api_launcher_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1905,7 +2029,7 @@ func (x *Timezone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timezone.ProtoReflect.Descriptor instead.
 func (*Timezone) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{29}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Timezone) GetZone() string {
@@ -1943,7 +2067,7 @@ type GuestInterface struct {
 
 func (x *GuestInterface) Reset() {
 	*x = GuestInterface{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[30]
+	mi := &file_launcher_api_launcher_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1955,7 +2079,7 @@ func (x *GuestInterface) String() string {
 func (*GuestInterface) ProtoMessage() {}
 
 func (x *GuestInterface) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[30]
+	mi := &file_launcher_api_launcher_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1968,7 +2092,7 @@ func (x *GuestInterface) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestInterface.ProtoReflect.Descriptor instead.
 func (*GuestInterface) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{30}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GuestInterface) GetName() string {
@@ -2035,7 +2159,7 @@ type GuestInfoRequest struct {
 
 func (x *GuestInfoRequest) Reset() {
 	*x = GuestInfoRequest{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[31]
+	mi := &file_launcher_api_launcher_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2047,7 +2171,7 @@ func (x *GuestInfoRequest) String() string {
 func (*GuestInfoRequest) ProtoMessage() {}
 
 func (x *GuestInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[31]
+	mi := &file_launcher_api_launcher_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2060,7 +2184,7 @@ func (x *GuestInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestInfoRequest.ProtoReflect.Descriptor instead.
 func (*GuestInfoRequest) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{31}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{33}
 }
 
 type GuestInfoResponse struct {
@@ -2076,7 +2200,7 @@ type GuestInfoResponse struct {
 
 func (x *GuestInfoResponse) Reset() {
 	*x = GuestInfoResponse{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[32]
+	mi := &file_launcher_api_launcher_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2088,7 +2212,7 @@ func (x *GuestInfoResponse) String() string {
 func (*GuestInfoResponse) ProtoMessage() {}
 
 func (x *GuestInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[32]
+	mi := &file_launcher_api_launcher_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2101,7 +2225,7 @@ func (x *GuestInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestInfoResponse.ProtoReflect.Descriptor instead.
 func (*GuestInfoResponse) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{32}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GuestInfoResponse) GetAgent() *GuestAgent {
@@ -2140,7 +2264,7 @@ type GuestUsersRequest struct {
 
 func (x *GuestUsersRequest) Reset() {
 	*x = GuestUsersRequest{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[33]
+	mi := &file_launcher_api_launcher_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2152,7 +2276,7 @@ func (x *GuestUsersRequest) String() string {
 func (*GuestUsersRequest) ProtoMessage() {}
 
 func (x *GuestUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[33]
+	mi := &file_launcher_api_launcher_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2165,7 +2289,7 @@ func (x *GuestUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestUsersRequest.ProtoReflect.Descriptor instead.
 func (*GuestUsersRequest) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{33}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{35}
 }
 
 type GuestUsersResponse struct {
@@ -2177,7 +2301,7 @@ type GuestUsersResponse struct {
 
 func (x *GuestUsersResponse) Reset() {
 	*x = GuestUsersResponse{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[34]
+	mi := &file_launcher_api_launcher_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2189,7 +2313,7 @@ func (x *GuestUsersResponse) String() string {
 func (*GuestUsersResponse) ProtoMessage() {}
 
 func (x *GuestUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[34]
+	mi := &file_launcher_api_launcher_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2202,7 +2326,7 @@ func (x *GuestUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestUsersResponse.ProtoReflect.Descriptor instead.
 func (*GuestUsersResponse) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{34}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GuestUsersResponse) GetUsers() []*GuestUser {
@@ -2225,7 +2349,7 @@ type GuestUser struct {
 
 func (x *GuestUser) Reset() {
 	*x = GuestUser{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[35]
+	mi := &file_launcher_api_launcher_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2237,7 +2361,7 @@ func (x *GuestUser) String() string {
 func (*GuestUser) ProtoMessage() {}
 
 func (x *GuestUser) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[35]
+	mi := &file_launcher_api_launcher_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2250,7 +2374,7 @@ func (x *GuestUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestUser.ProtoReflect.Descriptor instead.
 func (*GuestUser) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{35}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GuestUser) GetName() string {
@@ -2282,7 +2406,7 @@ type GuestFilesystemsRequest struct {
 
 func (x *GuestFilesystemsRequest) Reset() {
 	*x = GuestFilesystemsRequest{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[36]
+	mi := &file_launcher_api_launcher_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2294,7 +2418,7 @@ func (x *GuestFilesystemsRequest) String() string {
 func (*GuestFilesystemsRequest) ProtoMessage() {}
 
 func (x *GuestFilesystemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[36]
+	mi := &file_launcher_api_launcher_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2307,7 +2431,7 @@ func (x *GuestFilesystemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestFilesystemsRequest.ProtoReflect.Descriptor instead.
 func (*GuestFilesystemsRequest) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{36}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{38}
 }
 
 type GuestFilesystemsResponse struct {
@@ -2319,7 +2443,7 @@ type GuestFilesystemsResponse struct {
 
 func (x *GuestFilesystemsResponse) Reset() {
 	*x = GuestFilesystemsResponse{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[37]
+	mi := &file_launcher_api_launcher_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2331,7 +2455,7 @@ func (x *GuestFilesystemsResponse) String() string {
 func (*GuestFilesystemsResponse) ProtoMessage() {}
 
 func (x *GuestFilesystemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[37]
+	mi := &file_launcher_api_launcher_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2344,7 +2468,7 @@ func (x *GuestFilesystemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestFilesystemsResponse.ProtoReflect.Descriptor instead.
 func (*GuestFilesystemsResponse) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{37}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GuestFilesystemsResponse) GetFilesystems() []*GuestFilesystem {
@@ -2369,7 +2493,7 @@ type GuestFilesystem struct {
 
 func (x *GuestFilesystem) Reset() {
 	*x = GuestFilesystem{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[38]
+	mi := &file_launcher_api_launcher_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2381,7 +2505,7 @@ func (x *GuestFilesystem) String() string {
 func (*GuestFilesystem) ProtoMessage() {}
 
 func (x *GuestFilesystem) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[38]
+	mi := &file_launcher_api_launcher_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2394,7 +2518,7 @@ func (x *GuestFilesystem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestFilesystem.ProtoReflect.Descriptor instead.
 func (*GuestFilesystem) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{38}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GuestFilesystem) GetName() string {
@@ -2450,7 +2574,7 @@ type GuestDisk struct {
 
 func (x *GuestDisk) Reset() {
 	*x = GuestDisk{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[39]
+	mi := &file_launcher_api_launcher_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2462,7 +2586,7 @@ func (x *GuestDisk) String() string {
 func (*GuestDisk) ProtoMessage() {}
 
 func (x *GuestDisk) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[39]
+	mi := &file_launcher_api_launcher_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2475,7 +2599,7 @@ func (x *GuestDisk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestDisk.ProtoReflect.Descriptor instead.
 func (*GuestDisk) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{39}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GuestDisk) GetBus() string {
@@ -2502,7 +2626,7 @@ type FreezeRequest struct {
 
 func (x *FreezeRequest) Reset() {
 	*x = FreezeRequest{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[40]
+	mi := &file_launcher_api_launcher_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2514,7 +2638,7 @@ func (x *FreezeRequest) String() string {
 func (*FreezeRequest) ProtoMessage() {}
 
 func (x *FreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[40]
+	mi := &file_launcher_api_launcher_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2527,7 +2651,7 @@ func (x *FreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreezeRequest.ProtoReflect.Descriptor instead.
 func (*FreezeRequest) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{40}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *FreezeRequest) GetUnfreezeAfter() *durationpb.Duration {
@@ -2545,7 +2669,7 @@ type FreezeResponse struct {
 
 func (x *FreezeResponse) Reset() {
 	*x = FreezeResponse{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[41]
+	mi := &file_launcher_api_launcher_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2557,7 +2681,7 @@ func (x *FreezeResponse) String() string {
 func (*FreezeResponse) ProtoMessage() {}
 
 func (x *FreezeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[41]
+	mi := &file_launcher_api_launcher_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2570,7 +2694,7 @@ func (x *FreezeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreezeResponse.ProtoReflect.Descriptor instead.
 func (*FreezeResponse) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{41}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{43}
 }
 
 type UnfreezeRequest struct {
@@ -2581,7 +2705,7 @@ type UnfreezeRequest struct {
 
 func (x *UnfreezeRequest) Reset() {
 	*x = UnfreezeRequest{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[42]
+	mi := &file_launcher_api_launcher_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2593,7 +2717,7 @@ func (x *UnfreezeRequest) String() string {
 func (*UnfreezeRequest) ProtoMessage() {}
 
 func (x *UnfreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[42]
+	mi := &file_launcher_api_launcher_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2606,7 +2730,7 @@ func (x *UnfreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnfreezeRequest.ProtoReflect.Descriptor instead.
 func (*UnfreezeRequest) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{42}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{44}
 }
 
 type UnfreezeResponse struct {
@@ -2617,7 +2741,7 @@ type UnfreezeResponse struct {
 
 func (x *UnfreezeResponse) Reset() {
 	*x = UnfreezeResponse{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[43]
+	mi := &file_launcher_api_launcher_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2629,7 +2753,7 @@ func (x *UnfreezeResponse) String() string {
 func (*UnfreezeResponse) ProtoMessage() {}
 
 func (x *UnfreezeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[43]
+	mi := &file_launcher_api_launcher_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2642,7 +2766,7 @@ func (x *UnfreezeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnfreezeResponse.ProtoReflect.Descriptor instead.
 func (*UnfreezeResponse) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{43}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{45}
 }
 
 type ProbeRequest struct {
@@ -2655,7 +2779,7 @@ type ProbeRequest struct {
 
 func (x *ProbeRequest) Reset() {
 	*x = ProbeRequest{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[44]
+	mi := &file_launcher_api_launcher_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2667,7 +2791,7 @@ func (x *ProbeRequest) String() string {
 func (*ProbeRequest) ProtoMessage() {}
 
 func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[44]
+	mi := &file_launcher_api_launcher_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2680,7 +2804,7 @@ func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeRequest.ProtoReflect.Descriptor instead.
 func (*ProbeRequest) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{44}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ProbeRequest) GetCommand() []string {
@@ -2704,7 +2828,7 @@ type ProbeResponse struct {
 
 func (x *ProbeResponse) Reset() {
 	*x = ProbeResponse{}
-	mi := &file_launcher_api_launcher_proto_msgTypes[45]
+	mi := &file_launcher_api_launcher_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2716,7 +2840,7 @@ func (x *ProbeResponse) String() string {
 func (*ProbeResponse) ProtoMessage() {}
 
 func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_launcher_api_launcher_proto_msgTypes[45]
+	mi := &file_launcher_api_launcher_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2729,7 +2853,7 @@ func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeResponse.ProtoReflect.Descriptor instead.
 func (*ProbeResponse) Descriptor() ([]byte, []int) {
-	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{45}
+	return file_launcher_api_launcher_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ProbeResponse) GetExitCode() int32 {
@@ -2830,7 +2954,7 @@ const file_launcher_api_launcher_proto_rawDesc = "" +
 	"\vmove_cursor\x18\x01 \x01(\bR\n" +
 	"moveCursor\"&\n" +
 	"\x12ScreenshotResponse\x12\x10\n" +
-	"\x03png\x18\x01 \x01(\fR\x03png\"\xb5\a\n" +
+	"\x03png\x18\x01 \x01(\fR\x03png\"\xc3\b\n" +
 	"\x05Event\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x129\n" +
 	"\n" +
@@ -2855,7 +2979,11 @@ const file_launcher_api_launcher_proto_rawDesc = "" +
 	"\rstop_deadline\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\fstopDeadline\x12+\n" +
 	"\x11launcher_restarts\x18\x11 \x01(\rR\x10launcherRestarts\x12%\n" +
 	"\x0epod_terminated\x18\x12 \x01(\bR\rpodTerminated\x12=\n" +
-	"\tincidents\x18\x13 \x03(\v2\x1f.virtplane.launcher.v1.IncidentR\tincidents\x12I\n" +
+	"\tincidents\x18\x13 \x03(\v2\x1f.virtplane.launcher.v1.IncidentR\tincidents\x12@\n" +
+	"\n" +
+	"shortfalls\x18\x14 \x03(\v2 .virtplane.launcher.v1.ShortfallR\n" +
+	"shortfalls\x12J\n" +
+	"\x0eprobe_failures\x18\x15 \x03(\v2#.virtplane.launcher.v1.ProbeFailureR\rprobeFailures\x12I\n" +
 	"\vcredentials\x18\x1e \x01(\v2'.virtplane.launcher.v1.CredentialsStateR\vcredentials\"\\\n" +
 	"\x10CredentialsState\x12\x16\n" +
 	"\x06synced\x18\x01 \x01(\bR\x06synced\x12\x16\n" +
@@ -2864,7 +2992,13 @@ const file_launcher_api_launcher_proto_rawDesc = "" +
 	"\bIncident\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12*\n" +
-	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"N\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"=\n" +
+	"\tShortfall\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"B\n" +
+	"\fProbeFailure\x12\x18\n" +
+	"\acommand\x18\x01 \x03(\tR\acommand\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"N\n" +
 	"\bQEMUExit\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x16\n" +
 	"\x06signal\x18\x02 \x01(\x05R\x06signal\x12\x16\n" +
@@ -2993,7 +3127,7 @@ func file_launcher_api_launcher_proto_rawDescGZIP() []byte {
 }
 
 var file_launcher_api_launcher_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_launcher_api_launcher_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
+var file_launcher_api_launcher_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_launcher_api_launcher_proto_goTypes = []any{
 	(DomainState)(0),                 // 0: virtplane.launcher.v1.DomainState
 	(*InfoRequest)(nil),              // 1: virtplane.launcher.v1.InfoRequest
@@ -3022,28 +3156,30 @@ var file_launcher_api_launcher_proto_goTypes = []any{
 	(*Event)(nil),                    // 24: virtplane.launcher.v1.Event
 	(*CredentialsState)(nil),         // 25: virtplane.launcher.v1.CredentialsState
 	(*Incident)(nil),                 // 26: virtplane.launcher.v1.Incident
-	(*QEMUExit)(nil),                 // 27: virtplane.launcher.v1.QEMUExit
-	(*GuestAgent)(nil),               // 28: virtplane.launcher.v1.GuestAgent
-	(*OSInfo)(nil),                   // 29: virtplane.launcher.v1.OSInfo
-	(*Timezone)(nil),                 // 30: virtplane.launcher.v1.Timezone
-	(*GuestInterface)(nil),           // 31: virtplane.launcher.v1.GuestInterface
-	(*GuestInfoRequest)(nil),         // 32: virtplane.launcher.v1.GuestInfoRequest
-	(*GuestInfoResponse)(nil),        // 33: virtplane.launcher.v1.GuestInfoResponse
-	(*GuestUsersRequest)(nil),        // 34: virtplane.launcher.v1.GuestUsersRequest
-	(*GuestUsersResponse)(nil),       // 35: virtplane.launcher.v1.GuestUsersResponse
-	(*GuestUser)(nil),                // 36: virtplane.launcher.v1.GuestUser
-	(*GuestFilesystemsRequest)(nil),  // 37: virtplane.launcher.v1.GuestFilesystemsRequest
-	(*GuestFilesystemsResponse)(nil), // 38: virtplane.launcher.v1.GuestFilesystemsResponse
-	(*GuestFilesystem)(nil),          // 39: virtplane.launcher.v1.GuestFilesystem
-	(*GuestDisk)(nil),                // 40: virtplane.launcher.v1.GuestDisk
-	(*FreezeRequest)(nil),            // 41: virtplane.launcher.v1.FreezeRequest
-	(*FreezeResponse)(nil),           // 42: virtplane.launcher.v1.FreezeResponse
-	(*UnfreezeRequest)(nil),          // 43: virtplane.launcher.v1.UnfreezeRequest
-	(*UnfreezeResponse)(nil),         // 44: virtplane.launcher.v1.UnfreezeResponse
-	(*ProbeRequest)(nil),             // 45: virtplane.launcher.v1.ProbeRequest
-	(*ProbeResponse)(nil),            // 46: virtplane.launcher.v1.ProbeResponse
-	(*timestamppb.Timestamp)(nil),    // 47: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),      // 48: google.protobuf.Duration
+	(*Shortfall)(nil),                // 27: virtplane.launcher.v1.Shortfall
+	(*ProbeFailure)(nil),             // 28: virtplane.launcher.v1.ProbeFailure
+	(*QEMUExit)(nil),                 // 29: virtplane.launcher.v1.QEMUExit
+	(*GuestAgent)(nil),               // 30: virtplane.launcher.v1.GuestAgent
+	(*OSInfo)(nil),                   // 31: virtplane.launcher.v1.OSInfo
+	(*Timezone)(nil),                 // 32: virtplane.launcher.v1.Timezone
+	(*GuestInterface)(nil),           // 33: virtplane.launcher.v1.GuestInterface
+	(*GuestInfoRequest)(nil),         // 34: virtplane.launcher.v1.GuestInfoRequest
+	(*GuestInfoResponse)(nil),        // 35: virtplane.launcher.v1.GuestInfoResponse
+	(*GuestUsersRequest)(nil),        // 36: virtplane.launcher.v1.GuestUsersRequest
+	(*GuestUsersResponse)(nil),       // 37: virtplane.launcher.v1.GuestUsersResponse
+	(*GuestUser)(nil),                // 38: virtplane.launcher.v1.GuestUser
+	(*GuestFilesystemsRequest)(nil),  // 39: virtplane.launcher.v1.GuestFilesystemsRequest
+	(*GuestFilesystemsResponse)(nil), // 40: virtplane.launcher.v1.GuestFilesystemsResponse
+	(*GuestFilesystem)(nil),          // 41: virtplane.launcher.v1.GuestFilesystem
+	(*GuestDisk)(nil),                // 42: virtplane.launcher.v1.GuestDisk
+	(*FreezeRequest)(nil),            // 43: virtplane.launcher.v1.FreezeRequest
+	(*FreezeResponse)(nil),           // 44: virtplane.launcher.v1.FreezeResponse
+	(*UnfreezeRequest)(nil),          // 45: virtplane.launcher.v1.UnfreezeRequest
+	(*UnfreezeResponse)(nil),         // 46: virtplane.launcher.v1.UnfreezeResponse
+	(*ProbeRequest)(nil),             // 47: virtplane.launcher.v1.ProbeRequest
+	(*ProbeResponse)(nil),            // 48: virtplane.launcher.v1.ProbeResponse
+	(*timestamppb.Timestamp)(nil),    // 49: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),      // 50: google.protobuf.Duration
 }
 var file_launcher_api_launcher_proto_depIdxs = []int32{
 	4,  // 0: virtplane.launcher.v1.SyncRequest.options:type_name -> virtplane.launcher.v1.SyncOptions
@@ -3051,66 +3187,68 @@ var file_launcher_api_launcher_proto_depIdxs = []int32{
 	6,  // 2: virtplane.launcher.v1.SyncOptions.cloud_init:type_name -> virtplane.launcher.v1.CloudInitData
 	7,  // 3: virtplane.launcher.v1.SyncOptions.claims:type_name -> virtplane.launcher.v1.ClaimOptions
 	24, // 4: virtplane.launcher.v1.SyncResponse.state:type_name -> virtplane.launcher.v1.Event
-	47, // 5: virtplane.launcher.v1.Event.changed_at:type_name -> google.protobuf.Timestamp
+	49, // 5: virtplane.launcher.v1.Event.changed_at:type_name -> google.protobuf.Timestamp
 	0,  // 6: virtplane.launcher.v1.Event.state:type_name -> virtplane.launcher.v1.DomainState
-	47, // 7: virtplane.launcher.v1.Event.started_at:type_name -> google.protobuf.Timestamp
-	47, // 8: virtplane.launcher.v1.Event.last_reset_at:type_name -> google.protobuf.Timestamp
-	27, // 9: virtplane.launcher.v1.Event.exit:type_name -> virtplane.launcher.v1.QEMUExit
-	28, // 10: virtplane.launcher.v1.Event.agent:type_name -> virtplane.launcher.v1.GuestAgent
-	31, // 11: virtplane.launcher.v1.Event.interfaces:type_name -> virtplane.launcher.v1.GuestInterface
-	47, // 12: virtplane.launcher.v1.Event.stop_deadline:type_name -> google.protobuf.Timestamp
+	49, // 7: virtplane.launcher.v1.Event.started_at:type_name -> google.protobuf.Timestamp
+	49, // 8: virtplane.launcher.v1.Event.last_reset_at:type_name -> google.protobuf.Timestamp
+	29, // 9: virtplane.launcher.v1.Event.exit:type_name -> virtplane.launcher.v1.QEMUExit
+	30, // 10: virtplane.launcher.v1.Event.agent:type_name -> virtplane.launcher.v1.GuestAgent
+	33, // 11: virtplane.launcher.v1.Event.interfaces:type_name -> virtplane.launcher.v1.GuestInterface
+	49, // 12: virtplane.launcher.v1.Event.stop_deadline:type_name -> google.protobuf.Timestamp
 	26, // 13: virtplane.launcher.v1.Event.incidents:type_name -> virtplane.launcher.v1.Incident
-	25, // 14: virtplane.launcher.v1.Event.credentials:type_name -> virtplane.launcher.v1.CredentialsState
-	47, // 15: virtplane.launcher.v1.Incident.at:type_name -> google.protobuf.Timestamp
-	47, // 16: virtplane.launcher.v1.GuestAgent.changed_at:type_name -> google.protobuf.Timestamp
-	29, // 17: virtplane.launcher.v1.GuestAgent.os:type_name -> virtplane.launcher.v1.OSInfo
-	30, // 18: virtplane.launcher.v1.GuestAgent.timezone:type_name -> virtplane.launcher.v1.Timezone
-	47, // 19: virtplane.launcher.v1.GuestInterface.leased_at:type_name -> google.protobuf.Timestamp
-	28, // 20: virtplane.launcher.v1.GuestInfoResponse.agent:type_name -> virtplane.launcher.v1.GuestAgent
-	31, // 21: virtplane.launcher.v1.GuestInfoResponse.interfaces:type_name -> virtplane.launcher.v1.GuestInterface
-	36, // 22: virtplane.launcher.v1.GuestInfoResponse.users:type_name -> virtplane.launcher.v1.GuestUser
-	39, // 23: virtplane.launcher.v1.GuestInfoResponse.filesystems:type_name -> virtplane.launcher.v1.GuestFilesystem
-	36, // 24: virtplane.launcher.v1.GuestUsersResponse.users:type_name -> virtplane.launcher.v1.GuestUser
-	39, // 25: virtplane.launcher.v1.GuestFilesystemsResponse.filesystems:type_name -> virtplane.launcher.v1.GuestFilesystem
-	40, // 26: virtplane.launcher.v1.GuestFilesystem.disks:type_name -> virtplane.launcher.v1.GuestDisk
-	48, // 27: virtplane.launcher.v1.FreezeRequest.unfreeze_after:type_name -> google.protobuf.Duration
-	1,  // 28: virtplane.launcher.v1.Launcher.Info:input_type -> virtplane.launcher.v1.InfoRequest
-	3,  // 29: virtplane.launcher.v1.Launcher.Sync:input_type -> virtplane.launcher.v1.SyncRequest
-	9,  // 30: virtplane.launcher.v1.Launcher.Pause:input_type -> virtplane.launcher.v1.PauseRequest
-	11, // 31: virtplane.launcher.v1.Launcher.Unpause:input_type -> virtplane.launcher.v1.UnpauseRequest
-	13, // 32: virtplane.launcher.v1.Launcher.Shutdown:input_type -> virtplane.launcher.v1.ShutdownRequest
-	15, // 33: virtplane.launcher.v1.Launcher.Kill:input_type -> virtplane.launcher.v1.KillRequest
-	17, // 34: virtplane.launcher.v1.Launcher.Reset:input_type -> virtplane.launcher.v1.ResetRequest
-	19, // 35: virtplane.launcher.v1.Launcher.SoftReboot:input_type -> virtplane.launcher.v1.SoftRebootRequest
-	21, // 36: virtplane.launcher.v1.Launcher.Events:input_type -> virtplane.launcher.v1.EventsRequest
-	22, // 37: virtplane.launcher.v1.Launcher.Screenshot:input_type -> virtplane.launcher.v1.ScreenshotRequest
-	32, // 38: virtplane.launcher.v1.Launcher.GuestInfo:input_type -> virtplane.launcher.v1.GuestInfoRequest
-	34, // 39: virtplane.launcher.v1.Launcher.GuestUsers:input_type -> virtplane.launcher.v1.GuestUsersRequest
-	37, // 40: virtplane.launcher.v1.Launcher.GuestFilesystems:input_type -> virtplane.launcher.v1.GuestFilesystemsRequest
-	41, // 41: virtplane.launcher.v1.Launcher.Freeze:input_type -> virtplane.launcher.v1.FreezeRequest
-	43, // 42: virtplane.launcher.v1.Launcher.Unfreeze:input_type -> virtplane.launcher.v1.UnfreezeRequest
-	45, // 43: virtplane.launcher.v1.Launcher.Probe:input_type -> virtplane.launcher.v1.ProbeRequest
-	2,  // 44: virtplane.launcher.v1.Launcher.Info:output_type -> virtplane.launcher.v1.InfoResponse
-	8,  // 45: virtplane.launcher.v1.Launcher.Sync:output_type -> virtplane.launcher.v1.SyncResponse
-	10, // 46: virtplane.launcher.v1.Launcher.Pause:output_type -> virtplane.launcher.v1.PauseResponse
-	12, // 47: virtplane.launcher.v1.Launcher.Unpause:output_type -> virtplane.launcher.v1.UnpauseResponse
-	14, // 48: virtplane.launcher.v1.Launcher.Shutdown:output_type -> virtplane.launcher.v1.ShutdownResponse
-	16, // 49: virtplane.launcher.v1.Launcher.Kill:output_type -> virtplane.launcher.v1.KillResponse
-	18, // 50: virtplane.launcher.v1.Launcher.Reset:output_type -> virtplane.launcher.v1.ResetResponse
-	20, // 51: virtplane.launcher.v1.Launcher.SoftReboot:output_type -> virtplane.launcher.v1.SoftRebootResponse
-	24, // 52: virtplane.launcher.v1.Launcher.Events:output_type -> virtplane.launcher.v1.Event
-	23, // 53: virtplane.launcher.v1.Launcher.Screenshot:output_type -> virtplane.launcher.v1.ScreenshotResponse
-	33, // 54: virtplane.launcher.v1.Launcher.GuestInfo:output_type -> virtplane.launcher.v1.GuestInfoResponse
-	35, // 55: virtplane.launcher.v1.Launcher.GuestUsers:output_type -> virtplane.launcher.v1.GuestUsersResponse
-	38, // 56: virtplane.launcher.v1.Launcher.GuestFilesystems:output_type -> virtplane.launcher.v1.GuestFilesystemsResponse
-	42, // 57: virtplane.launcher.v1.Launcher.Freeze:output_type -> virtplane.launcher.v1.FreezeResponse
-	44, // 58: virtplane.launcher.v1.Launcher.Unfreeze:output_type -> virtplane.launcher.v1.UnfreezeResponse
-	46, // 59: virtplane.launcher.v1.Launcher.Probe:output_type -> virtplane.launcher.v1.ProbeResponse
-	44, // [44:60] is the sub-list for method output_type
-	28, // [28:44] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	27, // 14: virtplane.launcher.v1.Event.shortfalls:type_name -> virtplane.launcher.v1.Shortfall
+	28, // 15: virtplane.launcher.v1.Event.probe_failures:type_name -> virtplane.launcher.v1.ProbeFailure
+	25, // 16: virtplane.launcher.v1.Event.credentials:type_name -> virtplane.launcher.v1.CredentialsState
+	49, // 17: virtplane.launcher.v1.Incident.at:type_name -> google.protobuf.Timestamp
+	49, // 18: virtplane.launcher.v1.GuestAgent.changed_at:type_name -> google.protobuf.Timestamp
+	31, // 19: virtplane.launcher.v1.GuestAgent.os:type_name -> virtplane.launcher.v1.OSInfo
+	32, // 20: virtplane.launcher.v1.GuestAgent.timezone:type_name -> virtplane.launcher.v1.Timezone
+	49, // 21: virtplane.launcher.v1.GuestInterface.leased_at:type_name -> google.protobuf.Timestamp
+	30, // 22: virtplane.launcher.v1.GuestInfoResponse.agent:type_name -> virtplane.launcher.v1.GuestAgent
+	33, // 23: virtplane.launcher.v1.GuestInfoResponse.interfaces:type_name -> virtplane.launcher.v1.GuestInterface
+	38, // 24: virtplane.launcher.v1.GuestInfoResponse.users:type_name -> virtplane.launcher.v1.GuestUser
+	41, // 25: virtplane.launcher.v1.GuestInfoResponse.filesystems:type_name -> virtplane.launcher.v1.GuestFilesystem
+	38, // 26: virtplane.launcher.v1.GuestUsersResponse.users:type_name -> virtplane.launcher.v1.GuestUser
+	41, // 27: virtplane.launcher.v1.GuestFilesystemsResponse.filesystems:type_name -> virtplane.launcher.v1.GuestFilesystem
+	42, // 28: virtplane.launcher.v1.GuestFilesystem.disks:type_name -> virtplane.launcher.v1.GuestDisk
+	50, // 29: virtplane.launcher.v1.FreezeRequest.unfreeze_after:type_name -> google.protobuf.Duration
+	1,  // 30: virtplane.launcher.v1.Launcher.Info:input_type -> virtplane.launcher.v1.InfoRequest
+	3,  // 31: virtplane.launcher.v1.Launcher.Sync:input_type -> virtplane.launcher.v1.SyncRequest
+	9,  // 32: virtplane.launcher.v1.Launcher.Pause:input_type -> virtplane.launcher.v1.PauseRequest
+	11, // 33: virtplane.launcher.v1.Launcher.Unpause:input_type -> virtplane.launcher.v1.UnpauseRequest
+	13, // 34: virtplane.launcher.v1.Launcher.Shutdown:input_type -> virtplane.launcher.v1.ShutdownRequest
+	15, // 35: virtplane.launcher.v1.Launcher.Kill:input_type -> virtplane.launcher.v1.KillRequest
+	17, // 36: virtplane.launcher.v1.Launcher.Reset:input_type -> virtplane.launcher.v1.ResetRequest
+	19, // 37: virtplane.launcher.v1.Launcher.SoftReboot:input_type -> virtplane.launcher.v1.SoftRebootRequest
+	21, // 38: virtplane.launcher.v1.Launcher.Events:input_type -> virtplane.launcher.v1.EventsRequest
+	22, // 39: virtplane.launcher.v1.Launcher.Screenshot:input_type -> virtplane.launcher.v1.ScreenshotRequest
+	34, // 40: virtplane.launcher.v1.Launcher.GuestInfo:input_type -> virtplane.launcher.v1.GuestInfoRequest
+	36, // 41: virtplane.launcher.v1.Launcher.GuestUsers:input_type -> virtplane.launcher.v1.GuestUsersRequest
+	39, // 42: virtplane.launcher.v1.Launcher.GuestFilesystems:input_type -> virtplane.launcher.v1.GuestFilesystemsRequest
+	43, // 43: virtplane.launcher.v1.Launcher.Freeze:input_type -> virtplane.launcher.v1.FreezeRequest
+	45, // 44: virtplane.launcher.v1.Launcher.Unfreeze:input_type -> virtplane.launcher.v1.UnfreezeRequest
+	47, // 45: virtplane.launcher.v1.Launcher.Probe:input_type -> virtplane.launcher.v1.ProbeRequest
+	2,  // 46: virtplane.launcher.v1.Launcher.Info:output_type -> virtplane.launcher.v1.InfoResponse
+	8,  // 47: virtplane.launcher.v1.Launcher.Sync:output_type -> virtplane.launcher.v1.SyncResponse
+	10, // 48: virtplane.launcher.v1.Launcher.Pause:output_type -> virtplane.launcher.v1.PauseResponse
+	12, // 49: virtplane.launcher.v1.Launcher.Unpause:output_type -> virtplane.launcher.v1.UnpauseResponse
+	14, // 50: virtplane.launcher.v1.Launcher.Shutdown:output_type -> virtplane.launcher.v1.ShutdownResponse
+	16, // 51: virtplane.launcher.v1.Launcher.Kill:output_type -> virtplane.launcher.v1.KillResponse
+	18, // 52: virtplane.launcher.v1.Launcher.Reset:output_type -> virtplane.launcher.v1.ResetResponse
+	20, // 53: virtplane.launcher.v1.Launcher.SoftReboot:output_type -> virtplane.launcher.v1.SoftRebootResponse
+	24, // 54: virtplane.launcher.v1.Launcher.Events:output_type -> virtplane.launcher.v1.Event
+	23, // 55: virtplane.launcher.v1.Launcher.Screenshot:output_type -> virtplane.launcher.v1.ScreenshotResponse
+	35, // 56: virtplane.launcher.v1.Launcher.GuestInfo:output_type -> virtplane.launcher.v1.GuestInfoResponse
+	37, // 57: virtplane.launcher.v1.Launcher.GuestUsers:output_type -> virtplane.launcher.v1.GuestUsersResponse
+	40, // 58: virtplane.launcher.v1.Launcher.GuestFilesystems:output_type -> virtplane.launcher.v1.GuestFilesystemsResponse
+	44, // 59: virtplane.launcher.v1.Launcher.Freeze:output_type -> virtplane.launcher.v1.FreezeResponse
+	46, // 60: virtplane.launcher.v1.Launcher.Unfreeze:output_type -> virtplane.launcher.v1.UnfreezeResponse
+	48, // 61: virtplane.launcher.v1.Launcher.Probe:output_type -> virtplane.launcher.v1.ProbeResponse
+	46, // [46:62] is the sub-list for method output_type
+	30, // [30:46] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_launcher_api_launcher_proto_init() }
@@ -3126,7 +3264,7 @@ func file_launcher_api_launcher_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_launcher_api_launcher_proto_rawDesc), len(file_launcher_api_launcher_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   46,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -98,7 +98,7 @@ func (p *Preparer) Prepare(ctx context.Context, req *api.SyncRequest) (*domain.G
 	guest := &domain.Guest{
 		UID: string(r.vmi.UID), Args: args, Emulation: in.Emulation, Grace: convert.GracePeriod(r.vmi),
 		Paused: result.Paused, LinksDown: result.LinksDown, ClockOffset: clockOffset(r.vmi), Credentials: r.agentCredentials(),
-		OpenTrays: result.OpenTrays, Helpers: helpers, Pins: (*domain.Pins)(result.Pins),
+		OpenTrays: result.OpenTrays, Helpers: helpers, Warnings: result.Warnings, Pins: (*domain.Pins)(result.Pins),
 	}
 	if result.Serial {
 		guest.Serial = &supervise.Serial{

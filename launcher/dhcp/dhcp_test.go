@@ -66,7 +66,7 @@ func TestReplies(t *testing.T) {
 		{"a server's answer", message(t, dhcpv4.MessageTypeOffer, func(m *dhcpv4.DHCPv4) { m.OpCode = dhcpv4.OpcodeBootReply }), 0, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r, err := lease().reply(tc.message)
+			r, _, err := lease().reply(tc.message)
 			if tc.want == 0 {
 				if err == nil {
 					t.Errorf("answered: %s", r.Summary())
@@ -84,9 +84,9 @@ func TestReplies(t *testing.T) {
 }
 
 func TestGuestIsToldAll(t *testing.T) {
-	r, err := lease().reply(message(t, dhcpv4.MessageTypeDiscover))
-	if err != nil {
-		t.Fatal(err)
+	r, leftOut, err := lease().reply(message(t, dhcpv4.MessageTypeDiscover))
+	if err != nil || len(leftOut) > 0 {
+		t.Fatalf("left out %q, error %v", leftOut, err)
 	}
 	if r, err = dhcpv4.FromBytes(r.ToBytes()); err != nil {
 		t.Fatal(err)
@@ -110,7 +110,7 @@ func TestGuestIsToldAll(t *testing.T) {
 		t.Error(diff)
 	}
 	bare := Lease{MAC: lease().MAC, Address: lease().Address, Server: lease().Server, NoGateway: true}
-	if r, err = bare.reply(message(t, dhcpv4.MessageTypeDiscover)); err != nil || len(r.Router()) > 0 || len(r.DNS()) > 0 || r.HostName() != "" {
+	if r, _, err = bare.reply(message(t, dhcpv4.MessageTypeDiscover)); err != nil || len(r.Router()) > 0 || len(r.DNS()) > 0 || r.HostName() != "" {
 		t.Errorf("told more than it knows: %v, %v", r, err)
 	}
 }
@@ -232,7 +232,7 @@ func (p *pipe) SetWriteDeadline(time.Time) error { return nil }
 func TestServeIgnoresNonsenseAndTellsOfLeases(t *testing.T) {
 	p := &pipe{in: make(chan []byte), out: make(chan []byte, 1), end: make(chan struct{})}
 	given := make(chan time.Time, 1)
-	s := Serve(p, lease(), func(at time.Time) { given <- at }, quiet)
+	s := Serve(p, lease(), func(at time.Time, _ []string) { given <- at }, quiet)
 	p.in <- []byte("nonsense")
 	p.in <- nil
 	p.in <- message(t, dhcpv4.MessageTypeRelease).ToBytes()
@@ -276,14 +276,16 @@ func FuzzServe(f *testing.F) {
 		if err != nil {
 			return
 		}
-		r, err := lease().reply(m)
+		r, _, err := lease().reply(m)
 		if err != nil {
 			return
 		}
 		if y := r.YourIPAddr.String(); y != "10.0.2.2" && y != "0.0.0.0" {
 			t.Errorf("gave %s away", y)
 		}
-		r.ToBytes()
+		if most := lease().limit(m); r.MessageType() != dhcpv4.MessageTypeNak && len(r.ToBytes()) > most {
+			t.Errorf("answer of %d bytes, the client takes %d", len(r.ToBytes()), most)
+		}
 	})
 }
 
@@ -297,9 +299,25 @@ func FuzzParseResolver(f *testing.F) {
 		}
 		l := lease()
 		l.DNS, l.Search = r.Servers, r.Search
-		if a, err := l.reply(&dhcpv4.DHCPv4{OpCode: dhcpv4.OpcodeBootRequest, ClientHWAddr: net.HardwareAddr{2, 0, 0, 0xab, 0xcd, 0xef},
-			Options: dhcpv4.OptionsFromList(dhcpv4.OptMessageType(dhcpv4.MessageTypeDiscover))}); err == nil {
-			a.ToBytes()
+		m := &dhcpv4.DHCPv4{OpCode: dhcpv4.OpcodeBootRequest, ClientHWAddr: net.HardwareAddr{2, 0, 0, 0xab, 0xcd, 0xef},
+			Options: dhcpv4.OptionsFromList(dhcpv4.OptMessageType(dhcpv4.MessageTypeDiscover), dhcpv4.OptMaxMessageSize(1500))}
+		a, leftOut, err := l.reply(m)
+		if err != nil {
+			return
+		}
+		if n := len(a.ToBytes()); n > l.limit(m) {
+			t.Errorf("answer of %d bytes, the client takes %d", n, l.limit(m))
+		}
+		told := 0
+		if list := a.DomainSearch(); list != nil {
+			told = len(list.Labels)
+		}
+		unique := map[string]bool{}
+		for _, s := range r.Search {
+			unique[s] = true
+		}
+		if told > len(unique) || len(leftOut) == 0 && told != len(unique) {
+			t.Errorf("told %d of %d search domains, left out %q", told, len(unique), leftOut)
 		}
 	})
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
-	"github.com/insomniacslk/dhcp/rfc1035label"
 )
 
 // leaseTime is long because the address never changes while the guest lives, and so nothing depends on a server
@@ -61,14 +60,14 @@ func (l Lease) Validate() error {
 // errNotOurs is given for a packet that gets no answer.
 var errNotOurs = errors.New("not for this server")
 
-// reply gives the answer to a message, or errNotOurs.
-func (l Lease) reply(m *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, error) {
+// reply gives the answer to a message and names what of the lease did not fit into it, or errNotOurs.
+func (l Lease) reply(m *dhcpv4.DHCPv4) (r *dhcpv4.DHCPv4, leftOut []string, err error) {
 	if m.OpCode != dhcpv4.OpcodeBootRequest || m.ClientHWAddr.String() != l.MAC {
-		return nil, errNotOurs
+		return nil, nil, errNotOurs
 	}
 	ours := net.IP(l.Server.AsSlice())
 	if id := m.ServerIdentifier(); id != nil && !id.Equal(ours) {
-		return nil, errNotOurs // it chose another server
+		return nil, nil, errNotOurs // it chose another server
 	}
 	var kind dhcpv4.MessageType
 	switch m.MessageType() {
@@ -79,22 +78,23 @@ func (l Lease) reply(m *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, error) {
 	case dhcpv4.MessageTypeRequest:
 		kind = dhcpv4.MessageTypeAck
 		if want := requested(m); want != nil && !want.Equal(l.Address.Addr().AsSlice()) {
-			return dhcpv4.NewReplyFromRequest(m, dhcpv4.WithMessageType(dhcpv4.MessageTypeNak),
+			r, err = dhcpv4.NewReplyFromRequest(m, dhcpv4.WithMessageType(dhcpv4.MessageTypeNak),
 				dhcpv4.WithOption(dhcpv4.OptServerIdentifier(ours)), dhcpv4.WithBroadcast(true))
+			return r, nil, err
 		}
 	default:
-		return nil, errNotOurs
+		return nil, nil, errNotOurs
 	}
-	r, err := dhcpv4.NewReplyFromRequest(m, dhcpv4.WithMessageType(kind), dhcpv4.WithOption(dhcpv4.OptServerIdentifier(ours)), l.options)
+	r, err = dhcpv4.NewReplyFromRequest(m, dhcpv4.WithMessageType(kind), dhcpv4.WithOption(dhcpv4.OptServerIdentifier(ours)))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r.ServerIPAddr = ours
 	if m.MessageType() != dhcpv4.MessageTypeInform {
 		r.YourIPAddr = l.Address.Addr().AsSlice()
 		r.UpdateOption(dhcpv4.OptIPAddressLeaseTime(leaseTime))
 	}
-	return r, nil
+	return r, l.fill(r, m), nil
 }
 
 // requested is the address that a client wants: the one it was offered, or the one that it has.
@@ -106,49 +106,4 @@ func requested(m *dhcpv4.DHCPv4) net.IP {
 		return m.ClientIPAddr
 	}
 	return nil
-}
-
-// options adds all that the guest is told beside its address.
-func (l Lease) options(r *dhcpv4.DHCPv4) {
-	r.UpdateOption(dhcpv4.OptSubnetMask(net.CIDRMask(l.Address.Bits(), 32)))
-	if !l.NoGateway {
-		r.UpdateOption(dhcpv4.OptRouter(l.Server.AsSlice()))
-	}
-	if ips := addresses(l.DNS); len(ips) > 0 {
-		r.UpdateOption(dhcpv4.OptDNS(ips...))
-	}
-	if len(l.Search) > 0 {
-		r.UpdateOption(dhcpv4.OptDomainName(l.Search[0]))
-		r.UpdateOption(dhcpv4.OptDomainSearch(&rfc1035label.Labels{Labels: l.Search}))
-	}
-	if l.MTU != 0 {
-		r.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionInterfaceMTU, dhcpv4.Uint16(l.MTU).ToBytes()))
-	}
-	if l.Hostname != "" {
-		r.UpdateOption(dhcpv4.OptHostName(l.Hostname))
-	}
-	if ips := addresses(l.NTP); len(ips) > 0 {
-		r.UpdateOption(dhcpv4.OptNTPServers(ips...))
-	}
-	if l.TFTPServer != "" {
-		r.UpdateOption(dhcpv4.OptTFTPServerName(l.TFTPServer))
-	}
-	if l.BootFile != "" {
-		r.UpdateOption(dhcpv4.OptBootFileName(l.BootFile))
-		r.BootFileName = l.BootFile
-	}
-	for option, value := range l.Private {
-		r.UpdateOption(dhcpv4.OptGeneric(dhcpv4.GenericOptionCode(option), []byte(value)))
-	}
-}
-
-// addresses keeps what fits into DHCPv4.
-func addresses(in []netip.Addr) []net.IP {
-	var out []net.IP
-	for _, a := range in {
-		if a = a.Unmap(); a.Is4() {
-			out = append(out, a.AsSlice())
-		}
-	}
-	return out
 }

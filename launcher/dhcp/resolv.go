@@ -13,7 +13,7 @@ type Resolver struct {
 	Search  []string
 }
 
-// maxSearch is the number of search domains that are passed on; so many fit into a packet.
+// maxSearch is the number of search domains that are passed on: a pod has no more.
 const maxSearch = 32
 
 // ParseResolver reads a resolv.conf. What it does not understand it leaves out, as the C library does.

@@ -23,12 +23,15 @@ const (
 // maxPacket is more than an Ethernet frame holds.
 const maxPacket = 4096
 
+// Given is told of each time that the guest took its address, and of what of the lease did not fit into the answer.
+type Given func(at time.Time, leftOut []string)
+
 // Server serves one lease on one network interface.
 type Server struct {
 	lease Lease
 	conn  net.PacketConn
 	log   *slog.Logger
-	given func(time.Time)
+	given Given
 	done  sync.WaitGroup
 }
 
@@ -36,7 +39,7 @@ type Server struct {
 //
 // Neither a port below 1024 nor the binding to the interface needs a capability: pods have the sysctl
 // net.ipv4.ip_unprivileged_port_start=0, and Linux 5.7 lets anyone bind a fresh socket to an interface.
-func Listen(ctx context.Context, ifname string, l Lease, given func(time.Time), log *slog.Logger) (*Server, error) {
+func Listen(ctx context.Context, ifname string, l Lease, given Given, log *slog.Logger) (*Server, error) {
 	if err := l.Validate(); err != nil {
 		return nil, err
 	}
@@ -65,7 +68,7 @@ func setUp(fd int, ifname string) error {
 }
 
 // Serve serves on a socket that is open already, and owns it.
-func Serve(conn net.PacketConn, l Lease, given func(time.Time), log *slog.Logger) *Server {
+func Serve(conn net.PacketConn, l Lease, given Given, log *slog.Logger) *Server {
 	s := &Server{lease: l, conn: conn, log: log, given: given}
 	s.done.Go(s.run)
 	return s
@@ -102,7 +105,7 @@ func (s *Server) serve(packet []byte, peer net.Addr) {
 		s.log.Debug("Ignored packet that is no DHCP", "peer", peer.String(), "err", err)
 		return
 	}
-	r, err := s.lease.reply(m)
+	r, leftOut, err := s.lease.reply(m)
 	if errors.Is(err, errNotOurs) {
 		s.log.Debug("Ignored DHCP packet of somebody else", "mac", m.ClientHWAddr.String(), "type", m.MessageType().String())
 		return
@@ -115,9 +118,15 @@ func (s *Server) serve(packet []byte, peer net.Addr) {
 		s.log.Warn("Could not send DHCP answer", "err", err)
 		return
 	}
-	s.log.Info("Answered DHCP", "request", m.MessageType().String(), "answer", r.MessageType().String(), "address", s.lease.Address.String())
-	if r.MessageType() == dhcpv4.MessageTypeAck && m.MessageType() == dhcpv4.MessageTypeRequest && s.given != nil {
-		s.given(time.Now())
+	// A guest may ask as often as it likes: only what it takes is worth a line that everybody sees.
+	level, took := slog.LevelDebug, r.MessageType() == dhcpv4.MessageTypeAck && m.MessageType() == dhcpv4.MessageTypeRequest
+	if took {
+		level = slog.LevelInfo
+	}
+	s.log.Log(context.Background(), level, "Answered DHCP", "request", m.MessageType().String(), "answer", r.MessageType().String(),
+		"address", s.lease.Address.String(), "leftOut", len(leftOut))
+	if took && s.given != nil {
+		s.given(time.Now(), leftOut)
 	}
 }
 

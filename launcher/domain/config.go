@@ -38,6 +38,8 @@ type Guest struct {
 	Credentials []Credential `json:"credentials,omitempty"`
 	// Helpers are processes that QEMU needs beside it.
 	Helpers []supervise.Helper `json:"helpers,omitempty"`
+	// Warnings name the fields of the spec that have no effect on this guest.
+	Warnings []string `json:"warnings,omitempty"`
 	// Metrics is set for a guest that is shown figures of its node.
 	Metrics *metrics.Guest `json:"metrics,omitempty"`
 }
@@ -99,7 +101,7 @@ type Config struct {
 	// Dial connects to QEMU's monitor and waits for it to appear.
 	Dial func(context.Context) (*qmp.Client, error)
 	// ServeDHCP serves a lease on a bridge until it is closed.
-	ServeDHCP func(ctx context.Context, bridge string, l dhcp.Lease, given func(time.Time)) (io.Closer, error)
+	ServeDHCP func(ctx context.Context, bridge string, l dhcp.Lease, given dhcp.Given) (io.Closer, error)
 	// ServeMetrics shows a guest figures of its node until it is closed. pid gives QEMU's process, version its version.
 	ServeMetrics func(g metrics.Guest, pid func() int, version func() string) io.Closer
 	// Agent connects to the guest agent.
@@ -129,6 +131,9 @@ type Times struct {
 	AskAgain time.Duration
 	// Recheck is the time between two looks at whether the guest still has the keys that it was given.
 	Recheck time.Duration
+	// Settle is the least time between two changes of what is told of the guest's DHCP, which it can ask for as often as it
+	// likes.
+	Settle time.Duration
 }
 
 // DefaultTimes suit a pod.
@@ -136,6 +141,6 @@ func DefaultTimes() Times {
 	return Times{
 		Press: 5 * time.Second, Quit: 3 * time.Second, Spawn: time.Minute,
 		PollSoon: 5 * time.Second, PollLater: 30 * time.Second, Retry: time.Second,
-		AskAgain: 5 * time.Second, Recheck: 5 * time.Minute,
+		AskAgain: 5 * time.Second, Recheck: 5 * time.Minute, Settle: time.Minute,
 	}
 }

@@ -47,12 +47,13 @@ type Domain struct {
 	version  string // of QEMU
 	agent    agentView
 	creds    credentialsView
-	thawing  bool             // the thawer runs
-	outcomes map[string]int32 // of the probes' commands, when they were last run
+	thawing  bool               // the thawer runs
+	outcomes map[string]outcome // of the probes' commands, when they were last run
 	leases   map[string]time.Time
-	wake     chan struct{} // tells the stopper of a new deadline
-	thaw     chan struct{} // tells the thawer of a new deadline
-	stopping bool          // the stopper runs
+	settling map[string]*settling // what is told of an interface's DHCP
+	wake     chan struct{}        // tells the stopper of a new deadline
+	thaw     chan struct{}        // tells the thawer of a new deadline
+	stopping bool                 // the stopper runs
 	// givenUp is set once there will never be a QEMU.
 	givenUp *supervise.Outcome
 
@@ -74,7 +75,7 @@ type agentView struct {
 func New(c Config) *Domain {
 	d := &Domain{
 		Config: c, op: make(chan struct{}, 1), monReady: make(chan struct{}), changed: make(chan struct{}), ended: make(chan struct{}),
-		wake: make(chan struct{}, 1), thaw: make(chan struct{}, 1), leases: map[string]time.Time{}, outcomes: map[string]int32{}, asking: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), thaw: make(chan struct{}, 1), leases: map[string]time.Time{}, settling: map[string]*settling{}, outcomes: map[string]outcome{}, asking: make(chan struct{}, 1),
 		agent: agentView{kick: make(chan struct{}, 1)}, creds: credentialsView{kick: make(chan struct{}, 1)},
 	}
 	if d.Threads == nil {

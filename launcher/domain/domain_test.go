@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 
 	"github.com/virtplane/virtplane/launcher/agent"
 	"github.com/virtplane/virtplane/launcher/api"
+	"github.com/virtplane/virtplane/launcher/qmp"
 	"github.com/virtplane/virtplane/launcher/supervise"
 )
 
@@ -134,6 +137,63 @@ func TestQEMUDiesAtStart(t *testing.T) {
 	}
 	if err := d.Pause(t.Context()); api.ReasonOf(err) != api.ReasonEnded {
 		t.Errorf("Pause after the end: %v", err)
+	}
+}
+
+// TestQEMURefusesItsMachine: a connection that breaks is heard of before the end of QEMU, whose words alone say what is wrong.
+func TestQEMURefusesItsMachine(t *testing.T) {
+	const words = "QEMU failed with exit code 1: qemu-system-x86_64: -device pc-dimm: not enough slots"
+	reset := &net.OpError{Op: "read", Net: "unix", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+	dies := func(w *world) {
+		time.Sleep(20 * time.Millisecond)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.exit(supervise.Exit{Code: 1, Stderr: "qemu-system-x86_64: -device pc-dimm: not enough slots"})
+	}
+	for _, tc := range []struct {
+		name string
+		dial func(*world, context.Context) (*qmp.Client, error)
+		want string
+	}{
+		{"reset while it shakes hands", func(w *world, _ context.Context) (*qmp.Client, error) {
+			go dies(w)
+			return nil, fmt.Errorf("qmp qmp_capabilities: %w", reset)
+		}, words},
+		{"closed before its greeting", func(w *world, ctx context.Context) (*qmp.Client, error) {
+			go dies(w)
+			ours, theirs := net.Pipe()
+			theirs.Close()
+			return qmp.New(ctx, ours)
+		}, words},
+		{"closed after its greeting", func(w *world, ctx context.Context) (*qmp.Client, error) {
+			mon, err := w.dial(ctx)
+			w.mu.Lock()
+			for _, c := range w.conns {
+				c.Close()
+			}
+			w.mu.Unlock()
+			go dies(w)
+			return mon, err
+		}, words},
+		{"no socket at all", func(w *world, ctx context.Context) (*qmp.Client, error) {
+			go dies(w)
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}, words},
+		{"a break of which nothing follows", func(*world, context.Context) (*qmp.Client, error) {
+			return nil, fmt.Errorf("qmp qmp_capabilities: %w", reset)
+		}, "connecting to QEMU: qmp qmp_capabilities: read unix: read: connection reset by peer"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			d := w.domain(func(c *Config) {
+				c.Times.Quit = time.Second
+				c.Dial = func(ctx context.Context) (*qmp.Client, error) { return tc.dial(w, ctx) }
+			})
+			if err := d.Sync(t.Context(), aRequest); err == nil || err.Error() != tc.want {
+				t.Errorf("got %v, want %s", err, tc.want)
+			}
+		})
 	}
 }
 

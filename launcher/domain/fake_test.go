@@ -51,6 +51,7 @@ type world struct {
 	mute       map[string]bool // commands that get no reply
 	served     []string
 	dhcpFails  error
+	given      dhcp.Given
 	agent      func(context.Context) (*agent.Client, error)
 }
 
@@ -309,26 +310,41 @@ func (w *world) config(change ...func(*Config)) Config {
 	c := Config{
 		UID: "u", QEMU: "/usr/bin/qemu", StateFile: filepath.Join(w.t.TempDir(), "state.json"), Supervisor: w, Dial: w.dial,
 		Prepare: func(context.Context, *api.SyncRequest) (*Guest, error) { return aGuest(), nil },
-		ServeDHCP: func(_ context.Context, bridge string, l dhcp.Lease, given func(time.Time)) (io.Closer, error) {
+		ServeDHCP: func(_ context.Context, bridge string, l dhcp.Lease, given dhcp.Given) (io.Closer, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			if w.dhcpFails != nil {
 				return nil, w.dhcpFails
 			}
 			w.served = append(w.served, bridge+" "+l.MAC)
+			w.given = given
 			return closer(func() {}), nil
 		},
 		Agent: func(ctx context.Context) (*agent.Client, error) { return w.agent(ctx) },
 		Log:   slog.New(slog.NewTextHandler(outputOf(w.t), &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Times: Times{
 			Press: 20 * time.Millisecond, Quit: 50 * time.Millisecond, Spawn: patience,
-			PollSoon: time.Millisecond, PollLater: time.Millisecond, Retry: 5 * time.Millisecond, AskAgain: 5 * time.Millisecond, Recheck: 20 * time.Millisecond,
+			PollSoon: time.Millisecond, PollLater: time.Millisecond, Retry: 5 * time.Millisecond, AskAgain: 5 * time.Millisecond, Recheck: 20 * time.Millisecond, Settle: 50 * time.Millisecond,
 		},
 	}
 	for _, f := range change {
 		f(&c)
 	}
 	return c
+}
+
+// prepared has a domain run that guest.
+func prepared(g *Guest) func(*Config) {
+	return func(c *Config) {
+		c.Prepare = func(context.Context, *api.SyncRequest) (*Guest, error) { return g, nil }
+	}
+}
+
+// dhcpGiven is what the DHCP server of the moment calls when the guest takes its address.
+func (w *world) dhcpGiven() dhcp.Given {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.given
 }
 
 func aGuest() *Guest {

@@ -3,6 +3,8 @@ package domain
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +20,22 @@ func (d *Domain) Probe(ctx context.Context, command []string) (*api.ProbeRespons
 	if why := d.excuse(len(command) == 0); why != "" {
 		return &api.ProbeResponse{Excused: why, ExitCode: d.lastOutcome(command)}, nil
 	}
+	answer, err := d.probe(ctx, command)
+	o := outcome{command: command, code: answer.GetExitCode()}
+	switch {
+	case err != nil:
+		o.failure = agent.Clean(err.Error())
+	case o.code != 0:
+		o.failure = fmt.Sprintf("it ended with exit code %d", o.code)
+		if words := agent.Clean(strings.ReplaceAll(string(answer.GetOutput()), "\n", " ")); words != "" {
+			o.failure += ": " + words
+		}
+	}
+	d.keepOutcome(o, err == nil)
+	return answer, err
+}
+
+func (d *Domain) probe(ctx context.Context, command []string) (*api.ProbeResponse, error) {
 	if len(command) == 0 {
 		return &api.ProbeResponse{}, d.askAgent(ctx, func(a *agent.Client) error { return a.Ping(ctx) })
 	}
@@ -32,20 +50,52 @@ func (d *Domain) Probe(ctx context.Context, command []string) (*api.ProbeRespons
 	if exit.Signal != 0 {
 		code = 128 + exit.Signal
 	}
-	d.keepOutcome(command, int32(code))
 	return &api.ProbeResponse{ExitCode: int32(code), Output: exit.Output}, nil
+}
+
+// outcome is what came of a probe's command.
+type outcome struct {
+	command []string
+	// answered says that the command has ended in the guest once, the last time with this code.
+	answered bool
+	code     int32
+	// failure is why it did not pass when it was last asked, empty if it did; unasked says that the agent was in the way.
+	failure string
+	unasked bool
 }
 
 // maxOutcomes is more than the commands of an instance's probes.
 const maxOutcomes = 8
 
-func (d *Domain) keepOutcome(command []string, code int32) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.outcomes) >= maxOutcomes {
-		clear(d.outcomes)
+// keepOutcome notes an outcome and publishes a change between failing and passing. A command that goes on to fail may say
+// something else each time: what it said first stays.
+func (d *Domain) keepOutcome(o outcome, answered bool) {
+	key := strings.Join(o.command, "\x00")
+	d.set(func() {
+		last, known := d.outcomes[key]
+		if !known && len(d.outcomes) >= maxOutcomes {
+			clear(d.outcomes)
+		}
+		o.answered, o.unasked = answered || last.answered, !answered
+		if !answered {
+			o.code = last.code
+		}
+		if o.failure != "" && last.failure != "" && last.unasked == o.unasked && last.code == o.code {
+			o.failure = last.failure
+		}
+		d.outcomes[key] = o
+	})
+}
+
+// probeFailures lists the commands that do not pass; mu is held.
+func (d *Domain) probeFailures() []*api.ProbeFailure {
+	var out []*api.ProbeFailure
+	for _, key := range slices.Sorted(maps.Keys(d.outcomes)) {
+		if o := d.outcomes[key]; o.failure != "" {
+			out = append(out, &api.ProbeFailure{Command: o.command, Message: o.failure})
+		}
 	}
-	d.outcomes[strings.Join(command, "\x00")] = code
+	return out
 }
 
 // lastOutcome is what a command had said before the guest could not be asked: neither does a guest become ready by that, nor
@@ -56,8 +106,8 @@ func (d *Domain) lastOutcome(command []string) int32 {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if code, known := d.outcomes[strings.Join(command, "\x00")]; known {
-		return code
+	if o := d.outcomes[strings.Join(command, "\x00")]; o.answered {
+		return o.code
 	}
 	return 1
 }

@@ -50,6 +50,7 @@ func (d *Domain) describe() *api.Event {
 		e.Incidents = append(e.Incidents, &api.Incident{Reason: i.Reason, Message: i.Message, At: stamp(i.At)})
 	}
 	e.PodTerminated = d.rec.PodTerminated
+	e.Shortfalls, e.ProbeFailures = d.shortfalls(), d.probeFailures()
 	if d.qemu != nil {
 		e.QemuPid = int32(d.qemu.PID)
 		if x := d.qemu.Exit; x != nil {
@@ -132,7 +133,7 @@ func (d *Domain) final() (api.DomainState, string, string) {
 	case x.Code != 0:
 		return crashed, api.ReasonQEMUFailed, withStderr(fmt.Sprintf("QEMU failed with exit code %d", x.Code), x)
 	case h.Shutdown == "guest-reset":
-		return shut, api.ReasonGuestShutdown, "the guest rebooted, and its reboot policy ends it then"
+		return shut, api.ReasonGuestRebooted, "the guest rebooted, and its reboot policy ends it then"
 	case h.Shutdown == "host-signal", h.Shutdown == "host-qmp-quit":
 		return shut, api.ReasonKilled, "QEMU was told to end"
 	case h.Shutdown == "" && d.connects == 0 && d.rec.StopBy.IsZero():

@@ -3,6 +3,7 @@ package domain
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ type fakeAgent struct {
 	runs      []string
 	running   int // looks until a command has ended
 	exit      string
+	out       string // what the command writes beside; empty: as others do
 	// refusing is called when the clock is to be set, which is then refused, once.
 	refusing func()
 }
@@ -158,7 +160,11 @@ func (f *fakeAgent) do(command string, raw json.RawMessage) (any, error) {
 			f.running--
 			return map[string]any{"exited": false}, nil
 		}
-		return json.RawMessage(`{"exited": true, ` + f.exit + `, "out-data": "b3V0", "err-data": "ZXJy"}`), nil
+		out := []byte(f.out)
+		if f.out == "" {
+			out = []byte("out")
+		}
+		return json.RawMessage(fmt.Sprintf(`{"exited": true, %s, "out-data": %q, "err-data": "ZXJy"}`, f.exit, base64.StdEncoding.EncodeToString(out))), nil
 	default:
 		return nil, errors.ErrUnsupported
 	}

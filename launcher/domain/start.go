@@ -260,15 +260,38 @@ func (d *Domain) start(ctx context.Context, req *api.SyncRequest) error {
 	return api.Wrap(d.blameQEMU(err), codes.Unavailable, api.ReasonStartFailed)
 }
 
-// blameQEMU puts QEMU's last words in the place of an error that is only their consequence.
+// blameQEMU puts QEMU's last words in the place of an error that is only their consequence. A connection that breaks is
+// heard of before the end of the process that has held it.
 func (d *Domain) blameQEMU(err error) error {
+	var refused *qmp.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &refused), errors.Is(err, errStopped), errors.Is(err, context.DeadlineExceeded):
+	default:
+		d.awaitEnd(d.Times.Quit)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err == nil || d.qemu == nil || d.qemu.Exit == nil {
+	if d.qemu == nil || d.qemu.Exit == nil {
 		return err
 	}
 	_, reason, message := d.final()
 	return api.Errorf(codes.FailedPrecondition, reason, "%s", message)
+}
+
+// awaitEnd waits for a while for the end of a QEMU that was started.
+func (d *Domain) awaitEnd(most time.Duration) {
+	d.mu.Lock()
+	runs := d.qemu != nil && d.qemu.Exit == nil
+	d.mu.Unlock()
+	if !runs {
+		return
+	}
+	select {
+	case <-d.ended:
+	case <-time.After(most):
+	}
 }
 
 func (d *Domain) spawn(ctx context.Context, guest *Guest) error {
@@ -415,8 +438,8 @@ func (d *Domain) serveDHCP(ctx context.Context, guest *Guest, failed func(error)
 			continue
 		}
 		name := i.Name
-		s, err := d.ServeDHCP(ctx, i.Bridge, *i.Lease, func(at time.Time) {
-			d.set(func() { d.leases[name] = at })
+		s, err := d.ServeDHCP(ctx, i.Bridge, *i.Lease, func(at time.Time, leftOut []string) {
+			d.leased(name, at, leftOut)
 		})
 		if err != nil {
 			failed(fmt.Errorf("interface %s: %w", name, err))

@@ -39,6 +39,8 @@ type record struct {
 	ClockBehind bool `json:"clockBehind,omitempty"`
 	// CredentialsSynced says that the guest has had the keys and passwords of its Secrets.
 	CredentialsSynced bool `json:"credentialsSynced,omitempty"`
+	// LeftOut names what of a lease found no room in the answer to the guest, by interface.
+	LeftOut map[string][]string `json:"leftOut,omitempty"`
 	// Heard is what QEMU's events have told.
 	Heard heard `json:"heard,omitzero"`
 }

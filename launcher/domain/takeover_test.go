@@ -97,6 +97,7 @@ func TestTakeOver(t *testing.T) {
 		asked  bool
 	}{
 		{"guest powered down", record{Heard: heard{Shutdown: "guest-shutdown"}}, supervise.Exit{}, shutdown, api.ReasonGuestShutdown, false},
+		{"guest rebooted and may not", record{Heard: heard{Shutdown: "guest-reset"}}, supervise.Exit{}, shutdown, api.ReasonGuestRebooted, false},
 		{"watchdog expired", record{Heard: heard{Watchdog: "poweroff"}}, supervise.Exit{}, crashed, api.ReasonWatchdogExpired, false},
 		{"guest panicked", record{Heard: heard{Panicked: true}}, supervise.Exit{Code: 1}, crashed, api.ReasonGuestPanicked, false},
 		{"nobody heard how it ended", record{}, supervise.Exit{}, crashed, api.ReasonEndUnknown, false},

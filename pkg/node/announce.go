@@ -45,6 +45,7 @@ func (a *Agent) announce(was, is *virtv1.VirtualMachineInstance) {
 		a.event(is, corev1.EventTypeWarning, EventSyncFailed, fmt.Sprintf("%s: %s", now.Reason, now.Message))
 	}
 	a.announceCredentials(was, is)
+	a.announceShortfall(was, is)
 	if was.Status.Phase != is.Status.Phase {
 		a.announcePhase(is, told)
 		return
@@ -75,6 +76,19 @@ func (a *Agent) announceCredentials(was, is *virtv1.VirtualMachineInstance) {
 	}
 }
 
+// announceShortfall tells when the guest begins to run without something that its spec asks for, or without something else.
+func (a *Agent) announceShortfall(was, is *virtv1.VirtualMachineInstance) {
+	before, now := condition(&was.Status, virtv1.VirtualMachineInstanceDegraded), condition(&is.Status, virtv1.VirtualMachineInstanceDegraded)
+	if now == nil || before != nil && before.Message == now.Message {
+		return
+	}
+	kind := corev1.EventTypeWarning
+	if now.Reason == launcher.ReasonFieldsWithoutEffect {
+		kind = corev1.EventTypeNormal // the guest lacks nothing that it could have
+	}
+	a.event(is, kind, eventReason(now.Reason), now.Message)
+}
+
 // SoftRebooted tells that a guest was asked to reboot.
 func (a *Agent) SoftRebooted(vmi *virtv1.VirtualMachineInstance) {
 	a.event(vmi, corev1.EventTypeNormal, EventSoftRebooted, "VirtualMachineInstance soft rebooted")
@@ -92,6 +106,9 @@ func (a *Agent) announcePhase(is *virtv1.VirtualMachineInstance, told bool) {
 	case virtv1.Succeeded:
 		a.event(is, corev1.EventTypeNormal, EventStopped, "The guest has ended: "+reason)
 	case virtv1.Failed:
+		if c := condition(&is.Status, virtv1.VirtualMachineInstanceReady); c != nil && c.Message != "" {
+			reason += ": " + c.Message
+		}
 		if !told {
 			a.event(is, corev1.EventTypeWarning, EventStopped, "The VirtualMachineInstance crashed: "+reason)
 		}
@@ -164,8 +181,5 @@ func (a *Agent) announceShutdown(vmi *virtv1.VirtualMachineInstance, seconds int
 const noteLimit = 1000
 
 func (a *Agent) event(vmi *virtv1.VirtualMachineInstance, kind, reason, note string) {
-	if len(note) > noteLimit {
-		note = strings.ToValidUTF8(note[:noteLimit], "") + " …"
-	}
-	a.recorder.Eventf(vmi, nil, kind, reason, "Run", "%s", note)
+	a.recorder.Eventf(vmi, nil, kind, reason, "Run", "%s", cut(note, noteLimit))
 }

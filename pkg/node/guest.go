@@ -2,6 +2,7 @@ package node
 
 import (
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -96,14 +97,55 @@ const ReasonNotReady = "ContainersNotReady"
 
 // observeReady says whether a guest that runs may be sent work: always, unless there is a readiness probe, of whose outcome
 // virt-controller tells.
-func observeReady(status *virtv1.VirtualMachineInstanceStatus, vmi *virtv1.VirtualMachineInstance, now metav1.Time) {
+func observeReady(status *virtv1.VirtualMachineInstanceStatus, vmi *virtv1.VirtualMachineInstance, e *launcher.Event, now metav1.Time) {
 	probe := condition(status, virtv1.VirtualMachineInstanceReadinessProbe)
 	switch {
 	case vmi.Spec.ReadinessProbe == nil, probe != nil && probe.Status == corev1.ConditionTrue:
 		set(status, virtv1.VirtualMachineInstanceReady, corev1.ConditionTrue, "", "", now)
 	case probe == nil:
-		set(status, virtv1.VirtualMachineInstanceReady, corev1.ConditionFalse, ReasonNotReady, "the readiness probe has not passed yet", now)
+		set(status, virtv1.VirtualMachineInstanceReady, corev1.ConditionFalse, ReasonNotReady, "the readiness probe has not passed yet"+probeFailure(vmi, e), now)
 	default:
-		set(status, virtv1.VirtualMachineInstanceReady, corev1.ConditionFalse, ReasonNotReady, "the readiness probe fails", now)
+		set(status, virtv1.VirtualMachineInstanceReady, corev1.ConditionFalse, ReasonNotReady, "the readiness probe fails"+probeFailure(vmi, e), now)
 	}
+}
+
+// probeFailure says what the guest has answered to the readiness probe, as far as the launcher has asked it. What the kubelet
+// asks by network stands in the pod's events only.
+func probeFailure(vmi *virtv1.VirtualMachineInstance, e *launcher.Event) string {
+	var command []string
+	switch p := vmi.Spec.ReadinessProbe; {
+	case p == nil, p.Exec == nil && p.GuestAgentPing == nil:
+		return ""
+	case p.Exec != nil:
+		command = p.Exec.Command
+	}
+	for _, f := range e.GetProbeFailures() {
+		if slices.Equal(f.GetCommand(), command) {
+			return ": " + cut(f.GetMessage(), mostWords)
+		}
+	}
+	return ""
+}
+
+// mostWords bounds what a status holds of a launcher's words, in bytes.
+const mostWords = 2048
+
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + " …"
+}
+
+// observeShortfalls tells what the guest runs without.
+func observeShortfalls(status *virtv1.VirtualMachineInstanceStatus, all []*launcher.Shortfall, now metav1.Time) {
+	if len(all) == 0 {
+		remove(status, virtv1.VirtualMachineInstanceDegraded)
+		return
+	}
+	var messages []string
+	for _, s := range all {
+		messages = append(messages, s.GetMessage())
+	}
+	set(status, virtv1.VirtualMachineInstanceDegraded, corev1.ConditionTrue, all[0].GetReason(), cut(strings.Join(messages, "; "), mostWords), now)
 }

@@ -38,7 +38,7 @@ func observe(vmi *virtv1.VirtualMachineInstance, v view, now metav1.Time) virtv1
 	case v.start.failure != nil && v.start.failure.final && vmi.DeletionTimestamp == nil:
 		enter(&status, virtv1.Failed, now)
 		status.Reason = v.start.failure.reason
-		set(&status, virtv1.VirtualMachineInstanceReady, corev1.ConditionFalse, virtv1.GuestNotRunningReason, "the guest could not be started", now)
+		set(&status, virtv1.VirtualMachineInstanceReady, corev1.ConditionFalse, virtv1.GuestNotRunningReason, "the guest could not be started: "+v.start.failure.message, now)
 	}
 	return status
 }
@@ -81,10 +81,15 @@ func observeEnd(status *virtv1.VirtualMachineInstanceStatus, vmi *virtv1.Virtual
 		// The guest is still wanted: it has not done its work, however orderly it went.
 		phase, reason = virtv1.Failed, ReasonPodTerminated
 	}
+	// How a guest that never ran has ended is why it is not as its spec says, whatever was known of the start before.
+	if e.GetState() == launcher.DomainState_DOMAIN_STATE_CRASHED && (status.Phase != virtv1.Running || condition(status, virtv1.VirtualMachineInstanceSynchronized) != nil) {
+		set(status, virtv1.VirtualMachineInstanceSynchronized, corev1.ConditionFalse, e.GetReason(), e.GetMessage(), now)
+	}
 	enter(status, phase, now)
 	status.Reason = reason
 	remove(status, virtv1.VirtualMachineInstancePaused)
 	remove(status, virtv1.VirtualMachineInstanceAgentConnected)
+	remove(status, virtv1.VirtualMachineInstanceDegraded)
 	message := "the guest has ended"
 	if reason == ReasonPodTerminated {
 		message += " because its pod was told to, by a drain, an eviction, a deletion or its liveness probe"
@@ -102,7 +107,7 @@ func observeGuest(status *virtv1.VirtualMachineInstanceStatus, vmi *virtv1.Virtu
 	switch e.GetState() {
 	case launcher.DomainState_DOMAIN_STATE_RUNNING:
 		remove(status, virtv1.VirtualMachineInstancePaused)
-		observeReady(status, vmi, now)
+		observeReady(status, vmi, e, now)
 	case launcher.DomainState_DOMAIN_STATE_PAUSED:
 		message := e.GetMessage()
 		if message == "" {
@@ -118,6 +123,7 @@ func observeGuest(status *virtv1.VirtualMachineInstanceStatus, vmi *virtv1.Virtu
 	}
 	observeAgent(status, vmi, e, now)
 	observeCredentials(status, e.GetCredentials(), now)
+	observeShortfalls(status, e.GetShortfalls(), now)
 	reason, message := notMigratable(vmi)
 	set(status, virtv1.VirtualMachineInstanceIsMigratable, corev1.ConditionFalse, reason, message, now)
 	status.MigrationMethod = migrationMethod(vmi)

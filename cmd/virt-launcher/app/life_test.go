@@ -125,7 +125,7 @@ func TestEnds(t *testing.T) {
 		{"QEMU dies", "", func(p *pod, _ *serial) {
 			syscall.Kill(p.qemuPID(), syscall.SIGKILL)
 		}, stateCrashed, api.ReasonQEMUKilled, 137},
-		{"guest reboots and may not", `"rebootPolicy":"Terminate"`, func(_ *pod, c *serial) { c.say("r") }, stateShutdown, api.ReasonGuestShutdown, 0},
+		{"guest reboots and may not", `"rebootPolicy":"Terminate"`, func(_ *pod, c *serial) { c.say("r") }, stateShutdown, api.ReasonGuestRebooted, 0},
 		{"QEMU dies while the launcher is dead", "", func(p *pod, _ *serial) {
 			pid := p.qemuPID()
 			p.strike()

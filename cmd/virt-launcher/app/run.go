@@ -189,7 +189,7 @@ func (o *options) domain(super *supervise.Client, log *slog.Logger) domain.Confi
 		Dial: func(ctx context.Context) (*qmp.Client, error) {
 			return qmp.Dial(ctx, filepath.Join(o.paths.Private, convert.MonitorSocket), qmp.WithTranscript(log))
 		},
-		ServeDHCP: func(ctx context.Context, bridge string, l dhcp.Lease, given func(time.Time)) (io.Closer, error) {
+		ServeDHCP: func(ctx context.Context, bridge string, l dhcp.Lease, given dhcp.Given) (io.Closer, error) {
 			return dhcp.Listen(ctx, bridge, l, given, log)
 		},
 		ServeMetrics: func(g metrics.Guest, pid func() int, version func() string) io.Closer {

@@ -105,6 +105,9 @@ const (
 	// VirtualMachineInstanceBlocked is that of an instance which something outside holds up, in whatever phase, such as a
 	// pod of a lost node: the message says what it is and the way out.
 	VirtualMachineInstanceBlocked VirtualMachineInstanceConditionType = "Blocked"
+	// VirtualMachineInstanceDegraded is that of an instance whose guest runs without some of what its spec asks for: the
+	// message says what is missing. It is absent where nothing is.
+	VirtualMachineInstanceDegraded VirtualMachineInstanceConditionType = "Degraded"
 )
 
 // Reasons of the Ready condition of an instance when it is false.

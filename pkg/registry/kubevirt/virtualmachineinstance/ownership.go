@@ -90,6 +90,7 @@ var conditions = map[virtv1.VirtualMachineInstanceConditionType]owner{
 	virtv1.VirtualMachineInstanceVolumesChange:                 byBoth,
 	virtv1.VirtualMachineInstanceIsStorageLiveMigratable:       byHandler,
 	virtv1.VirtualMachineInstanceAccessCredentialsSynchronized: byHandler,
+	virtv1.VirtualMachineInstanceDegraded:                      byHandler,
 }
 
 // memoryParts and volumeParts are the tables of owners within memory and within one volume.
