@@ -1,7 +1,9 @@
 package dhcp
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
@@ -139,5 +141,30 @@ func TestSearchListIsCompressed(t *testing.T) {
 		if _, ok := s.with(bad); ok {
 			t.Errorf("%q was taken", bad)
 		}
+	}
+}
+
+// TestQuestionsFillNoLog is a guest that asks for its address and never takes it.
+func TestQuestionsFillNoLog(t *testing.T) {
+	var out bytes.Buffer
+	p := &pipe{in: make(chan []byte), out: make(chan []byte, 1), end: make(chan struct{})}
+	s := Serve(p, lease(), nil, slog.New(slog.NewTextHandler(&out, nil)))
+	for range 50 {
+		for _, m := range []*dhcpv4.DHCPv4{
+			message(t, dhcpv4.MessageTypeDiscover),
+			message(t, dhcpv4.MessageTypeRequest, dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress([]byte{192, 168, 1, 5}))),
+			message(t, dhcpv4.MessageTypeInform),
+		} {
+			p.in <- m.ToBytes()
+			<-p.out
+		}
+	}
+	p.in <- message(t, dhcpv4.MessageTypeRequest).ToBytes()
+	<-p.out
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(out.String(), "\n"); n != 1 || !strings.Contains(out.String(), "Answered DHCP") {
+		t.Errorf("%d lines:\n%s", n, out.String())
 	}
 }

@@ -54,11 +54,11 @@ func TestProbeFailuresAreTold(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", what, diff)
 		}
 	}
-	a.with(func() { a.running, a.exit, a.out = 0, `"exitcode": 3`, "one\ntwo\x00 "})
+	a.with(func() { a.running, a.exit, a.out = 0, `"exitcode": 3`, "one\ntwo\x00 " })
 	ask("cat /tmp/healthy")
 	expect("a command that fails", "cat /tmp/healthy: it ended with exit code 3: one two err")
 	before, _ := d.Current()
-	a.with(func() { a.out = "three "})
+	a.with(func() { a.out = "three " })
 	ask("cat /tmp/healthy")
 	if after, _ := d.Current(); after.GetSequence() != before.GetSequence() {
 		t.Errorf("it fails as before and is told again: %q", failures())

@@ -140,16 +140,8 @@ func (s *supervisor) spawn(w *Spawn) error {
 		defer close(end)
 		r := os.NewFile(uintptr(pipe[0]), "qemu-stderr")
 		defer r.Close()
-		io.Copy(io.MultiWriter(&s.output, lenient{os.Stderr}), r)
+		io.Copy(io.MultiWriter(&s.output, newBounded(os.Stderr, time.Now)), r)
 	}(s.outputAt)
 	s.Log.Info("Started QEMU", "pid", pid)
 	return nil
-}
-
-// lenient takes everything: that the pod's log cannot be written must not stop QEMU.
-type lenient struct{ w io.Writer }
-
-func (l lenient) Write(p []byte) (int, error) {
-	l.w.Write(p)
-	return len(p), nil
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"time"
 
 	"k8s.io/component-base/version"
 
@@ -69,7 +70,7 @@ func newLogger(w io.Writer, level, part string) (*slog.Logger, error) {
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		return nil, fmt.Errorf("--log-level: %w", err)
 	}
-	return slog.New(logging.NewHandler(w, "virt-launcher", l)).With("part", part), nil
+	return slog.New(logging.Bound(logging.NewHandler(w, "virt-launcher", l), time.Now)).With("part", part), nil
 }
 
 func fail(stderr io.Writer, err error) int {
