@@ -51,6 +51,14 @@ func New(log *slog.Logger) *Hub {
 	return h
 }
 
+// Over makes the socket of a hub that has ended, for a log that nobody will serve: who waits for one is told so.
+func Over(path string) error {
+	h := New(slog.New(slog.DiscardHandler))
+	err := h.ServeLog(path)
+	h.Close(0)
+	return err
+}
+
 // ServeLog gives each client of the socket all that was kept and all that follows. It is never waited for: what a client
 // does not take in time it misses, and is told how much that was. The connection ends with the port, or with the process.
 func (h *Hub) ServeLog(path string) error {

@@ -57,7 +57,7 @@ func TestRunsAnInstance(t *testing.T) {
 	l.start()
 	l.serve() // the launcher comes after the agent waits for it
 	vmi := l.awaitPhase(virtv1.Running)
-	if diff := cmp.Diff([]string{"Scheduled", "Running"}, phases(vmi)); diff != "" {
+	if diff := cmp.Diff([]string{"Running"}, phases(vmi)); diff != "" {
 		t.Errorf("phases: %s", diff)
 	}
 	want := map[string]string{"Ready": "True ", "SoftwareEmulation": "True SoftwareEmulation", "LiveMigratable": "False MigrationNotSupported"}
@@ -189,7 +189,7 @@ func TestStartFailures(t *testing.T) {
 				l.awaitCall("Kill", 1) // so that the pod ends
 				return
 			}
-			if vmi.Status.Phase != virtv1.Scheduling {
+			if vmi.Status.Phase != virtv1.Scheduled {
 				t.Errorf("phase %s", vmi.Status.Phase)
 			}
 			if tc.reason == "SecretMissing" {
@@ -627,7 +627,7 @@ func TestMachineBeforeTheCache(t *testing.T) {
 	l.launcher.become(launcher.DomainState_DOMAIN_STATE_CRASHED, func(e *launcher.Event) { e.Reason = "GuestPanicked" })
 	l.await("the agent knows of the end", 0, func(*virtv1.VirtualMachineInstance) bool { return told().Status.Phase == virtv1.Failed })
 	cached, err := a.instances.VirtualMachineInstances("default").Get("testvm")
-	if err != nil || cached.Status.Phase != virtv1.Scheduling {
+	if err != nil || cached.Status.Phase != virtv1.Scheduled {
 		t.Errorf("the cache has %v, %v: this test shows nothing", cached, err)
 	}
 }
@@ -650,7 +650,7 @@ func TestLauncherNeverComes(t *testing.T) {
 	l := newLab(t, nil)
 	l.start()
 	vmi := l.await("a condition tells of it", 10*time.Second, func(v *virtv1.VirtualMachineInstance) bool { return condition(&v.Status, "Synchronized") != nil })
-	if c := condition(&vmi.Status, "Synchronized"); c.Reason != "LauncherNotReady" || vmi.Status.Phase != virtv1.Scheduling {
+	if c := condition(&vmi.Status, "Synchronized"); c.Reason != "LauncherNotReady" || vmi.Status.Phase != virtv1.Scheduled {
 		t.Errorf("phase %s, condition %+v", vmi.Status.Phase, c)
 	}
 	l.serve()

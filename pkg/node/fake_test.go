@@ -266,7 +266,7 @@ func newLab(t *testing.T, change func(*virtv1.VirtualMachineInstance)) *lab {
 	vmi := &virtv1.VirtualMachineInstance{ObjectMeta: metav1.ObjectMeta{Name: "testvm", Namespace: "default", UID: vmiUID, Generation: 1}}
 	vmi.Spec.Domain.Devices.Interfaces = []virtv1.Interface{{Name: "default", Masquerade: &virtv1.InterfaceMasquerade{}}}
 	vmi.Spec.Networks = []virtv1.Network{{Name: "default", Pod: &virtv1.PodNetwork{}}}
-	vmi.Status.Phase = virtv1.Scheduling
+	vmi.Status.Phase = virtv1.Scheduled
 	vmi.Status.NodeName = "node1"
 	vmi.Status.ActivePods = map[types.UID]string{podUID: "node1"}
 	if change != nil {

@@ -95,11 +95,13 @@ func observeCredentials(status *virtv1.VirtualMachineInstanceStatus, c *launcher
 // ReasonNotReady is the reason of a guest whose readiness probe has not passed; it is the kubelet's own word for it.
 const ReasonNotReady = "ContainersNotReady"
 
-// observeReady says whether a guest that runs may be sent work: always, unless there is a readiness probe, of whose outcome
-// virt-controller tells.
+// observeReady says whether a guest that runs may be sent work: always, unless there is a readiness probe or a container of the pod
+// that is not ready, of which virt-controller tells.
 func observeReady(status *virtv1.VirtualMachineInstanceStatus, vmi *virtv1.VirtualMachineInstance, e *launcher.Event, now metav1.Time) {
-	probe := condition(status, virtv1.VirtualMachineInstanceReadinessProbe)
+	probe, containers := condition(status, virtv1.VirtualMachineInstanceReadinessProbe), condition(status, virtv1.VirtualMachineInstanceContainersReady)
 	switch {
+	case vmi.Spec.ReadinessProbe == nil && containers != nil && containers.Status == corev1.ConditionFalse:
+		set(status, virtv1.VirtualMachineInstanceReady, corev1.ConditionFalse, ReasonNotReady, "the pod is not ready: "+containers.Message, now)
 	case vmi.Spec.ReadinessProbe == nil, probe != nil && probe.Status == corev1.ConditionTrue:
 		set(status, virtv1.VirtualMachineInstanceReady, corev1.ConditionTrue, "", "", now)
 	case probe == nil:

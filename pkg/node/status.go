@@ -30,6 +30,8 @@ func observe(vmi *virtv1.VirtualMachineInstance, v view, now metav1.Time) virtv1
 	switch {
 	case ended(v.event):
 		observeEnd(&status, vmi, v.event, now)
+	case lives(v.event) && !scheduled(status.Phase):
+		// The guest is not held up by what the kubelet has yet to tell of its pod, but nobody is told that it runs before.
 	case lives(v.event):
 		observeGuest(&status, vmi, v, now)
 	case status.Phase == virtv1.Running:
@@ -102,7 +104,6 @@ func observeEnd(status *virtv1.VirtualMachineInstanceStatus, vmi *virtv1.Virtual
 
 func observeGuest(status *virtv1.VirtualMachineInstanceStatus, vmi *virtv1.VirtualMachineInstance, v view, now metav1.Time) {
 	e := v.event
-	enter(status, virtv1.Scheduled, now)
 	enter(status, virtv1.Running, now)
 	switch e.GetState() {
 	case launcher.DomainState_DOMAIN_STATE_RUNNING:
@@ -241,6 +242,11 @@ func migrationMethod(vmi *virtv1.VirtualMachineInstance) string {
 }
 
 var order = []virtv1.VirtualMachineInstancePhase{virtv1.VmPhaseUnset, virtv1.Pending, virtv1.Scheduling, virtv1.Scheduled, virtv1.Running, virtv1.Succeeded, virtv1.Failed}
+
+// scheduled says whether virt-controller has seen the containers of the instance's pod run.
+func scheduled(phase virtv1.VirtualMachineInstancePhase) bool {
+	return slices.Index(order, phase) >= slices.Index(order, virtv1.Scheduled)
+}
 
 // enter moves to a later phase and stamps it; an earlier one, or the same, changes nothing.
 func enter(status *virtv1.VirtualMachineInstanceStatus, phase virtv1.VirtualMachineInstancePhase, now metav1.Time) {

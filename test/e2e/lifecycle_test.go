@@ -37,6 +37,15 @@ func virt(t *testing.T, c *harness.Cluster, ns, says string, args ...string) {
 	}
 }
 
+func podReady(pod *corev1.Pod) bool {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
 func printable(status virtv1.VirtualMachinePrintableStatus) func(*virtv1.VirtualMachine) bool {
 	return func(vm *virtv1.VirtualMachine) bool { return vm != nil && vm.Status.PrintableStatus == status }
 }
@@ -66,6 +75,17 @@ func TestLifecycle(t *testing.T) {
 	t.Run("start", func(t *testing.T) {
 		virt(t, c, ns, "VM web was scheduled to start", "start", "web")
 		first = c.WaitVMI(t, ns, "web", "running", harness.BootLimit, harness.Running)
+		// Whoever sees the instance run finds a pod that runs and is ready.
+		if pod := c.LauncherPod(t, first); pod.Status.Phase != corev1.PodRunning || !podReady(pod) {
+			t.Errorf("the instance runs, its pod is %s: %+v", pod.Status.Phase, pod.Status.Conditions)
+		}
+		var phases []string
+		for _, p := range first.Status.PhaseTransitionTimestamps {
+			phases = append(phases, string(p.Phase))
+		}
+		if got := strings.Join(phases, " "); got != "Pending Scheduling Scheduled Running" {
+			t.Errorf("phases %s", got)
+		}
 		c.WaitVM(t, ns, "web", "Running", time.Minute, func(vm *virtv1.VirtualMachine) bool {
 			return printable("Running")(vm) && vm.Status.Ready && vm.Status.Created
 		})

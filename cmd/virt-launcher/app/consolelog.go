@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"syscall"
-	"time"
 
 	"github.com/virtplane/virtplane/launcher/console"
 	"github.com/virtplane/virtplane/launcher/footprint"
@@ -23,7 +22,7 @@ func runConsoleLog(args []string, stderr io.Writer) int {
 	set := flag.NewFlagSet("virt-launcher console-log", flag.ContinueOnError)
 	set.SetOutput(stderr)
 	socket := set.String("socket", filepath.Join(machine.PrivateDir, machine.ConsoleLogSocket), "socket on which the pod's first process gives the console")
-	wait := set.Duration("wait", time.Minute, "how long to wait for that socket")
+	wait := set.Duration("wait", 0, "how long to wait for that socket; 0: as long as the pod lives, whose other containers may have to wait for an image")
 	if code, done := parse(set, args); done {
 		return code
 	}

@@ -3,7 +3,9 @@ package app
 import (
 	"bytes"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -59,5 +61,60 @@ func TestConsoleLogOfNobody(t *testing.T) {
 	var out bytes.Buffer
 	if code := Run([]string{"console-log", "--socket=/nobody/here", "--wait=1ms"}, &out); code != 0 || !strings.Contains(out.String(), "nobody serves the guest's console") {
 		t.Errorf("exit code %d, output %s", code, &out)
+	}
+}
+
+// TestConsoleLogWaits for as long as its pod lives: the other container's image may take its time.
+func TestConsoleLogWaits(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "console-log.sock")
+	log := exec.Command(build(t), "console-log", "--socket="+socket)
+	var out bytes.Buffer
+	log.Stderr = &out
+	if err := log.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- log.Wait() }()
+	t.Cleanup(func() { log.Process.Kill() })
+	select {
+	case err := <-ended:
+		t.Fatalf("it gave up: %v, %s", err, &out)
+	case <-time.After(3 * time.Second):
+	}
+	// A first process that fails before it serves anything lets the log end, and with it the pod.
+	var failure bytes.Buffer
+	if code := Run([]string{"init", "--console-log=" + socket, "--fail"}, &failure); code != 1 || !strings.Contains(failure.String(), "told to fail") {
+		t.Errorf("exit code %d: %s", code, &failure)
+	}
+	select {
+	case err := <-ended:
+		if err != nil || !strings.Contains(out.String(), "the guest has ended before its console was read") {
+			t.Errorf("it ended with %v: %s", err, &out)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("it waits for a first process that has failed")
+	}
+}
+
+// TestConsoleLogOfADeletedPod is told to end while it waits.
+func TestConsoleLogOfADeletedPod(t *testing.T) {
+	log := exec.Command(build(t), "console-log", "--socket="+filepath.Join(t.TempDir(), "console-log.sock"))
+	if err := log.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { log.Process.Kill() })
+	time.Sleep(500 * time.Millisecond)
+	if err := log.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- log.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("it waits on")
 	}
 }

@@ -38,11 +38,15 @@ func runInit(args []string, stderr io.Writer) int {
 	if code, done := parse(set, args); done {
 		return code
 	}
-	if *failing {
-		return fail(stderr, errors.New("told to fail by --fail"))
-	}
 	log, err := newLogger(stderr, *level, "init")
+	if *failing {
+		err = errors.New("told to fail by --fail")
+	}
 	if err != nil {
+		if *consoleLog != "" {
+			// Whoever logs the console must not keep the pod, which ends here.
+			err = errors.Join(err, console.Over(*consoleLog))
+		}
 		return fail(stderr, err)
 	}
 	debug.SetGCPercent(initGCPercent)

@@ -17,7 +17,7 @@ const unpaused corev1.PodConditionType = "kubevirt.io/virtual-machine-unpaused"
 
 // tellPause opens the readiness gate of a pod that has a node, and shuts it while its guest is paused.
 func (r *Reconciler) tellPause(ctx context.Context, vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod) error {
-	if pod == nil || pod.Spec.NodeName == "" || pod.DeletionTimestamp != nil || ended(pod) || !gated(pod) || !metav1.IsControlledBy(pod, vmi) {
+	if pod == nil || pod.Spec.NodeName == "" || pod.DeletionTimestamp != nil || over(pod) || !gated(pod) || !metav1.IsControlledBy(pod, vmi) {
 		return nil
 	}
 	now := metav1.NewTime(r.Clock.Now())

@@ -123,7 +123,7 @@ func TestMissingConfigMapIsTold(t *testing.T) {
 		t.Errorf("events: %s", told)
 	}
 	w.updatePod(func(p *corev1.Pod) {
-		p.Status.ContainerStatuses[0].State = corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
+		containersRun(p)
 	})
 	if result := w.reconcile(); result.RequeueAfter != 0 {
 		t.Errorf("looked at again in %v", result.RequeueAfter)

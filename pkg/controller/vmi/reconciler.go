@@ -139,6 +139,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	if pod != nil && waiting.reason == "" && before(vmi.Status.Phase, virtv1.Scheduled) {
 		waiting = r.mountWait(ctx, &vmi, pod, podWait(pod, render.Claims, r.Clock.Now()))
+		if waiting.reason == "" && waiting.again == 0 {
+			waiting = unreadyWait(&vmi, pod, r.Clock.Now())
+		}
 	}
 	if pod != nil {
 		if render.CID, err = r.address(ctx, &vmi); err != nil {

@@ -111,6 +111,10 @@ func observe(vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, waiting wait, 
 			enter(&status, virtv1.Scheduling, now)
 			setCondition(&status, podScheduled, corev1.ConditionFalse, ReasonUnschedulable, waiting.message, now)
 		}
+		if prepared(vmi, pod) {
+			enter(&status, virtv1.Scheduled, now)
+			waiting = wait{}
+		}
 	} else {
 		waiting = wait{} // the node has it; our pod may be older than that
 	}
@@ -119,6 +123,7 @@ func observe(vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, waiting wait, 
 	}
 	setWait(&status, virtv1.VirtualMachineInstanceProvisioning, waiting, now)
 	observeProbe(&status, vmi, pod, now)
+	observeContainers(&status, vmi, pod, now)
 	return status
 }
 
@@ -232,13 +237,22 @@ func conclude(status *virtv1.VirtualMachineInstanceStatus, e ending, notReady st
 	setCondition(status, virtv1.VirtualMachineInstanceReady, corev1.ConditionFalse, notReady, e.message, now)
 }
 
-// outcome says how a pod whose containers have all ended leaves its instance. It is asked only while the instance itself
+// succeeded says whether a pod in which the guest's container has ended has done its work, although another one may run on.
+func succeeded(pod *corev1.Pod) bool {
+	if ended(pod) {
+		return pod.Status.Phase == corev1.PodSucceeded
+	}
+	s := statusOf(pod.Status.ContainerStatuses, machine.ComputeContainer)
+	return s.State.Terminated.ExitCode == 0
+}
+
+// outcome says how a pod in which the guest's container has ended leaves its instance. It is asked only while the instance itself
 // is not deleted: an end that came from outside is no success then, however orderly it was.
 func outcome(pod *corev1.Pod) (ending, bool) {
-	if !ended(pod) {
+	if !over(pod) {
 		return ending{}, false
 	}
-	succeeded, r := pod.Status.Phase == corev1.PodSucceeded, report(pod)
+	succeeded, r := succeeded(pod), report(pod)
 	e := ending{phase: virtv1.Failed, reason: r.Reason}
 	switch orderly := succeeded || r.ExitCode == 0 || r.Reason == reportNotStarted; {
 	case orderly && r.PodTerminated, succeeded && terminated(pod):

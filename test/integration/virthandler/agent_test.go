@@ -136,9 +136,10 @@ func instance(t *testing.T, name string) *virtv1.VirtualMachineInstance {
 	}
 	vmi.Status.NodeName = "node-1"
 	vmi.Status.ActivePods = map[types.UID]string{podUID: "node-1"}
-	vmi.Status.Phase = virtv1.Scheduling
-	if vmi, err = c.KubevirtV1().VirtualMachineInstances("default").UpdateStatus(t.Context(), vmi, metav1.UpdateOptions{}); err != nil {
-		t.Fatal(err)
+	for _, vmi.Status.Phase = range []virtv1.VirtualMachineInstancePhase{virtv1.Scheduling, virtv1.Scheduled} {
+		if vmi, err = c.KubevirtV1().VirtualMachineInstances("default").UpdateStatus(t.Context(), vmi, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return vmi
 }

@@ -91,7 +91,10 @@ const (
 	VirtualMachineInstanceAgentConnected                VirtualMachineInstanceConditionType = "AgentConnected"
 	VirtualMachineInstanceAccessCredentialsSynchronized VirtualMachineInstanceConditionType = "AccessCredentialsSynchronized"
 	// VirtualMachineInstanceReadinessProbe is what the kubelet says of the instance's readiness probe; absent until it has passed once.
-	VirtualMachineInstanceReadinessProbe          VirtualMachineInstanceConditionType = "ReadinessProbe"
+	VirtualMachineInstanceReadinessProbe VirtualMachineInstanceConditionType = "ReadinessProbe"
+	// VirtualMachineInstanceContainersReady is False while the pod of an instance without a readiness probe has a container that is
+	// not ready, as the kubelet says; absent otherwise.
+	VirtualMachineInstanceContainersReady         VirtualMachineInstanceConditionType = "ContainersReady"
 	VirtualMachineInstanceUnsupportedAgent        VirtualMachineInstanceConditionType = "AgentVersionNotSupported"
 	VirtualMachineInstanceIsMigratable            VirtualMachineInstanceConditionType = "LiveMigratable"
 	VirtualMachineInstanceIsStorageLiveMigratable VirtualMachineInstanceConditionType = "StorageLiveMigratable"

@@ -78,6 +78,7 @@ var conditions = map[virtv1.VirtualMachineInstanceConditionType]owner{
 	"DecentralizedLiveMigrationFailure":                        byController,
 	virtv1.VirtualMachineInstanceBlocked:                       byController,
 	virtv1.VirtualMachineInstanceReadinessProbe:                byController,
+	virtv1.VirtualMachineInstanceContainersReady:               byController,
 	virtv1.VirtualMachineInstanceReady:                         handedOver,
 	virtv1.VirtualMachineInstanceSynchronized:                  byBoth,
 	virtv1.VirtualMachineInstancePaused:                        byHandler,
@@ -142,12 +143,12 @@ func owns(o owner, w writer.Writer, from, to phase) bool {
 	return true // whoever else may write the status at all repairs it as a whole
 }
 
-// mayEnter says whether a writer may move an instance to a phase. Until it is scheduled that is virt-controller's; from
-// then on it may only end it, which virt-handler does too as long as it lives.
+// mayEnter says whether a writer may move an instance to a phase. Until it is scheduled, and to that, it is virt-controller's;
+// from then on it may only end it, which virt-handler does too as long as it lives.
 func mayEnter(w writer.Writer, to phase) bool {
 	switch w {
 	case writer.Controller:
-		return !scheduled(to) || ended(to)
+		return !scheduled(to) || to == virtv1.Scheduled || ended(to)
 	case writer.Handler:
 		return scheduled(to)
 	}

@@ -57,9 +57,9 @@ func TestConditionsOfARunningGuest(t *testing.T) {
 	const controller, handler, both = "controller", "handler", "controller and handler"
 	for kind, want := range map[virtv1.VirtualMachineInstanceConditionType]string{
 		"Provisioning": controller, "PodScheduled": controller, "DataVolumesReady": controller, "MigrationRequired": controller,
-		"EvictionRequested": controller, "DecentralizedLiveMigrationFailure": controller, "Blocked": controller, "ReadinessProbe": controller,
+		"EvictionRequested": controller, "DecentralizedLiveMigrationFailure": controller, "Blocked": controller, "ReadinessProbe": controller, "ContainersReady": controller,
 		"Ready": handler, "Paused": handler, "AgentConnected": handler, "AgentVersionNotSupported": handler, "LiveMigratable": handler,
-		"StorageLiveMigratable": handler, "SoftwareEmulation": handler, "AccessCredentialsSynchronized": handler,
+		"StorageLiveMigratable": handler, "SoftwareEmulation": handler, "AccessCredentialsSynchronized": handler, "Degraded": handler,
 		"Synchronized": both, "HotVCPUChange": both, "HotMemoryChange": both, "VolumesChange": both, "example.com/Own": both,
 	} {
 		without := status{Phase: virtv1.Running}
@@ -126,6 +126,12 @@ func TestRestore(t *testing.T) {
 			was:  status{Phase: virtv1.Scheduling, PhaseTransitionTimestamps: at(virtv1.Scheduling)},
 			is:   status{Phase: virtv1.Running, GuestOSInfo: virtv1.VirtualMachineInstanceGuestOSInfo{Name: "x"}, PhaseTransitionTimestamps: at(virtv1.Scheduling, virtv1.Running)},
 			want: status{Phase: virtv1.Scheduling, PhaseTransitionTimestamps: at(virtv1.Scheduling)},
+		},
+		{
+			name: "controller says that the pod is ready for the guest", writer: writer.Controller,
+			was:  status{Phase: virtv1.Scheduling, NodeName: "n", PhaseTransitionTimestamps: at(virtv1.Scheduling), Conditions: []condition{provisioning}},
+			is:   status{Phase: virtv1.Scheduled, NodeName: "n", PhaseTransitionTimestamps: at(virtv1.Scheduling, virtv1.Scheduled)},
+			want: status{Phase: virtv1.Scheduled, NodeName: "n", PhaseTransitionTimestamps: at(virtv1.Scheduling, virtv1.Scheduled)},
 		},
 		{
 			name: "handler runs the guest in one write", writer: writer.Handler,
