@@ -30,6 +30,8 @@ type decision struct {
 	retryIn time.Duration
 	// stableIn is when the instance will have run long enough for earlier failures to be forgotten, zero if there are none.
 	stableIn time.Duration
+	// ended is how the last instance has ended, zero while the strategy has another start or one runs.
+	ended end
 	// reason says why, for events.
 	reason string
 }
@@ -57,10 +59,16 @@ func decide(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, now t
 		d.stableIn = since.Add(stableAfter).Sub(now)
 	}
 	stopping, starting := requested(vm.Status.StateChangeRequests, vmi)
+	changed := vm.Status.RunStrategy != strategy
+	d.ended = endOf(vm, vmi, starting != nil)
 	switch {
 	case vmi != nil && vmi.DeletionTimestamp != nil:
 		// On its way out; whatever is wanted next happens once it is gone.
 		d.requests = withoutStop(vm.Status.StateChangeRequests)
+		if changed && starting == nil && runsOut(strategy) {
+			// Whoever has just chosen the strategy wants an instance, and its present one goes on behalf of another.
+			d.requests, d.ended = append(d.requests, virtv1.VirtualMachineStateChangeRequest{Action: virtv1.StartRequest}), end{}
+		}
 		return d
 	case vmi != nil && stopping:
 		d.action, d.reason = stop, "a stop was requested"
@@ -74,7 +82,7 @@ func decide(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, now t
 		d.want(vmi, done, starting, now)
 	case virtv1.RunStrategyRerunOnFailure:
 		switch {
-		case vmi == nil, failed, done && starting != nil:
+		case vmi == nil && d.ended == (end{}), failed, done && starting != nil:
 			d.want(vmi, done, starting, now)
 		}
 	case virtv1.RunStrategyManual:
@@ -85,7 +93,7 @@ func decide(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, now t
 			d.want(nil, false, starting, now)
 		}
 	case virtv1.RunStrategyOnce:
-		if vmi == nil {
+		if vmi == nil && d.ended == (end{}) {
 			d.want(nil, false, starting, now)
 		}
 	case virtv1.RunStrategyHalted:

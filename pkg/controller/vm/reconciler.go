@@ -63,7 +63,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	var failed error
 	if problem != (failure{}) {
 		// Nothing is done and nothing served, until the stranger's instance is gone.
-		d = decision{requests: vm.Status.StateChangeRequests, startFailure: d.startFailure}
+		d = decision{requests: vm.Status.StateChangeRequests, startFailure: d.startFailure, ended: d.ended}
 	} else {
 		switch d.action {
 		case start:

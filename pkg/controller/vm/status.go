@@ -12,7 +12,7 @@ import (
 )
 
 // ownConditions are the condition types that this controller makes up itself; all others are copied from the instance.
-var ownConditions = []virtv1.VirtualMachineConditionType{virtv1.VirtualMachineReady, virtv1.VirtualMachineFailure, virtv1.VirtualMachineRestartRequired}
+var ownConditions = []virtv1.VirtualMachineConditionType{virtv1.VirtualMachineReady, virtv1.VirtualMachineFailure, virtv1.VirtualMachineRestartRequired, virtv1.VirtualMachineEnded}
 
 // notCopied are conditions of an instance that say nothing about the machine.
 var notCopied = []virtv1.VirtualMachineInstanceConditionType{virtv1.VirtualMachineInstanceReady, virtv1.VirtualMachineInstanceProvisioning, "PodScheduled", virtv1.VirtualMachineInstanceSynchronized}
@@ -89,7 +89,7 @@ func summarize(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, d 
 	status.Created = vmi != nil
 	status.Ready = vmi != nil && vmi.Status.Phase == virtv1.Running && isTrue(vmi, virtv1.VirtualMachineInstanceReady) && !lost(vmi)
 	status.PrintableStatus = printable(vm, vmi, d, f, now.Time)
-	status.Conditions = conditions(vm, vmi, status, standing(vm, vmi, d, f), now)
+	status.Conditions = conditions(vm, vmi, status, standing(vm, vmi, d, f), d.ended, now)
 	return status
 }
 
@@ -115,7 +115,7 @@ func lost(vmi *virtv1.VirtualMachineInstance) bool {
 	return c != nil && c.Reason == virtv1.PodTerminatingReason
 }
 
-func conditions(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, status virtv1.VirtualMachineStatus, f failure, now metav1.Time) []virtv1.VirtualMachineCondition {
+func conditions(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, status virtv1.VirtualMachineStatus, f failure, e end, now metav1.Time) []virtv1.VirtualMachineCondition {
 	var out []virtv1.VirtualMachineCondition
 	set := func(c virtv1.VirtualMachineCondition) {
 		i := slices.IndexFunc(vm.Status.Conditions, func(o virtv1.VirtualMachineCondition) bool { return o.Type == c.Type })
@@ -147,6 +147,9 @@ func conditions(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, s
 	set(ready)
 	if f != (failure{}) {
 		set(virtv1.VirtualMachineCondition{Type: virtv1.VirtualMachineFailure, Status: corev1.ConditionTrue, Reason: f.reason, Message: f.message})
+	}
+	if e != (end{}) {
+		set(virtv1.VirtualMachineCondition{Type: virtv1.VirtualMachineEnded, Status: corev1.ConditionTrue, Reason: e.reason, Message: e.message})
 	}
 	if vmi == nil {
 		return out

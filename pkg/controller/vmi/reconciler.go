@@ -61,9 +61,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 	}); err != nil {
 		return fmt.Errorf("indexing pods by instance: %w", err)
 	}
-	if err := index.IndexField(ctx, &virtv1.VirtualMachineInstance{}, instanceByClaim, func(o client.Object) []string {
-		return claims(o.(*virtv1.VirtualMachineInstance))
-	}); err != nil {
+	if err := index.IndexField(ctx, &virtv1.VirtualMachineInstance{}, instanceByClaim, claimsIndexed); err != nil {
 		return fmt.Errorf("indexing instances by claim: %w", err)
 	}
 	if err := index.IndexField(ctx, &virtv1.VirtualMachineInstance{}, instanceByNode, nodeOf); err != nil {
@@ -89,8 +87,8 @@ func (r *Reconciler) usersOfClaim(ctx context.Context, claim client.Object) []re
 	}
 	var out []reconcile.Request
 	for i := range list.Items {
-		// Once a pod is bound its claims are the kubelet's business.
-		if list.Items[i].Status.NodeName == "" {
+		// Once a pod is bound its claims are the kubelet's business, until it has ended.
+		if list.Items[i].Status.NodeName == "" || final(list.Items[i].Status.Phase) && claim.GetDeletionTimestamp() != nil {
 			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
 		}
 	}
@@ -291,6 +289,8 @@ func (r *Reconciler) claimNamed(ctx context.Context, vmi *virtv1.VirtualMachineI
 	return claim, w, err
 }
 
+func claimsIndexed(o client.Object) []string { return claims(o.(*virtv1.VirtualMachineInstance)) }
+
 func claims(vmi *virtv1.VirtualMachineInstance) []string {
 	var out []string
 	for _, v := range vmi.Spec.Volumes {
@@ -371,13 +371,17 @@ func conditionOf(status *virtv1.VirtualMachineInstanceStatus, t virtv1.VirtualMa
 const lingering = 30 * time.Second
 
 // clearAway deletes the pod of an instance that has ended when the pod does not end too. Its first process ends with QEMU, so
-// one that never had a QEMU would hold the node's memory for ever. A pod that has ended stays, for its log.
+// one that never had a QEMU would hold the node's memory for ever. A pod that has ended stays, for its log, until somebody
+// wants one of its claims gone.
 func (r *Reconciler) clearAway(ctx context.Context, vmi *virtv1.VirtualMachineInstance, pods []corev1.Pod) (ctrl.Result, error) {
 	// What held it up when it ran does so no more, but its pod may still be on a node that is lost.
 	held := overdue(pods, r.Clock.Now())
 	status := *vmi.Status.DeepCopy()
 	setWait(&status, virtv1.VirtualMachineInstanceBlocked, held, metav1.NewTime(r.Clock.Now()))
 	if err := r.write(ctx, vmi, status); err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := r.freeClaims(ctx, vmi, pods); err != nil {
 		return ctrl.Result{}, err
 	}
 	if keep, ok := vmi.Annotations[virtv1.KeepLauncherAnnotation]; ok && (keep == "" || keep == "true") {
@@ -397,6 +401,36 @@ func (r *Reconciler) clearAway(ctx context.Context, vmi *virtv1.VirtualMachineIn
 		r.Recorder.Eventf(vmi, nil, corev1.EventTypeNormal, "SuccessfulDelete", "DeletePod", "Deleted virtual machine pod %s, which did not end with its guest", pods[i].Name)
 	}
 	return ctrl.Result{RequeueAfter: held.again}, nil
+}
+
+// freeClaims deletes the pods that have ended of an instance that has, when one of their claims is deleted: Kubernetes keeps a
+// claim as long as any pod that had a node names it, whether that still runs or not.
+func (r *Reconciler) freeClaims(ctx context.Context, vmi *virtv1.VirtualMachineInstance, pods []corev1.Pod) error {
+	if !slices.ContainsFunc(pods, func(p corev1.Pod) bool { return ended(&p) && p.DeletionTimestamp == nil }) {
+		return nil
+	}
+	var deleted string
+	for _, name := range claims(vmi) {
+		var claim corev1.PersistentVolumeClaim
+		if err := r.Client.Get(ctx, types.NamespacedName{Namespace: vmi.Namespace, Name: name}, &claim); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("getting claim %s: %w", name, err)
+		} else if err == nil && claim.DeletionTimestamp != nil {
+			deleted = name
+		}
+	}
+	if deleted == "" {
+		return nil
+	}
+	for i := range pods {
+		if !ended(&pods[i]) || pods[i].DeletionTimestamp != nil {
+			continue
+		}
+		if err := r.Client.Delete(ctx, &pods[i], client.Preconditions{UID: &pods[i].UID}); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("deleting launcher pod %s: %w", pods[i].Name, err)
+		}
+		r.Recorder.Eventf(vmi, nil, corev1.EventTypeNormal, "SuccessfulDelete", "DeletePod", "Deleted virtual machine pod %s, which had ended and held the deleted PersistentVolumeClaim %s", pods[i].Name, deleted)
+	}
+	return nil
 }
 
 // since is when an instance has entered its phase.

@@ -59,6 +59,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 			return nil
 		}).
 		WithIndex(&virtv1.VirtualMachineInstance{}, instanceByNode, nodeOf).
+		WithIndex(&virtv1.VirtualMachineInstance{}, instanceByClaim, claimsIndexed).
 		WithIndex(&virtv1.VirtualMachineInstance{}, instanceByCID, cidOf).
 		WithInterceptorFuncs(interceptor.Funcs{
 			SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
@@ -115,6 +116,15 @@ func (w *world) pod() *corev1.Pod {
 	}
 	w.t.Fatalf("%d pods", len(pods.Items))
 	return nil
+}
+
+func (w *world) claim(name string) *corev1.PersistentVolumeClaim {
+	w.t.Helper()
+	var claim corev1.PersistentVolumeClaim
+	if err := w.client.Get(w.t.Context(), types.NamespacedName{Namespace: "ns", Name: name}, &claim); err != nil {
+		w.t.Fatal(err)
+	}
+	return &claim
 }
 
 func (w *world) updatePod(change func(*corev1.Pod)) {

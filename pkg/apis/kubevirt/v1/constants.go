@@ -133,6 +133,9 @@ const (
 	VirtualMachinePaused                 VirtualMachineConditionType = "Paused"
 	VirtualMachineRestartRequired        VirtualMachineConditionType = "RestartRequired"
 	VirtualMachineManualRecoveryRequired VirtualMachineConditionType = "ManualRecoveryRequired"
+	// VirtualMachineEnded says how the last instance has ended, as long as the run strategy starts no other by itself. It
+	// outlives the instance.
+	VirtualMachineEnded VirtualMachineConditionType = "Ended"
 )
 
 // VirtualMachineInstanceMigrationConditionType names a condition of a migration.
