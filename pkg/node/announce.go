@@ -109,7 +109,11 @@ func (a *Agent) announcePhase(is *virtv1.VirtualMachineInstance, told bool) {
 		if c := condition(&is.Status, virtv1.VirtualMachineInstanceReady); c != nil && c.Message != "" {
 			reason += ": " + c.Message
 		}
-		if !told {
+		switch {
+		case told:
+		case is.Status.Reason == ReasonPodTerminated:
+			a.event(is, corev1.EventTypeWarning, EventStopped, "The VirtualMachineInstance lost its pod: "+reason)
+		default:
 			a.event(is, corev1.EventTypeWarning, EventStopped, "The VirtualMachineInstance crashed: "+reason)
 		}
 	}

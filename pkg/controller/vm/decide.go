@@ -130,6 +130,8 @@ func ending(vmi *virtv1.VirtualMachineInstance) string {
 	switch {
 	case f == (failure{}):
 		return "the guest has ended"
+	case interrupted(vmi):
+		return "its pod was taken away: " + f.reason
 	case f.message == "":
 		return "it has failed: " + f.reason
 	}
@@ -196,6 +198,8 @@ func recordFailure(f *virtv1.VirtualMachineStartFailure, vmi *virtv1.VirtualMach
 		return nil
 	case vmi.Status.Phase == virtv1.Failed && ran && ranFor(vmi, since) >= stableAfter:
 		return nil
+	case interrupted(vmi):
+		return f
 	case vmi.Status.Phase == virtv1.Failed && (f == nil || f.LastFailedVMIUID != vmi.UID):
 		count := int32(1)
 		if f != nil {

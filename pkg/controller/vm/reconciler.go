@@ -54,6 +54,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	if vmi, err = r.blame(ctx, &vm, vmi); err != nil {
+		return ctrl.Result{}, err
+	}
 	// The store keeps whole seconds: what is computed from them is found there again.
 	now := metav1.NewTime(r.Clock.Now().Truncate(time.Second))
 	if vm.DeletionTimestamp != nil {

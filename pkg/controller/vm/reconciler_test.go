@@ -44,6 +44,8 @@ type world struct {
 	r      *Reconciler
 	// blind hides instances from the cache.
 	blind bool
+	// podSeen changes the pods that are read past the cache.
+	podSeen func(*corev1.Pod)
 	// writes counts what is written of the machine's status.
 	writes int
 	// conflicts makes as many of these writes conflict.
@@ -90,7 +92,16 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 			return c.SubResource(sub).Update(ctx, o, opts...)
 		},
 	})
-	w.r = &Reconciler{Client: cache, Live: w.server, Recorder: w.events, Clock: w.clock}
+	live := interceptor.NewClient(w.server, interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, k client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			err := c.Get(ctx, k, o, opts...)
+			if pod, ok := o.(*corev1.Pod); ok && err == nil && w.podSeen != nil {
+				w.podSeen(pod)
+			}
+			return err
+		},
+	})
+	w.r = &Reconciler{Client: cache, Live: live, Recorder: w.events, Clock: w.clock}
 	return w
 }
 

@@ -60,7 +60,7 @@ func standing(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, d d
 	if problem != (failure{}) {
 		return problem
 	}
-	if f := failureOf(vmi); f != (failure{}) {
+	if f := failureOf(vmi); f != (failure{}) && !interrupted(vmi) {
 		return f
 	}
 	if c := failureCondition(&vm.Status); d.startFailure != nil && c != nil && c.Reason != reasonNotOwned && c.Reason != reasonFailedCreate {

@@ -354,7 +354,11 @@ func (r *Reconciler) announce(was, is *virtv1.VirtualMachineInstance) {
 		if c := conditionOf(&is.Status, virtv1.VirtualMachineInstanceReady); c != nil && c.Message != "" {
 			message = c.Message
 		}
-		r.Recorder.Eventf(is, nil, corev1.EventTypeWarning, "Stopped", "Observe", "The VirtualMachineInstance crashed: %s", message)
+		how := "crashed"
+		if is.Status.Reason == ReasonPodTerminated || is.Status.Reason == ReasonPodGone {
+			how = "lost its pod"
+		}
+		r.Recorder.Eventf(is, nil, corev1.EventTypeWarning, "Stopped", "Observe", "The VirtualMachineInstance %s: %s", how, message)
 	}
 }
 
