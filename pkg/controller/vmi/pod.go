@@ -126,6 +126,7 @@ func Pod(vmi *virtv1.VirtualMachineInstance, attempt int, o RenderOptions) *core
 					RunAsUser: ptr.To(machine.QEMUUser), RunAsGroup: ptr.To(machine.QEMUGroup), RunAsNonRoot: ptr.To(true),
 					Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 				},
+				Ports:                    ports(spec.Domain.Devices.Interfaces),
 				Resources:                resources(spec, overhead, o),
 				VolumeMounts:             volumes.mounts,
 				VolumeDevices:            volumes.devices,
