@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -74,6 +75,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 		For(&virtv1.VirtualMachineInstance{}).
 		Owns(&corev1.Pod{}).
 		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.usersOfClaim)).
+		Watches(&virtv1.VirtualMachineInstance{}, handler.EnqueueRequestsFromMapFunc(r.rivals), builder.WithPredicates(givesWay)).
 		Watches(&corev1.Node{}, r.onNodes()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: limits.Retries()}).
 		Complete(r)
@@ -126,6 +128,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 			return ctrl.Result{}, err
 		}
 		if pod == nil && waiting.reason == "" {
+			if waiting, err = r.claimInUse(ctx, &vmi); err != nil {
+				return ctrl.Result{}, err
+			}
+		}
+		if pod == nil && waiting.reason == "" {
 			if pod, waiting, err = r.ensurePod(ctx, &vmi, render); err != nil {
 				return ctrl.Result{}, err
 			}
@@ -136,7 +143,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		held = wait{late.reason, late.message, soonest(held.again, late.again)}
 	}
 	if pod != nil && waiting.reason == "" && before(vmi.Status.Phase, virtv1.Scheduled) {
-		waiting = r.mountWait(ctx, &vmi, pod, podWait(pod, render.Claims, r.Clock.Now()))
+		if waiting, err = r.heldByPod(ctx, pod, render.Claims, podWait(pod, render.Claims, r.Clock.Now())); err != nil {
+			return ctrl.Result{}, err
+		}
+		waiting = r.mountWait(ctx, &vmi, pod, waiting)
 		if waiting.reason == "" && waiting.again == 0 {
 			waiting = unreadyWait(&vmi, pod, r.Clock.Now())
 		}
@@ -330,7 +340,7 @@ func (r *Reconciler) write(ctx context.Context, vmi *virtv1.VirtualMachineInstan
 
 // patience are reasons of waits that happen on the way of healthy instances: whoever starts one and takes warnings for
 // failures, as scripts do, is not told of failure. A condition tells them as long as they last.
-var patience = []string{ReasonUnschedulable, ReasonClaimPending, ReasonContainers}
+var patience = []string{ReasonUnschedulable, ReasonClaimPending, ReasonContainers, ReasonClaimInUse}
 
 // announce tells transitions, and only those, as events.
 func (r *Reconciler) announce(was, is *virtv1.VirtualMachineInstance) {
