@@ -227,7 +227,7 @@ func duration(d time.Duration) *time.Duration { return &d }
 func staticMapper(scheme *runtime.Scheme) meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper(scheme.PrioritizedVersionsAllGroups())
 	for version, kinds := range map[schema.GroupVersion][]string{
-		corev1.SchemeGroupVersion: {"Pod", "PersistentVolumeClaim", "ResourceQuota", "Event"},
+		corev1.SchemeGroupVersion: {"Pod", "PersistentVolumeClaim", "ResourceQuota", "LimitRange", "Event"},
 		appsv1.SchemeGroupVersion: {"Deployment", "DaemonSet", "ControllerRevision"},
 		virtv1.SchemeGroupVersion: {"VirtualMachine", "VirtualMachineInstance", "VirtualMachineInstanceReplicaSet", "KubeVirt"},
 	} {

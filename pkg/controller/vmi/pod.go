@@ -33,8 +33,9 @@ type RenderOptions struct {
 	Claims map[string]*corev1.PersistentVolumeClaim
 	// CID is the instance's VSOCK address, nil if it wants none.
 	CID *uint32
-	// Limits are those that the instance's namespace asks for.
+	// Limits are those that the quotas of the instance's namespace ask for, Ranges what its LimitRanges allow.
 	Limits AutoLimits
+	Ranges Ranges
 }
 
 func (o RenderOptions) emulation() bool {
@@ -139,6 +140,7 @@ func Pod(vmi *virtv1.VirtualMachineInstance, attempt int, o RenderOptions) *core
 	if logs {
 		logConsole(pod)
 	}
+	o.Ranges.fit(pod, fixedLimits(spec), memoryFloor(spec, overhead))
 	return pod
 }
 

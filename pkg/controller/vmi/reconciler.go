@@ -76,6 +76,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 		Owns(&corev1.Pod{}).
 		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.usersOfClaim)).
 		Watches(&virtv1.VirtualMachineInstance{}, handler.EnqueueRequestsFromMapFunc(r.rivals), builder.WithPredicates(givesWay)).
+		Watches(&corev1.LimitRange{}, handler.EnqueueRequestsFromMapFunc(r.withoutPod)).
 		Watches(&corev1.Node{}, r.onNodes()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: limits.Retries()}).
 		Complete(r)
@@ -231,7 +232,13 @@ func (r *Reconciler) ensurePod(ctx context.Context, vmi *virtv1.VirtualMachineIn
 	if render.Limits, err = r.autoLimits(ctx, vmi.Namespace, &render.Config); err != nil {
 		return nil, wait{}, err
 	}
+	if render.Ranges, err = r.ranges(ctx, vmi.Namespace); err != nil {
+		return nil, wait{}, err
+	}
 	pod := Pod(vmi, 0, render)
+	if why := render.Ranges.refuses(pod); why != "" {
+		return nil, wait{reason: ReasonLimitRange, message: why}, nil
+	}
 	err = r.Client.Create(ctx, pod)
 	switch {
 	case err == nil:
@@ -252,8 +259,8 @@ func (r *Reconciler) ensurePod(ctx context.Context, vmi *virtv1.VirtualMachineIn
 		return existing, wait{}, nil
 	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 		// Quota, policy or a spec that pods refuse: say so where the user looks, and try again with back-off.
-		r.Recorder.Eventf(vmi, nil, corev1.EventTypeWarning, ReasonPodCreateFailed, "CreatePod", "Could not create the virtual machine pod: %v", err)
-		if werr := r.writeStatus(ctx, vmi, nil, render, wait{reason: ReasonPodCreateFailed, message: err.Error()}, wait{}, wait{}); werr != nil {
+		message := "the virtual machine pod could not be created: " + r.named(ctx, vmi.Namespace, err)
+		if werr := r.writeStatus(ctx, vmi, nil, render, wait{reason: ReasonPodCreateFailed, message: message}, wait{}, wait{}); werr != nil {
 			return nil, wait{}, werr
 		}
 		return nil, wait{}, fmt.Errorf("creating launcher pod: %w", err)

@@ -45,6 +45,27 @@ func resources(spec *virtv1.VirtualMachineInstanceSpec, overhead resource.Quanti
 	return corev1.ResourceRequirements{Requests: requests, Limits: limits}
 }
 
+// fixedLimits are the limits that the machine's spec decides.
+func fixedLimits(spec *virtv1.VirtualMachineInstanceSpec) corev1.ResourceList {
+	out := maps.Clone(spec.Domain.Resources.Limits)
+	if out == nil {
+		out = corev1.ResourceList{}
+	}
+	if n := machine.DedicatedCPUs(&spec.Domain); n > 0 {
+		out[corev1.ResourceCPU], out[corev1.ResourceMemory] = whole(n), machine.GuestMemory(spec)
+	}
+	return out
+}
+
+// memoryFloor is the memory without which the guest is killed once it uses all of its own.
+func memoryFloor(spec *virtv1.VirtualMachineInstanceSpec, overhead resource.Quantity) corev1.ResourceList {
+	floor := overhead.DeepCopy()
+	if machine.HugepagesSize(spec) == "" {
+		floor.Add(machine.GuestMemory(spec))
+	}
+	return corev1.ResourceList{corev1.ResourceMemory: floor}
+}
+
 func whole(n uint32) resource.Quantity { return *resource.NewQuantity(int64(n), resource.DecimalSI) }
 
 // memory adds the overhead to what is requested and limited. Huge pages are asked for by their own name, and for the whole guest

@@ -60,7 +60,15 @@ func renderStateClaim(vmi *virtv1.VirtualMachineInstance, class string) *corev1.
 // createStateClaim makes the claim, or finds the one that the cache does not show yet.
 func (r *Reconciler) createStateClaim(ctx context.Context, vmi *virtv1.VirtualMachineInstance, class string) (*corev1.PersistentVolumeClaim, wait, error) {
 	claim := renderStateClaim(vmi, class)
-	err := r.Client.Create(ctx, claim)
+	ranges, err := r.ranges(ctx, vmi.Namespace)
+	if err != nil {
+		return nil, wait{}, err
+	}
+	if least, ok := ranges.claim.min[corev1.ResourceStorage]; ok {
+		asked := claim.Spec.Resources.Requests
+		asked[corev1.ResourceStorage] = larger(asked[corev1.ResourceStorage], least.Quantity)
+	}
+	err = r.Client.Create(ctx, claim)
 	switch {
 	case err == nil:
 		r.Recorder.Eventf(vmi, claim, corev1.EventTypeNormal, "SuccessfulCreate", "CreateClaim", "Created PersistentVolumeClaim %s for what the machine's firmware and TPM remember", claim.Name)
