@@ -51,9 +51,9 @@ func RunStrategy(spec *virtv1.VirtualMachineSpec) virtv1.VirtualMachineRunStrate
 // Rows P1-RUN-02 to -06.
 func decide(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, now time.Time) decision {
 	strategy := RunStrategy(&vm.Spec)
-	d := decision{startFailure: recordFailure(vm.Status.StartFailure, vmi, now)}
-	if vmi == nil && strategy == virtv1.RunStrategyHalted {
-		d.startFailure = nil // whoever stopped the machine has seen to it
+	d := decision{startFailure: recordFailure(vm.Status.StartFailure, vmi, strategy, now)}
+	if vmi == nil && (strategy == virtv1.RunStrategyHalted || edited(vm)) {
+		d.startFailure = nil // whoever stopped or changed the machine has seen to it
 	}
 	if ran, since := running(vmi); d.startFailure != nil && ran && vmi.Status.Phase == virtv1.Running {
 		d.stableIn = since.Add(stableAfter).Sub(now)
@@ -107,6 +107,13 @@ func decide(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, now t
 		d.requests = []virtv1.VirtualMachineStateChangeRequest{*starting}
 	}
 	return d
+}
+
+// edited says whether the spec of a machine without an instance is another one than that which its last instance was made
+// from, or which was looked at last.
+func edited(vm *virtv1.VirtualMachine) bool {
+	seen := vm.Status.ObservedGeneration
+	return seen != 0 && seen != vm.Generation
 }
 
 // want asks for a running instance: start one if none is there, unless a back-off runs; clear away one that has ended.
@@ -187,8 +194,9 @@ func backoffLeft(f *virtv1.VirtualMachineStartFailure, now time.Time) time.Durat
 	return max(f.RetryAfterTimestamp.Sub(now), 0)
 }
 
-// recordFailure counts an instance that failed early, once; it forgets the count when one runs stably.
-func recordFailure(f *virtv1.VirtualMachineStartFailure, vmi *virtv1.VirtualMachineInstance, now time.Time) *virtv1.VirtualMachineStartFailure {
+// recordFailure counts an instance that failed early, once; it forgets the count when one runs stably. A strategy that starts
+// no other by itself knows no delay.
+func recordFailure(f *virtv1.VirtualMachineStartFailure, vmi *virtv1.VirtualMachineInstance, strategy virtv1.VirtualMachineRunStrategy, now time.Time) *virtv1.VirtualMachineStartFailure {
 	if vmi == nil {
 		return f
 	}
@@ -205,8 +213,11 @@ func recordFailure(f *virtv1.VirtualMachineStartFailure, vmi *virtv1.VirtualMach
 		if f != nil {
 			count = ptr.Deref(f.ConsecutiveFailCount, 0) + 1
 		}
-		retry := metaTime(now.Add(backoff(count)))
-		return &virtv1.VirtualMachineStartFailure{ConsecutiveFailCount: &count, LastFailedVMIUID: vmi.UID, RetryAfterTimestamp: &retry}
+		out := &virtv1.VirtualMachineStartFailure{ConsecutiveFailCount: &count, LastFailedVMIUID: vmi.UID}
+		if reruns(strategy) {
+			out.RetryAfterTimestamp = ptr.To(metaTime(now.Add(backoff(count))))
+		}
+		return out
 	}
 	return f
 }

@@ -210,8 +210,12 @@ func TestFailureOutlivesItsInstance(t *testing.T) {
 				t.Fatal("the failed instance stays")
 			}
 			told := w.told()
+			failed := "Warning InstanceFailed The virtual machine instance has failed 1 times in a row, not to be started again before 2026-01-02T12:00:10Z: DiskInvalid: disk root: image has a backing file"
+			if strategy == virtv1.RunStrategyManual {
+				failed = "Warning InstanceFailed The virtual machine instance has failed: DiskInvalid: disk root: image has a backing file"
+			}
 			for _, want := range []string{
-				"Warning InstanceFailed The virtual machine instance has failed 1 times in a row, not to be started again before 2026-01-02T12:00:10Z: DiskInvalid: disk root: image has a backing file",
+				failed,
 				"Normal SuccessfulDelete Stopped the virtual machine by deleting the virtual machine instance web: it has failed: DiskInvalid: disk root: image has a backing file",
 			} {
 				if !strings.Contains(told, want) {

@@ -75,6 +75,20 @@ func startRequest(paused bool) virtv1.VirtualMachineStateChangeRequest {
 	return r
 }
 
+// backsOff says whether a machine waits to be started again after failures. Start and restart then mean: now.
+func backsOff(vm *virtv1.VirtualMachine) bool {
+	f := vm.Status.StartFailure
+	return f != nil && f.RetryAfterTimestamp != nil
+}
+
+// startNow asks for a start of a machine that backs off, in the place of the instance that has failed if that is still there.
+func startNow(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, paused bool) error {
+	if vmi == nil {
+		return request(vm, startRequest(paused))
+	}
+	return request(vm, stopRequest(vmi), startRequest(paused))
+}
+
 // start changes a machine so that it starts (row P1-RUN-06). vmi is its instance, or nil.
 func start(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, options *virtv1.StartOptions) error {
 	if vmi != nil && !final(vmi) && vmi.Status.Phase != virtv1.Unknown && vmi.Status.Phase != virtv1.VmPhaseUnset {
@@ -88,7 +102,11 @@ func start(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, option
 	if name := vm.Status.RestoreInProgress; name != "" {
 		return conflict(vm, fmt.Errorf("cannot start VM until restore %q completes", name))
 	}
-	switch strategy := RunStrategy(&vm.Spec); strategy {
+	strategy := RunStrategy(&vm.Spec)
+	if backsOff(vm) && strategy != virtv1.RunStrategyHalted && strategy != virtv1.RunStrategyOnce {
+		return startNow(vm, vmi, options.Paused)
+	}
+	switch strategy {
 	case virtv1.RunStrategyHalted:
 		if options.Paused {
 			if err := request(vm, startRequest(true)); err != nil {
@@ -145,8 +163,8 @@ func restart(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance) erro
 		// The misspelling is part of the contract.
 		return conflict(vm, fmt.Errorf("RunStategy %s does not support manual restart requests", strategy))
 	}
-	if vmi == nil {
+	if vmi == nil && !backsOff(vm) {
 		return conflict(vm, errNotRunning)
 	}
-	return request(vm, stopRequest(vmi), startRequest(false))
+	return startNow(vm, vmi, false)
 }
