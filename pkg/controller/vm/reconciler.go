@@ -36,10 +36,14 @@ type Reconciler struct {
 
 // SetupWithManager registers the reconciler and its watches.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int) error {
+	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &virtv1.VirtualMachine{}, machineByTemplate, templatesOf); err != nil {
+		return fmt.Errorf("indexing machines by their dataVolumeTemplates: %w", err)
+	}
 	return ctrl.NewControllerManagedBy(mgr).Named("vm").
 		For(&virtv1.VirtualMachine{}).
 		// An instance concerns the machine of its name, whoever owns it: a stranger's holds the machine up until it is gone.
 		Watches(&virtv1.VirtualMachineInstance{}, &handler.EnqueueRequestForObject{}).
+		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.ofTemplate)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: limits.Retries()}).
 		Complete(r)
 }
@@ -63,10 +67,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return r.remove(ctx, &vm, vmi, now)
 	}
 	d := decide(&vm, vmi, now.Time)
+	if d.unmade, err = r.unmade(ctx, &vm); err != nil {
+		return ctrl.Result{}, err
+	}
 	var failed error
 	if problem != (failure{}) {
 		// Nothing is done and nothing served, until the stranger's instance is gone.
-		d = decision{requests: vm.Status.StateChangeRequests, startFailure: d.startFailure, ended: d.ended}
+		d = decision{requests: vm.Status.StateChangeRequests, startFailure: d.startFailure, ended: d.ended, unmade: d.unmade}
 	} else {
 		switch d.action {
 		case start:

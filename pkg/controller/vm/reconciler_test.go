@@ -63,6 +63,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 	w := &world{t: t, clock: testclock.NewFakePassiveClock(noon), events: events.NewFakeRecorder(100)}
 	created := 0
 	w.server = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
+		WithIndex(&virtv1.VirtualMachine{}, machineByTemplate, templatesOf).
 		WithStatusSubresource(&virtv1.VirtualMachine{}, &virtv1.VirtualMachineInstance{}).
 		WithInterceptorFuncs(interceptor.Funcs{
 			Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {

@@ -14,7 +14,13 @@ import (
 // ownConditions are the condition types that this controller makes up itself; all others are copied from the instance.
 var ownConditions = []virtv1.VirtualMachineConditionType{virtv1.VirtualMachineReady, virtv1.VirtualMachineFailure, virtv1.VirtualMachineRestartRequired, virtv1.VirtualMachineEnded}
 
-// notCopied are conditions of an instance that say nothing about the machine.
+// synchronized is a condition of the machine only while it is false: of what its instance, or it, asks for and cannot have.
+const synchronized = virtv1.VirtualMachineConditionType(virtv1.VirtualMachineInstanceSynchronized)
+
+// reasonClaimNotFound is that of an instance that waits for a claim.
+const reasonClaimNotFound = "PersistentVolumeClaimNotFound"
+
+// notCopied are conditions of an instance that say nothing about the machine, or not as they are.
 var notCopied = []virtv1.VirtualMachineInstanceConditionType{virtv1.VirtualMachineInstanceReady, virtv1.VirtualMachineInstanceProvisioning, "PodScheduled", virtv1.VirtualMachineInstanceSynchronized}
 
 // failure is what stands in the way of the machine, for its Failure condition; the zero value says nothing does.
@@ -89,7 +95,7 @@ func summarize(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, d 
 	status.Created = vmi != nil
 	status.Ready = vmi != nil && vmi.Status.Phase == virtv1.Running && isTrue(vmi, virtv1.VirtualMachineInstanceReady) && !lost(vmi)
 	status.PrintableStatus = printable(vm, vmi, d, f, now.Time)
-	status.Conditions = conditions(vm, vmi, status, standing(vm, vmi, d, f), d.ended, now)
+	status.Conditions = conditions(vm, vmi, status, standing(vm, vmi, d, f), d, now)
 	return status
 }
 
@@ -115,7 +121,7 @@ func lost(vmi *virtv1.VirtualMachineInstance) bool {
 	return c != nil && c.Reason == virtv1.PodTerminatingReason
 }
 
-func conditions(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, status virtv1.VirtualMachineStatus, f failure, e end, now metav1.Time) []virtv1.VirtualMachineCondition {
+func conditions(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, status virtv1.VirtualMachineStatus, f failure, d decision, now metav1.Time) []virtv1.VirtualMachineCondition {
 	var out []virtv1.VirtualMachineCondition
 	set := func(c virtv1.VirtualMachineCondition) {
 		i := slices.IndexFunc(vm.Status.Conditions, func(o virtv1.VirtualMachineCondition) bool { return o.Type == c.Type })
@@ -139,6 +145,9 @@ func conditions(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, s
 		}
 		if c := find(vmi, virtv1.VirtualMachineInstanceProvisioning); c != nil {
 			ready.Reason, ready.Message = c.Reason, c.Message
+			if c.Reason == reasonClaimNotFound && d.unmade != (failure{}) {
+				ready.Reason, ready.Message = d.unmade.reason, d.unmade.message
+			}
 		}
 		if c := find(vmi, virtv1.VirtualMachineInstanceBlocked); c != nil && ready.Status != corev1.ConditionTrue {
 			ready.Reason, ready.Message = c.Reason, c.Message
@@ -148,7 +157,12 @@ func conditions(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, s
 	if f != (failure{}) {
 		set(virtv1.VirtualMachineCondition{Type: virtv1.VirtualMachineFailure, Status: corev1.ConditionTrue, Reason: f.reason, Message: f.message})
 	}
-	if e != (end{}) {
+	if d.unmade != (failure{}) {
+		set(virtv1.VirtualMachineCondition{Type: synchronized, Status: corev1.ConditionFalse, Reason: d.unmade.reason, Message: d.unmade.message})
+	} else if c := findIn(vmi, virtv1.VirtualMachineInstanceSynchronized); c != nil && c.Status == corev1.ConditionFalse {
+		set(virtv1.VirtualMachineCondition{Type: synchronized, Status: c.Status, Reason: c.Reason, Message: c.Message, LastTransitionTime: c.LastTransitionTime})
+	}
+	if e := d.ended; e != (end{}) {
 		set(virtv1.VirtualMachineCondition{Type: virtv1.VirtualMachineEnded, Status: corev1.ConditionTrue, Reason: e.reason, Message: e.message})
 	}
 	if vmi == nil {
@@ -172,11 +186,11 @@ func conditions(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, s
 
 // waits maps what an instance's Provisioning condition waits for to the word that the table shows.
 var waits = map[string]virtv1.VirtualMachinePrintableStatus{
-	"Unschedulable":                 virtv1.VirtualMachineStatusUnschedulable,
-	"ErrImagePull":                  virtv1.VirtualMachineStatusErrImagePull,
-	"ImagePullBackOff":              virtv1.VirtualMachineStatusImagePullBackOff,
-	"PersistentVolumeClaimNotFound": virtv1.VirtualMachineStatusPvcNotFound,
-	"WaitingForVolumeBinding":       virtv1.VirtualMachineStatusWaitingForVolumeBinding,
+	"Unschedulable":           virtv1.VirtualMachineStatusUnschedulable,
+	"ErrImagePull":            virtv1.VirtualMachineStatusErrImagePull,
+	"ImagePullBackOff":        virtv1.VirtualMachineStatusImagePullBackOff,
+	reasonClaimNotFound:       virtv1.VirtualMachineStatusPvcNotFound,
+	"WaitingForVolumeBinding": virtv1.VirtualMachineStatusWaitingForVolumeBinding,
 }
 
 func printable(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, d decision, f failure, now time.Time) virtv1.VirtualMachinePrintableStatus {
@@ -219,6 +233,14 @@ func printable(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, d 
 		return virtv1.VirtualMachineStatusUnknown
 	}
 	return virtv1.VirtualMachineStatusStarting
+}
+
+// findIn is find for an instance that there may be none of.
+func findIn(vmi *virtv1.VirtualMachineInstance, t virtv1.VirtualMachineInstanceConditionType) *virtv1.VirtualMachineInstanceCondition {
+	if vmi == nil {
+		return nil
+	}
+	return find(vmi, t)
 }
 
 func find(vmi *virtv1.VirtualMachineInstance, t virtv1.VirtualMachineInstanceConditionType) *virtv1.VirtualMachineInstanceCondition {

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
@@ -76,6 +77,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 		Owns(&corev1.Pod{}).
 		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.usersOfClaim)).
 		Watches(&virtv1.VirtualMachineInstance{}, handler.EnqueueRequestsFromMapFunc(r.rivals), builder.WithPredicates(givesWay)).
+		Watches(&virtv1.KubeVirt{}, handler.EnqueueRequestsFromMapFunc(r.refused), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.LimitRange{}, handler.EnqueueRequestsFromMapFunc(r.withoutPod)).
 		Watches(&corev1.Node{}, r.onNodes()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: limits.Retries()}).
@@ -124,7 +126,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, err
 	}
 	var waiting wait
-	if vmi.Status.NodeName == "" {
+	var refused wait
+	if pod == nil && vmi.Status.NodeName == "" {
+		refused = unsupported(&vmi, &config)
+	}
+	if vmi.Status.NodeName == "" && refused.reason == "" {
 		if render.Claims, waiting, err = r.claimsOf(ctx, &vmi, config.VMStateStorageClass); err != nil {
 			return ctrl.Result{}, err
 		}
@@ -161,7 +167,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if err := r.writeStatus(ctx, &vmi, pod, render, waiting, held, unheard); err != nil {
+	if err := r.writeStatus(ctx, &vmi, pod, render, told{waiting, refused, held, unheard}); err != nil {
 		return ctrl.Result{}, err
 	}
 	if err := r.tellPause(ctx, &vmi, pod); err != nil {
@@ -260,7 +266,7 @@ func (r *Reconciler) ensurePod(ctx context.Context, vmi *virtv1.VirtualMachineIn
 	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 		// Quota, policy or a spec that pods refuse: say so where the user looks, and try again with back-off.
 		message := "the virtual machine pod could not be created: " + r.named(ctx, vmi.Namespace, err)
-		if werr := r.writeStatus(ctx, vmi, nil, render, wait{reason: ReasonPodCreateFailed, message: message}, wait{}, wait{}); werr != nil {
+		if werr := r.writeStatus(ctx, vmi, nil, render, told{waiting: wait{reason: ReasonPodCreateFailed, message: message}}); werr != nil {
 			return nil, wait{}, werr
 		}
 		return nil, wait{}, fmt.Errorf("creating launcher pod: %w", err)
@@ -321,11 +327,16 @@ func claims(vmi *virtv1.VirtualMachineInstance) []string {
 	return out
 }
 
-func (r *Reconciler) writeStatus(ctx context.Context, vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, render RenderOptions, waiting, held, unheard wait) error {
+// told is what a status tells beside what the pod does: what the instance waits for before it has one, why it gets none at all,
+// what holds up its end, and that nobody hears of its guest.
+type told struct{ waiting, refused, held, unheard wait }
+
+func (r *Reconciler) writeStatus(ctx context.Context, vmi *virtv1.VirtualMachineInstance, pod *corev1.Pod, render RenderOptions, t told) error {
 	now := metav1.NewTime(r.Clock.Now())
-	status := observe(vmi, pod, waiting, now, render)
-	setWait(&status, virtv1.VirtualMachineInstanceBlocked, held, now)
-	speakFor(&status, unheard, now)
+	status := observe(vmi, pod, t.waiting, now, render)
+	setRefused(&status, t.refused, now)
+	setWait(&status, virtv1.VirtualMachineInstanceBlocked, t.held, now)
+	speakFor(&status, t.unheard, now)
 	return r.write(ctx, vmi, status)
 }
 
@@ -360,6 +371,9 @@ func (r *Reconciler) announce(was, is *virtv1.VirtualMachineInstance) {
 			}
 			r.Recorder.Eventf(is, nil, kind, now.Reason, "Wait", "%s", now.Message)
 		}
+	}
+	if c := conditionOf(&is.Status, virtv1.VirtualMachineInstanceSynchronized); refusedByUs(&is.Status) && !refusedByUs(&was.Status) {
+		r.Recorder.Eventf(is, nil, corev1.EventTypeWarning, "SyncFailed", "Refuse", "%s", c.Message)
 	}
 	if unreachable(&is.Status) && !unreachable(&was.Status) {
 		r.agents.spoke(is.Status.NodeName, is.UID, r.Clock.Now())
