@@ -32,6 +32,8 @@ type decision struct {
 	stableIn time.Duration
 	// ended is how the last instance has ended, zero while the strategy has another start or one runs.
 	ended end
+	// refused says that the API does not take the instance.
+	refused bool
 	// unmade says that claims of dataVolumeTemplates are missing, which nobody makes; zero if none is.
 	unmade failure
 	// reason says why, for events.

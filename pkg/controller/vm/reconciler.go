@@ -82,6 +82,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 				// The cache is behind, and what follows from it would be wrong. The instance's event brings us back sooner.
 				return ctrl.Result{RequeueAfter: soon}, nil
 			}
+			d.refused = apierrors.IsForbidden(failed) || apierrors.IsInvalid(failed) || apierrors.IsBadRequest(failed)
 			if vmi == nil {
 				d.requests = vm.Status.StateChangeRequests // not served: keep them
 			}

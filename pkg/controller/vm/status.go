@@ -69,10 +69,20 @@ func standing(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, d d
 	if f := failureOf(vmi); f != (failure{}) && !interrupted(vmi) {
 		return f
 	}
+	if vmi != nil && vmi.Status.Phase == virtv1.Running {
+		return failure{} // of a machine that runs, the failure of an earlier instance only counts
+	}
 	if c := failureCondition(&vm.Status); d.startFailure != nil && c != nil && c.Reason != reasonNotOwned && c.Reason != reasonFailedCreate {
 		return failure{c.Reason, c.Message}
 	}
 	return failure{}
+}
+
+// stale says whether the words of an earlier try to start a guest, in a condition, are not why the instance is not ready now: it
+// has ended since, for its own reason, or it was ready since.
+func stale(c *virtv1.VirtualMachineInstanceCondition, vmi *virtv1.VirtualMachineInstance) bool {
+	ready := find(vmi, virtv1.VirtualMachineInstanceReady)
+	return final(vmi) || ready != nil && ready.LastTransitionTime.After(c.LastTransitionTime.Time)
 }
 
 func failureCondition(status *virtv1.VirtualMachineStatus) *virtv1.VirtualMachineCondition {
@@ -140,8 +150,11 @@ func conditions(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, s
 			ready.Status, ready.Reason, ready.Message = c.Status, c.Reason, c.Message
 		}
 		// What an instance waits for or fails at is the machine's answer to "why is it not ready".
-		if c := find(vmi, virtv1.VirtualMachineInstanceSynchronized); c != nil && c.Status == corev1.ConditionFalse && ready.Status != corev1.ConditionTrue {
+		if c := find(vmi, virtv1.VirtualMachineInstanceSynchronized); c != nil && c.Status == corev1.ConditionFalse && ready.Status != corev1.ConditionTrue && !stale(c, vmi) {
 			ready.Reason, ready.Message = c.Reason, c.Message
+		}
+		if e := failureOf(vmi); e != (failure{}) && e.message != "" {
+			ready.Reason, ready.Message = e.reason, e.message
 		}
 		if c := find(vmi, virtv1.VirtualMachineInstanceProvisioning); c != nil {
 			ready.Reason, ready.Message = c.Reason, c.Message
@@ -186,18 +199,36 @@ func conditions(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, s
 
 // waits maps what an instance's Provisioning condition waits for to the word that the table shows.
 var waits = map[string]virtv1.VirtualMachinePrintableStatus{
-	"Unschedulable":           virtv1.VirtualMachineStatusUnschedulable,
-	"ErrImagePull":            virtv1.VirtualMachineStatusErrImagePull,
-	"ImagePullBackOff":        virtv1.VirtualMachineStatusImagePullBackOff,
-	reasonClaimNotFound:       virtv1.VirtualMachineStatusPvcNotFound,
-	"WaitingForVolumeBinding": virtv1.VirtualMachineStatusWaitingForVolumeBinding,
+	"Unschedulable": virtv1.VirtualMachineStatusUnschedulable,
+	// The kubelet's words for an image that it does not get or cannot use.
+	"ErrImagePull":              virtv1.VirtualMachineStatusErrImagePull,
+	"ImagePullBackOff":          virtv1.VirtualMachineStatusImagePullBackOff,
+	"InvalidImageName":          virtv1.VirtualMachineStatusErrImagePull,
+	"ErrImageNeverPull":         virtv1.VirtualMachineStatusErrImagePull,
+	"ImageInspectError":         virtv1.VirtualMachineStatusErrImagePull,
+	"ImageVolumeMountFailed":    virtv1.VirtualMachineStatusErrImagePull,
+	"RegistryUnavailable":       virtv1.VirtualMachineStatusErrImagePull,
+	"SignatureValidationFailed": virtv1.VirtualMachineStatusErrImagePull,
+	// Its words for a container that it cannot start and tries again.
+	"CrashLoopBackOff":           virtv1.VirtualMachineStatusCrashLoopBackOff,
+	"CreateContainerConfigError": virtv1.VirtualMachineStatusCrashLoopBackOff,
+	"CreateContainerError":       virtv1.VirtualMachineStatusCrashLoopBackOff,
+	"CreatePodSandboxError":      virtv1.VirtualMachineStatusCrashLoopBackOff,
+	"ConfigPodSandboxError":      virtv1.VirtualMachineStatusCrashLoopBackOff,
+	"PostStartHookError":         virtv1.VirtualMachineStatusCrashLoopBackOff,
+	"PreCreateHookError":         virtv1.VirtualMachineStatusCrashLoopBackOff,
+	"PreStartHookError":          virtv1.VirtualMachineStatusCrashLoopBackOff,
+	"RROUnsupported":             virtv1.VirtualMachineStatusCrashLoopBackOff,
+	"RunContainerError":          virtv1.VirtualMachineStatusCrashLoopBackOff,
+	reasonClaimNotFound:          virtv1.VirtualMachineStatusPvcNotFound,
+	"WaitingForVolumeBinding":    virtv1.VirtualMachineStatusWaitingForVolumeBinding,
 }
 
 func printable(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, d decision, f failure, now time.Time) virtv1.VirtualMachinePrintableStatus {
 	switch {
 	case vm.DeletionTimestamp != nil:
 		return virtv1.VirtualMachineStatusTerminating
-	case vmi == nil && f.reason == reasonNotOwned:
+	case vmi == nil && (f.reason == reasonNotOwned || d.refused):
 		return virtv1.VirtualMachineStatusStopped
 	case vmi == nil && d.retryIn > 0:
 		return virtv1.VirtualMachineStatusCrashLoopBackOff
@@ -212,6 +243,9 @@ func printable(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, d 
 		return virtv1.VirtualMachineStatusStopping
 	case final(vmi):
 		return virtv1.VirtualMachineStatusStopped
+	}
+	if c := find(vmi, virtv1.VirtualMachineInstanceSynchronized); c != nil && c.Status == corev1.ConditionFalse && (vmi.Status.Phase == virtv1.Pending || vmi.Status.Phase == virtv1.VmPhaseUnset) {
+		return virtv1.VirtualMachineStatusProvisioning // it gets no pod
 	}
 	if c := find(vmi, virtv1.VirtualMachineInstanceProvisioning); c != nil && c.Status == corev1.ConditionTrue {
 		if word, ok := waits[c.Reason]; ok {

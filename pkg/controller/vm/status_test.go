@@ -56,6 +56,60 @@ func TestPrintableStatus(t *testing.T) {
 	spec.Covers(t, "P2-STATE-09")
 }
 
+// TestKubeletsReasonsHaveAStatus: whatever the kubelet says of a container that does not start has a word in the table.
+func TestKubeletsReasonsHaveAStatus(t *testing.T) {
+	for want, reasons := range map[string][]string{
+		"ErrImagePull":     {"ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed", "ImageVolumeMountFailed"},
+		"ImagePullBackOff": {"ImagePullBackOff"},
+		"CrashLoopBackOff": {"CrashLoopBackOff", "CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PreCreateHookError", "PreStartHookError", "PostStartHookError",
+			"CreatePodSandboxError", "ConfigPodSandboxError", "RROUnsupported"},
+	} {
+		for _, reason := range reasons {
+			vm, vmi := machine(virtv1.RunStrategyAlways), with(inst(virtv1.Scheduling, 0), virtv1.VirtualMachineInstanceProvisioning, corev1.ConditionTrue, reason)
+			if got := summarize(vm, vmi, decide(vm, vmi, noon), failure{}, metav1.NewTime(noon)).PrintableStatus; string(got) != want {
+				t.Errorf("%s: %s, want %s", reason, got, want)
+			}
+		}
+	}
+}
+
+// TestNewestCauseWins: the words of an earlier try to start the guest do not cover why the machine is not ready now.
+func TestNewestCauseWins(t *testing.T) {
+	condition := func(c virtv1.VirtualMachineInstanceConditionType, reason, message string, age time.Duration) virtv1.VirtualMachineInstanceCondition {
+		return virtv1.VirtualMachineInstanceCondition{Type: c, Status: corev1.ConditionFalse, Reason: reason, Message: message, LastTransitionTime: metav1.NewTime(noon.Add(-age))}
+	}
+	const sync, ready = virtv1.VirtualMachineInstanceSynchronized, virtv1.VirtualMachineInstanceReady
+	for _, tc := range []struct {
+		name            string
+		phase           virtv1.VirtualMachineInstancePhase
+		ended           string
+		conditions      []virtv1.VirtualMachineInstanceCondition
+		reason, message string
+	}{
+		{"a start that fails", virtv1.Scheduled, "", []virtv1.VirtualMachineInstanceCondition{condition(sync, "StartFailed", "no such device", 0)}, "StartFailed", "no such device"},
+		{"a start that fails, never ready", virtv1.Scheduled, "", []virtv1.VirtualMachineInstanceCondition{
+			condition(ready, "GuestNotRunning", "not yet", time.Minute), condition(sync, "StartFailed", "no such device", 0)}, "StartFailed", "no such device"},
+		{"QEMU's end after a start that lost its connection", virtv1.Failed, "QEMUFailed", []virtv1.VirtualMachineInstanceCondition{
+			condition(sync, "StartFailed", "qmp_capabilities: connection reset by peer", 0), condition(ready, "GuestNotRunning", "QEMU failed: no such property", 0)}, "QEMUFailed", "QEMU failed: no such property"},
+		{"an end in order after a start that failed once", virtv1.Succeeded, "GuestShutdown", []virtv1.VirtualMachineInstanceCondition{
+			condition(sync, "StartFailed", "connection reset by peer", 0), condition(ready, "GuestNotRunning", "the guest has ended", 0)}, "GuestNotRunning", "the guest has ended"},
+		{"an end for the reason of the last try", virtv1.Failed, "ImageMissing", []virtv1.VirtualMachineInstanceCondition{
+			condition(sync, "ImageMissing", "no disk in /disk", 0), condition(ready, "GuestNotRunning", "the guest could not be started", 0)}, "ImageMissing", "no disk in /disk"},
+		{"a probe that fails long after a change that failed", virtv1.Running, "", []virtv1.VirtualMachineInstanceCondition{
+			condition(sync, "SyncFailed", "could not change the memory", time.Hour), condition(ready, "ContainersNotReady", "the readiness probe fails", 0)}, "ContainersNotReady", "the readiness probe fails"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			vm, vmi := machine(virtv1.RunStrategyAlways), inst(tc.phase, 0)
+			vmi.Status.Reason, vmi.Status.Conditions = tc.ended, tc.conditions
+			for _, c := range summarize(vm, vmi, decide(vm, vmi, noon), failure{}, metav1.NewTime(noon)).Conditions {
+				if c.Type == virtv1.VirtualMachineReady && (c.Status != corev1.ConditionFalse || c.Reason != tc.reason || c.Message != tc.message) {
+					t.Errorf("ready %+v", c)
+				}
+			}
+		})
+	}
+}
+
 func TestHaltedMachineIsStopped(t *testing.T) {
 	vm := &virtv1.VirtualMachine{ObjectMeta: metav1.ObjectMeta{Generation: 3}}
 	got := summarize(vm, nil, decide(vm, nil, noon), failure{}, metav1.NewTime(noon))

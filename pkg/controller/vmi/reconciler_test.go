@@ -381,6 +381,50 @@ func TestDeletionWaitsForThePod(t *testing.T) {
 	spec.Covers(t, "P2-VMI-07")
 }
 
+// TestEndOfADeletedInstanceIsSeen: the end of an instance that has no machine to tell it stays for a few seconds.
+func TestEndOfADeletedInstanceIsSeen(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		owner bool
+		phase virtv1.VirtualMachineInstancePhase
+		age   time.Duration
+		left  time.Duration
+	}{
+		{"ended just now", false, virtv1.Succeeded, 0, 4 * time.Second},
+		{"failed just now", false, virtv1.Failed, time.Second, 3 * time.Second},
+		{"ended a while ago", false, virtv1.Succeeded, 4 * time.Second, 0},
+		{"never ran", false, virtv1.Scheduling, 0, 0},
+		{"of a machine", true, virtv1.Succeeded, 0, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			vmi := pending()
+			if tc.owner {
+				vmi.OwnerReferences = []metav1.OwnerReference{{APIVersion: "kubevirt.io/v1", Kind: "VirtualMachine", Name: "web", UID: "vm", Controller: ptr.To(true)}}
+			}
+			enter(&vmi.Status, tc.phase, metav1.NewTime(noon.Add(-tc.age)))
+			w := newWorld(t, vmi)
+			if err := w.client.Delete(t.Context(), w.vmi()); err != nil {
+				t.Fatal(err)
+			}
+			result := w.reconcile()
+			if tc.left == 0 {
+				if w.vmi() != nil {
+					t.Error("it stays")
+				}
+				return
+			}
+			if w.vmi() == nil || result.RequeueAfter != tc.left {
+				t.Fatalf("looked at again in %v", result.RequeueAfter)
+			}
+			w.clock.SetTime(noon.Add(tc.left))
+			w.reconcile()
+			if w.vmi() != nil {
+				t.Error("it stays for ever")
+			}
+		})
+	}
+}
+
 func TestForeignPodOfTheSameName(t *testing.T) {
 	vmi := pending()
 	stranger := Pod(vmi, 0, emulation(true))
