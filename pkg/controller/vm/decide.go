@@ -3,6 +3,7 @@ package vm
 import (
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
@@ -79,6 +80,18 @@ func decide(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, now t
 		d.requests = withoutStop(vm.Status.StateChangeRequests)
 		return d
 	}
+	if vmi != nil && strategy != virtv1.RunStrategyHalted && superseded(vm, vmi) {
+		d.action, d.reason = stop, "spec.template has changed, and the instance made from the old one does not start"
+		next := virtv1.VirtualMachineStateChangeRequest{Action: virtv1.StartRequest}
+		if s := vmi.Spec.StartStrategy; s != nil && *s == virtv1.StartStrategyPaused {
+			next.Data = map[string]string{virtv1.StartRequestDataPausedKey: virtv1.StartRequestDataPausedTrue}
+		}
+		if starting != nil {
+			next = *starting
+		}
+		d.requests = []virtv1.VirtualMachineStateChangeRequest{next}
+		return d
+	}
 	done := vmi != nil && final(vmi)
 	failed := done && vmi.Status.Phase == virtv1.Failed
 	switch strategy {
@@ -118,6 +131,23 @@ func decide(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, now t
 func edited(vm *virtv1.VirtualMachine) bool {
 	seen := vm.Status.ObservedGeneration
 	return seen != 0 && seen != vm.Generation
+}
+
+// superseded says whether an instance that waits for something, and has no guest yet, is made from a template that was corrected
+// since: nothing is lost by another one, and it may have what this one lacks.
+func superseded(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance) bool {
+	switch vmi.Status.Phase {
+	case virtv1.VmPhaseUnset, virtv1.Pending, virtv1.Scheduling:
+	default:
+		return false
+	}
+	sync := find(vmi, virtv1.VirtualMachineInstanceSynchronized)
+	if !isTrue(vmi, virtv1.VirtualMachineInstanceProvisioning) && (sync == nil || sync.Status != corev1.ConditionFalse) {
+		return false
+	}
+	made, known := vmi.Annotations[templateHashAnnotation]
+	hash, err := templateHash(vm)
+	return known && err == nil && made != hash
 }
 
 // want asks for a running instance: start one if none is there, unless a back-off runs; clear away one that has ended.

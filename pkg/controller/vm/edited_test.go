@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 )
 
@@ -91,6 +93,65 @@ func TestNoDelayWithoutAnotherStart(t *testing.T) {
 			}
 			if got := status.PrintableStatus == virtv1.VirtualMachineStatusCrashLoopBackOff; got != delayed {
 				t.Errorf("status %s", status.PrintableStatus)
+			}
+		})
+	}
+}
+
+// TestCorrectedTemplateReplacesAWaitingInstance: an instance that does not start is replaced by one of the corrected template; a
+// guest is not.
+func TestCorrectedTemplateReplacesAWaitingInstance(t *testing.T) {
+	provisioning, sync := virtv1.VirtualMachineInstanceProvisioning, virtv1.VirtualMachineInstanceSynchronized
+	for _, tc := range []struct {
+		name     string
+		strategy virtv1.VirtualMachineRunStrategy
+		paused   bool
+		instance *virtv1.VirtualMachineInstance
+		edited   bool
+		replaced bool
+	}{
+		{"it waits for a claim", virtv1.RunStrategyAlways, false, with(inst(virtv1.Pending, 0), provisioning, corev1.ConditionTrue, "PersistentVolumeClaimNotFound"), true, true},
+		{"it waits for an image", virtv1.RunStrategyRerunOnFailure, false, with(inst(virtv1.Scheduling, 0), provisioning, corev1.ConditionTrue, "InvalidImageName"), true, true},
+		{"it gets no pod", virtv1.RunStrategyOnce, false, with(inst(virtv1.Pending, 0), sync, corev1.ConditionFalse, "UnsupportedField"), true, true},
+		{"started by hand", virtv1.RunStrategyManual, false, with(inst(virtv1.Pending, 0), provisioning, corev1.ConditionTrue, "Unschedulable"), true, true},
+		{"started by hand and paused", virtv1.RunStrategyManual, true, with(inst(virtv1.Pending, 0), provisioning, corev1.ConditionTrue, "Unschedulable"), true, true},
+		{"nothing was edited", virtv1.RunStrategyAlways, false, with(inst(virtv1.Pending, 0), provisioning, corev1.ConditionTrue, "Unschedulable"), false, false},
+		{"it is about to start", virtv1.RunStrategyAlways, false, inst(virtv1.Scheduling, 0), true, false},
+		{"its guest is being set up", virtv1.RunStrategyAlways, false, with(inst(virtv1.Scheduled, 0), sync, corev1.ConditionFalse, "SecretMissing"), true, false},
+		{"it runs", virtv1.RunStrategyAlways, false, inst(virtv1.Running, 0), true, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			vm := machine(virtv1.RunStrategyManual)
+			request := startReq
+			if tc.paused {
+				request = pausedReq
+			}
+			vm.Status.StateChangeRequests = []virtv1.VirtualMachineStateChangeRequest{request}
+			w := newWorld(t, vm)
+			w.reconcile()
+			w.choose(tc.strategy)
+			first := w.vmi().UID
+			w.report(func(s *virtv1.VirtualMachineInstanceStatus) { *s = tc.instance.Status })
+			w.reconcile()
+			if tc.edited {
+				w.edit(func(s *virtv1.VirtualMachineSpec) { s.Template.Spec.Hostname = "corrected" })
+			}
+			w.reconcile()
+			if got := w.vmi().DeletionTimestamp != nil; got != tc.replaced {
+				t.Fatalf("replaced %v, want %v", got, tc.replaced)
+			}
+			if !tc.replaced {
+				return
+			}
+			w.letGo()
+			w.reconcile()
+			w.reconcile()
+			now := w.vmi()
+			if now == nil || now.UID == first || now.Spec.Hostname != "corrected" || (now.Spec.StartStrategy != nil) != tc.paused {
+				t.Fatalf("instance %+v", now)
+			}
+			if left := w.vm().Status.StateChangeRequests; len(left) != 0 {
+				t.Errorf("requests left: %v", left)
 			}
 		})
 	}
