@@ -151,3 +151,11 @@ func observeShortfalls(status *virtv1.VirtualMachineInstanceStatus, all []*launc
 	}
 	set(status, virtv1.VirtualMachineInstanceDegraded, corev1.ConditionTrue, all[0].GetReason(), cut(strings.Join(messages, "; "), mostWords), now)
 }
+
+// observeTermination takes back that a guest is ready whose pod is on its way out, as virt-controller tells: no work is to come to
+// it, however long it takes to end.
+func observeTermination(status *virtv1.VirtualMachineInstanceStatus, now metav1.Time) {
+	if c := condition(status, virtv1.VirtualMachineInstanceContainersReady); c != nil && c.Status == corev1.ConditionFalse && c.Reason == virtv1.PodTerminatingReason {
+		set(status, virtv1.VirtualMachineInstanceReady, corev1.ConditionFalse, c.Reason, c.Message, now)
+	}
+}

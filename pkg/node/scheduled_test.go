@@ -71,3 +71,24 @@ func TestReadyFollowsThePod(t *testing.T) {
 	l.update(vmi)
 	l.await("it is ready again", 0, func(v *virtv1.VirtualMachineInstance) bool { return conditions(v)["Ready"] == "True " })
 }
+
+// TestNotReadyOnceThePodGoes: a guest whose pod is being ended is not ready, although it runs on or takes its time to end.
+func TestNotReadyOnceThePodGoes(t *testing.T) {
+	for _, state := range []launcher.DomainState{launcher.DomainState_DOMAIN_STATE_RUNNING, launcher.DomainState_DOMAIN_STATE_STOPPING} {
+		t.Run(state.String(), func(t *testing.T) {
+			l := newLab(t, nil)
+			l.serve()
+			l.start()
+			vmi := l.awaitPhase(virtv1.Running)
+			l.launcher.become(state, nil)
+			set(&vmi.Status, virtv1.VirtualMachineInstanceContainersReady, corev1.ConditionFalse, "PodTerminating", "pod p is being ended", metav1.Now())
+			l.update(vmi)
+			vmi = l.await("it is not ready", 0, func(v *virtv1.VirtualMachineInstance) bool {
+				return conditions(v)["Ready"] == "False PodTerminating"
+			})
+			if c := condition(&vmi.Status, "Ready"); c.Message != "pod p is being ended" {
+				t.Errorf("message %q", c.Message)
+			}
+		})
+	}
+}

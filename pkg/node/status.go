@@ -117,6 +117,7 @@ func observeGuest(status *virtv1.VirtualMachineInstanceStatus, vmi *virtv1.Virtu
 		set(status, virtv1.VirtualMachineInstancePaused, corev1.ConditionTrue, e.GetReason(), message, now)
 		set(status, virtv1.VirtualMachineInstanceReady, corev1.ConditionFalse, virtv1.GuestNotRunningReason, "the guest is paused", now)
 	}
+	observeTermination(status, now)
 	if e.GetEmulation() {
 		set(status, virtv1.VirtualMachineInstanceSoftwareEmulation, corev1.ConditionTrue, "SoftwareEmulation", "the guest runs without hardware virtualization, many times slower", now)
 	} else {

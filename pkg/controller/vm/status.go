@@ -103,7 +103,7 @@ func summarize(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, d 
 	status.StateChangeRequests = d.requests
 	status.StartFailure = d.startFailure
 	status.Created = vmi != nil
-	status.Ready = vmi != nil && vmi.Status.Phase == virtv1.Running && isTrue(vmi, virtv1.VirtualMachineInstanceReady) && !lost(vmi)
+	status.Ready = vmi != nil && vmi.Status.Phase == virtv1.Running && isTrue(vmi, virtv1.VirtualMachineInstanceReady) && !lost(vmi) && !leaving(vmi)
 	status.PrintableStatus = printable(vm, vmi, d, f, now.Time)
 	status.Conditions = conditions(vm, vmi, status, standing(vm, vmi, d, f), d, now)
 	return status
@@ -129,6 +129,12 @@ func observedGeneration(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineIns
 func lost(vmi *virtv1.VirtualMachineInstance) bool {
 	c := find(vmi, virtv1.VirtualMachineInstanceBlocked)
 	return c != nil && c.Reason == virtv1.PodTerminatingReason
+}
+
+// leaving says that the pod of a guest is on its way out, although the instance is not: with its namespace, by a drain.
+func leaving(vmi *virtv1.VirtualMachineInstance) bool {
+	c := find(vmi, virtv1.VirtualMachineInstanceContainersReady)
+	return c != nil && c.Status == corev1.ConditionFalse && c.Reason == virtv1.PodTerminatingReason
 }
 
 func conditions(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, status virtv1.VirtualMachineStatus, f failure, d decision, now metav1.Time) []virtv1.VirtualMachineCondition {
@@ -161,6 +167,10 @@ func conditions(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, s
 			if c.Reason == reasonClaimNotFound && d.unmade != (failure{}) {
 				ready.Reason, ready.Message = d.unmade.reason, d.unmade.message
 			}
+		}
+		if leaving(vmi) && !final(vmi) {
+			c := find(vmi, virtv1.VirtualMachineInstanceContainersReady)
+			ready.Status, ready.Reason, ready.Message = c.Status, c.Reason, c.Message
 		}
 		if c := find(vmi, virtv1.VirtualMachineInstanceBlocked); c != nil && ready.Status != corev1.ConditionTrue {
 			ready.Reason, ready.Message = c.Reason, c.Message
@@ -254,6 +264,8 @@ func printable(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance, d 
 		return virtv1.VirtualMachineStatusProvisioning
 	}
 	switch {
+	case leaving(vmi):
+		return virtv1.VirtualMachineStatusStopping
 	case isTrue(vmi, virtv1.VirtualMachineInstancePaused):
 		return virtv1.VirtualMachineStatusPaused
 	case vmi.Status.Phase == virtv1.Running:

@@ -214,3 +214,33 @@ func TestInstanceCarriesTemplate(t *testing.T) {
 	}
 	spec.Covers(t, "P2-VMI-18", "P2-VMI-02")
 }
+
+// TestPodOnItsWayOut: a guest whose pod is being ended is neither running nor ready, however long its end takes.
+func TestPodOnItsWayOut(t *testing.T) {
+	for _, tc := range []struct {
+		name      string
+		phase     virtv1.VirtualMachineInstancePhase
+		status    corev1.ConditionStatus
+		reason    string
+		ready     bool
+		printable string
+	}{
+		{"its pod is being ended", virtv1.Running, corev1.ConditionFalse, "PodTerminating", false, "Stopping"},
+		{"before its guest runs", virtv1.Scheduled, corev1.ConditionFalse, "PodTerminating", false, "Stopping"},
+		{"a container is not ready", virtv1.Running, corev1.ConditionFalse, "ContainersNotReady", true, "Running"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			vm, vmi := machine(virtv1.RunStrategyAlways), with(inst(tc.phase, 0), virtv1.VirtualMachineInstanceReady, corev1.ConditionTrue, "")
+			with(vmi, virtv1.VirtualMachineInstanceContainersReady, tc.status, tc.reason)
+			got := summarize(vm, vmi, decide(vm, vmi, noon), failure{}, metav1.NewTime(noon))
+			if got.Ready != tc.ready || string(got.PrintableStatus) != tc.printable {
+				t.Errorf("ready %v, status %s", got.Ready, got.PrintableStatus)
+			}
+			for _, c := range got.Conditions {
+				if c.Type == virtv1.VirtualMachineReady && !tc.ready && (c.Status != corev1.ConditionFalse || c.Reason != tc.reason) {
+					t.Errorf("ready %+v", c)
+				}
+			}
+		})
+	}
+}

@@ -86,6 +86,10 @@ func observeContainers(status *virtv1.VirtualMachineInstanceStatus, vmi *virtv1.
 	if final(status.Phase) || before(status.Phase, virtv1.Scheduled) {
 		return
 	}
+	if pod.DeletionTimestamp != nil {
+		setCondition(status, virtv1.VirtualMachineInstanceContainersReady, corev1.ConditionFalse, virtv1.PodTerminatingReason, terminating(pod), now)
+		return
+	}
 	var unfit *corev1.PodCondition
 	for i := range pod.Status.Conditions {
 		if c := &pod.Status.Conditions[i]; c.Type == corev1.ContainersReady && c.Status == corev1.ConditionFalse {
@@ -97,4 +101,15 @@ func observeContainers(status *virtv1.VirtualMachineInstanceStatus, vmi *virtv1.
 		return
 	}
 	setCondition(status, virtv1.VirtualMachineInstanceContainersReady, corev1.ConditionFalse, unfit.Reason, unfit.Message, now)
+}
+
+// terminating says why a pod is on its way out although its instance is not, and how long that may take.
+func terminating(pod *corev1.Pod) string {
+	why := "it was deleted, by itself or with its namespace"
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue {
+			why = c.Reason + ": " + c.Message
+		}
+	}
+	return fmt.Sprintf("pod %s is being ended, and the guest with it, until %s at the latest: %s", pod.Name, pod.DeletionTimestamp.UTC().Format(time.RFC3339), why)
 }

@@ -230,3 +230,34 @@ func TestContainersThatAreNotReady(t *testing.T) {
 		})
 	}
 }
+
+// TestPodOnItsWayOut is a guest whose pod is deleted, with its namespace or by a drain: it is told as long as the end takes.
+func TestPodOnItsWayOut(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		probe *virtv1.Probe
+		pod   func(*corev1.Pod)
+		want  string
+	}{
+		{"deleted", nil, func(*corev1.Pod) {}, "with its namespace"},
+		{"deleted, with a probe", &virtv1.Probe{}, func(*corev1.Pod) {}, "with its namespace"},
+		{"evicted", nil, func(p *corev1.Pod) {
+			p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "EvictionByEvictionAPI", Message: "Eviction API: evicting"})
+		}, "EvictionByEvictionAPI: Eviction API: evicting"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			vmi := pending()
+			vmi.Status.Phase, vmi.Status.NodeName, vmi.Spec.ReadinessProbe = virtv1.Running, "node-1", tc.probe
+			pod := Pod(vmi, 0, emulation(true))
+			pod.Spec.NodeName = "node-1"
+			containersRun(pod)
+			tc.pod(pod)
+			deleted(pod, noon)
+			status := observe(vmi, pod, wait{}, metav1.NewTime(noon), emulation(true))
+			c := conditionOf(&status, virtv1.VirtualMachineInstanceContainersReady)
+			if c == nil || c.Status != corev1.ConditionFalse || c.Reason != "PodTerminating" || !strings.Contains(c.Message, tc.want) || !strings.Contains(c.Message, "until 2026-01-02T12:00:45Z") {
+				t.Errorf("condition %+v", c)
+			}
+		})
+	}
+}

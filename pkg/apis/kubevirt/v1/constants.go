@@ -93,7 +93,7 @@ const (
 	// VirtualMachineInstanceReadinessProbe is what the kubelet says of the instance's readiness probe; absent until it has passed once.
 	VirtualMachineInstanceReadinessProbe VirtualMachineInstanceConditionType = "ReadinessProbe"
 	// VirtualMachineInstanceContainersReady is False while the pod of an instance without a readiness probe has a container that is
-	// not ready, as the kubelet says; absent otherwise.
+	// not ready, as the kubelet says, and, with reason PodTerminating, while the pod of any instance is on its way out; absent otherwise.
 	VirtualMachineInstanceContainersReady         VirtualMachineInstanceConditionType = "ContainersReady"
 	VirtualMachineInstanceUnsupportedAgent        VirtualMachineInstanceConditionType = "AgentVersionNotSupported"
 	VirtualMachineInstanceIsMigratable            VirtualMachineInstanceConditionType = "LiveMigratable"
