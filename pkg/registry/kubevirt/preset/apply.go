@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -45,13 +46,25 @@ func something[T any](p *T) any {
 	return *p
 }
 
+// Names of the sections that are lists of quantities.
+const (
+	requests = "resources.requests"
+	limits   = "resources.limits"
+)
+
 var sections = []section{
-	{"resources.requests", func(d *virtv1.DomainSpec) any {
+	{requests, func(d *virtv1.DomainSpec) any {
 		if len(d.Resources.Requests) == 0 {
 			return nil
 		}
 		return d.Resources.Requests
 	}, func(to, from *virtv1.DomainSpec) { to.Resources.Requests = maps.Clone(from.Resources.Requests) }},
+	{limits, func(d *virtv1.DomainSpec) any {
+		if len(d.Resources.Limits) == 0 {
+			return nil
+		}
+		return d.Resources.Limits
+	}, func(to, from *virtv1.DomainSpec) { to.Resources.Limits = maps.Clone(from.Resources.Limits) }},
 	{"cpu", func(d *virtv1.DomainSpec) any { return something(d.CPU) }, func(to, from *virtv1.DomainSpec) { to.CPU = from.CPU.DeepCopy() }},
 	{"firmware", func(d *virtv1.DomainSpec) any { return something(d.Firmware) }, func(to, from *virtv1.DomainSpec) { to.Firmware = from.Firmware.DeepCopy() }},
 	{"clock", func(d *virtv1.DomainSpec) any {
@@ -131,6 +144,9 @@ func Apply(vmi *virtv1.VirtualMachineInstance, all []*virtv1.VirtualMachineInsta
 			}
 			warnings = append(warnings, fmt.Sprintf(what, p.Name, strings.Join(refused, ", ")))
 		}
+		if rest := beyond(p.Spec.Domain); len(rest) > 0 {
+			warnings = append(warnings, fmt.Sprintf("Some settings were not applied for VirtualMachineInstancePreset '%s': presets do not give %s", p.Name, strings.Join(rest, ", ")))
+		}
 	}
 	return warnings, nil
 }
@@ -158,7 +174,7 @@ func selecting(vmi *virtv1.VirtualMachineInstance, all []*virtv1.VirtualMachineI
 // there, so that the work grows with the number of presets and not with its square.
 func contradictions(presets []*virtv1.VirtualMachineInstancePreset, resources virtv1.ResourceRequirements) error {
 	var found []string
-	said := firsts{sections: map[string]statement{}, requests: map[corev1.ResourceName]request{}}
+	said := firsts{sections: map[string]statement{}, quantities: map[string]amount{}}
 	for _, p := range presets {
 		found = append(found, said.add(p, resources)...)
 		if len(found) >= maxContradictions {
@@ -173,8 +189,8 @@ func contradictions(presets []*virtv1.VirtualMachineInstancePreset, resources vi
 
 // firsts is what was said first in each section, and of each resource.
 type firsts struct {
-	sections map[string]statement
-	requests map[corev1.ResourceName]request
+	sections   map[string]statement
+	quantities map[string]amount
 }
 
 type statement struct {
@@ -182,40 +198,73 @@ type statement struct {
 	value any
 }
 
-type request struct {
+type amount struct {
 	by       string
 	quantity resource.Quantity
 }
 
-// add takes in a preset, and gives a text for each earlier one that it contradicts. Requests contradict each other only where
-// both name the same resource.
+// add takes in a preset, and gives a text for each earlier one that it contradicts. Requests and limits contradict each other only
+// where both name the same resource.
 func (f firsts) add(p *virtv1.VirtualMachineInstancePreset, resources virtv1.ResourceRequirements) []string {
 	full := defaulted(p.Spec.Domain, resources)
 	differ := map[string][]string{}
-	for _, s := range sections[1:] {
-		if s.of(p.Spec.Domain) == nil {
-			continue
-		}
-		first, ok := f.sections[s.name]
-		if !ok {
-			f.sections[s.name] = statement{p.Name, s.of(full)}
-		} else if !apiequality.Semantic.DeepEqual(first.value, s.of(full)) {
-			differ[first.by] = append(differ[first.by], "domain."+s.name)
+	contradict := func(first, section string) {
+		if what := "domain." + section; !slices.Contains(differ[first], what) {
+			differ[first] = append(differ[first], what)
 		}
 	}
-	for name, quantity := range p.Spec.Domain.Resources.Requests {
-		first, ok := f.requests[name]
-		if !ok {
-			f.requests[name] = request{p.Name, quantity}
-		} else if what := "domain." + sections[0].name; first.quantity.Cmp(quantity) != 0 && !slices.Contains(differ[first.by], what) {
-			differ[first.by] = append([]string{what}, differ[first.by]...)
+	for section, list := range map[string]corev1.ResourceList{requests: p.Spec.Domain.Resources.Requests, limits: p.Spec.Domain.Resources.Limits} {
+		for name, quantity := range list {
+			key := section + "/" + string(name)
+			if first, ok := f.quantities[key]; !ok {
+				f.quantities[key] = amount{p.Name, quantity}
+			} else if first.quantity.Cmp(quantity) != 0 {
+				contradict(first.by, section)
+			}
+		}
+	}
+	for _, s := range sections {
+		if s.name == requests || s.name == limits || s.of(p.Spec.Domain) == nil {
+			continue
+		}
+		if first, ok := f.sections[s.name]; !ok {
+			f.sections[s.name] = statement{p.Name, s.of(full)}
+		} else if !apiequality.Semantic.DeepEqual(first.value, s.of(full)) {
+			contradict(first.by, s.name)
 		}
 	}
 	var out []string
 	for _, other := range slices.Sorted(maps.Keys(differ)) {
+		slices.Sort(differ[other])
 		out = append(out, fmt.Sprintf("presets '%s' and '%s' conflict: %s", p.Name, other, strings.Join(differ[other], ", ")))
 	}
 	return out
+}
+
+// beyond names what a preset's domain has outside of the sections.
+func beyond(preset *virtv1.DomainSpec) []string {
+	rest := preset.DeepCopy()
+	rest.Resources.Requests, rest.Resources.Limits, rest.CPU, rest.Firmware, rest.Clock, rest.Features = nil, nil, nil, nil, nil, nil
+	rest.Devices.Watchdog, rest.IOThreadsPolicy = nil, ""
+	var out []string
+	v := reflect.ValueOf(*rest)
+	for i := range v.NumField() {
+		if !v.Field(i).IsZero() {
+			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+			out = append(out, "domain."+name)
+		}
+	}
+	return out
+}
+
+// exceeded says whether more is requested than limits allow.
+func exceeded(requests, limits corev1.ResourceList) bool {
+	for name, limit := range limits {
+		if q, asked := requests[name]; asked && q.Cmp(limit) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // merge gives a domain what a preset has and the domain lacks. It says whether any of it is there then, and in which sections
@@ -224,6 +273,10 @@ func merge(domain, preset *virtv1.DomainSpec) (applied bool, refused []string) {
 	full := defaulted(preset, domain.Resources)
 	for _, s := range sections {
 		if s.of(preset) == nil {
+			continue
+		}
+		if s.name == limits && exceeded(domain.Resources.Requests, preset.Resources.Limits) {
+			refused = append(refused, "domain."+requests)
 			continue
 		}
 		if s.of(domain) == nil {
@@ -243,8 +296,13 @@ func merge(domain, preset *virtv1.DomainSpec) (applied bool, refused []string) {
 // defaulted is a domain with the static defaults that an instance with these resources has.
 func defaulted(domain *virtv1.DomainSpec, resources virtv1.ResourceRequirements) *virtv1.DomainSpec {
 	vmi := virtv1.VirtualMachineInstance{Spec: virtv1.VirtualMachineInstanceSpec{Domain: *domain.DeepCopy()}}
-	if len(vmi.Spec.Domain.Resources.Requests) == 0 {
-		vmi.Spec.Domain.Resources = *resources.DeepCopy()
+	own, given := &vmi.Spec.Domain.Resources, resources.DeepCopy()
+	if len(own.Requests) == 0 {
+		limits := own.Limits
+		*own = *given
+		if len(limits) > 0 {
+			own.Limits = limits
+		}
 	}
 	virtv1.SetDefaults_VirtualMachineInstance(&vmi)
 	return &vmi.Spec.Domain
