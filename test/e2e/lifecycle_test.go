@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -327,6 +328,15 @@ func TestRunStrategies(t *testing.T) {
 			t.Errorf("another instance ended")
 		}
 		c.WaitVM(t, ns, "rerun", "Stopped", time.Minute, printable("Stopped"))
+		// What becomes of the old object decides nothing.
+		c.Kubectl(t, "", "-n", ns, "delete", "vmi", "rerun", "--timeout=60s")
+		time.Sleep(5 * time.Second)
+		c.WaitVMI(t, ns, "rerun", "not made anew", time.Second, harness.Gone)
+		c.WaitVM(t, ns, "rerun", "Stopped, with the end of its guest", time.Second, func(vm *virtv1.VirtualMachine) bool {
+			return printable("Stopped")(vm) && slices.ContainsFunc(vm.Status.Conditions, func(c virtv1.VirtualMachineCondition) bool {
+				return c.Type == virtv1.VirtualMachineEnded && c.Reason == "GuestShutdown"
+			})
+		})
 		spec.Covers(t, "P1-RUN-03")
 	})
 	t.Run("manual", func(t *testing.T) {

@@ -95,3 +95,10 @@ func again(strategy virtv1.VirtualMachineRunStrategy, name string) string {
 	}
 	return ""
 }
+
+// EndTold says whether a machine can let an instance go: its status keeps the end, where that decides what follows, or nothing is
+// to be kept.
+func EndTold(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance) bool {
+	_, starting := requested(vm.Status.StateChangeRequests, vmi)
+	return !runsOut(RunStrategy(&vm.Spec)) || keptEnd(&vm.Status) != (end{}) || endOf(vm, vmi, starting != nil) == (end{})
+}

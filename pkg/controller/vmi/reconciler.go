@@ -79,6 +79,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 		Watches(&virtv1.VirtualMachineInstance{}, handler.EnqueueRequestsFromMapFunc(r.rivals), builder.WithPredicates(givesWay)).
 		Watches(&virtv1.KubeVirt{}, handler.EnqueueRequestsFromMapFunc(r.refused), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.LimitRange{}, handler.EnqueueRequestsFromMapFunc(r.withoutPod)).
+		Watches(&virtv1.VirtualMachine{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(tells)).
 		Watches(&corev1.Node{}, r.onNodes()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: limits.Retries()}).
 		Complete(r)
@@ -492,8 +493,8 @@ func (r *Reconciler) finish(ctx context.Context, vmi *virtv1.VirtualMachineInsta
 		case err != nil:
 			return ctrl.Result{}, err
 		case pod == nil:
-			if left := shown(vmi, r.Clock.Now()); left > 0 {
-				return ctrl.Result{RequeueAfter: left}, nil
+			if left, err := r.keptBack(ctx, vmi); err != nil || left > 0 {
+				return ctrl.Result{RequeueAfter: left}, err
 			}
 			return ctrl.Result{}, r.release(ctx, vmi)
 		case belongs(vmi, pod):
@@ -527,18 +528,6 @@ func (r *Reconciler) finish(ctx context.Context, vmi *virtv1.VirtualMachineInsta
 	setWait(&status, virtv1.VirtualMachineInstanceBlocked, held, now)
 	speakFor(&status, unheard, now)
 	return ctrl.Result{RequeueAfter: soonest(held.again, unheard.again)}, r.write(ctx, vmi, status)
-}
-
-// shownFor is how long the end of an instance that belongs to nobody can be seen after it was deleted.
-const shownFor = 4 * time.Second
-
-// shown is how long the end of a deleted instance is yet to be seen by clients that ask each second. Of one that has an owner, the
-// owner tells it, in its condition Ended or its events, and waits for the instance to go before the next one starts.
-func shown(vmi *virtv1.VirtualMachineInstance, now time.Time) time.Duration {
-	if !final(vmi.Status.Phase) || metav1.GetControllerOf(vmi) != nil {
-		return 0
-	}
-	return since(&vmi.Status).Add(shownFor).Sub(now)
 }
 
 // overdueAfter is how long a pod may take to go once its grace period has passed.
