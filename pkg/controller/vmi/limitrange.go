@@ -95,9 +95,30 @@ func (r *Ranges) fit(pod *corev1.Pod, users, floor corev1.ResourceList) {
 			r.container.fit(c, name, compute && fixed, quantityOr(floor, name, compute))
 		}
 	}
-	compute := &pod.Spec.Containers[0].Resources
+	r.fitPod(pod, floor)
+}
+
+// fitPod has the containers together ask for what the ranges want of a pod. Those without a limit do not count where limits are
+// summed up, so that a helper's small limit stands for all.
+func (r *Ranges) fitPod(pod *corev1.Pod, floor corev1.ResourceList) {
+	compute, last := &pod.Spec.Containers[0].Resources, &pod.Spec.Containers[len(pod.Spec.Containers)-1].Resources
+	for _, bounds := range []map[corev1.ResourceName]edge{r.pod.max, r.pod.ratio} {
+		for name := range bounds {
+			if sum := total(pod, name, limitsOf); sum.IsZero() {
+				most := r.pod.max[name]
+				compute.Limits[name] = larger(larger(most.Quantity, compute.Requests[name]), floor[name])
+			}
+		}
+	}
 	for name, least := range r.pod.min {
 		raise(compute, name, least.Quantity, total(pod, name, requestsOf))
+		sum := total(pod, name, limitsOf)
+		if limit, limited := last.Limits[name]; limited && last != compute && sum.Cmp(least.Quantity) < 0 {
+			lacks := least.DeepCopy()
+			lacks.Sub(sum)
+			limit.Add(lacks)
+			last.Limits[name] = limit
+		}
 	}
 	for name, ratio := range r.pod.ratio {
 		raise(compute, name, divided(total(pod, name, limitsOf), ratio.Quantity), total(pod, name, requestsOf))

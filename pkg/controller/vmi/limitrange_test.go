@@ -30,6 +30,9 @@ func admitted(pod *corev1.Pod, item *corev1.LimitRangeItem) string {
 			if r := requests[name]; r.Cmp(q) < 0 {
 				wrong = append(wrong, what+" requests too little "+string(name)+": "+r.String())
 			}
+			if l, limited := limits[name]; limited && l.Cmp(q) < 0 {
+				wrong = append(wrong, what+" has too low a limit of "+string(name)+": "+l.String())
+			}
 		}
 		for name, q := range item.Max {
 			l, limited := limits[name]
@@ -100,6 +103,7 @@ func TestLimitRange(t *testing.T) {
 			vmi.Spec.Domain.Resources.Requests, vmi.Spec.Domain.Resources.Limits = requests, limits
 		}
 	}
+	silent := func(vmi *virtv1.VirtualMachineInstance) { vmi.Spec.Domain.Devices.LogSerialConsole = ptr.To(false) }
 	for _, tc := range []struct {
 		name string
 		vmi  func(*virtv1.VirtualMachineInstance)
@@ -122,6 +126,11 @@ func TestLimitRange(t *testing.T) {
 		{name: "a ratio", item: container(corev1.LimitRangeItem{MaxLimitRequestRatio: quantities("cpu", "4", "memory", "2")})},
 		{name: "a ratio and a default", item: container(corev1.LimitRangeItem{Default: quantities("cpu", "1", "memory", "1Gi"), MaxLimitRequestRatio: quantities("cpu", "2", "memory", "1")}), memory: "1Gi"},
 		{name: "a minimum of pods", item: pods(corev1.LimitRangeItem{Min: quantities("cpu", "500m", "memory", "1Gi")})},
+		{name: "a minimum of pods, without a log", vmi: silent, item: pods(corev1.LimitRangeItem{Min: quantities("cpu", "500m", "memory", "1Gi")})},
+		{name: "a ratio of pods", item: pods(corev1.LimitRangeItem{MaxLimitRequestRatio: quantities("cpu", "4", "memory", "2")})},
+		{name: "a ratio of pods, without a log", vmi: silent, item: pods(corev1.LimitRangeItem{MaxLimitRequestRatio: quantities("cpu", "4", "memory", "2")})},
+		{name: "a high maximum of pods", item: pods(corev1.LimitRangeItem{Max: quantities("cpu", "4", "memory", "4Gi")})},
+		{name: "a high maximum of pods, without a log", vmi: silent, item: pods(corev1.LimitRangeItem{Max: quantities("cpu", "4", "memory", "4Gi")}), memory: "4Gi"},
 		{name: "a maximum of pods", item: pods(corev1.LimitRangeItem{Max: quantities("memory", "128Mi")}), refused: "a pod have at most 128Mi of memory"},
 		{name: "dedicated CPUs", vmi: func(vmi *virtv1.VirtualMachineInstance) {
 			vmi.Spec.Domain.CPU = &virtv1.CPU{Cores: 2, DedicatedCPUPlacement: ptr.To(true)}

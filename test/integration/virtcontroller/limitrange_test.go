@@ -28,6 +28,8 @@ func TestLimitRanges(t *testing.T) {
 		{"a default below the guest", corev1.LimitRangeItem{Type: corev1.LimitTypeContainer, Default: list("500m", "64Mi")}, ""},
 		{"a ratio", corev1.LimitRangeItem{Type: corev1.LimitTypeContainer, MaxLimitRequestRatio: list("4", "2")}, ""},
 		{"a minimum of pods", corev1.LimitRangeItem{Type: corev1.LimitTypePod, Min: list("500m", "2Gi")}, ""},
+		{"a ratio of pods", corev1.LimitRangeItem{Type: corev1.LimitTypePod, MaxLimitRequestRatio: list("4", "2")}, ""},
+		{"a high maximum of pods", corev1.LimitRangeItem{Type: corev1.LimitTypePod, Max: list("4", "4Gi")}, ""},
 		{"a maximum of pods", corev1.LimitRangeItem{Type: corev1.LimitTypePod, Max: list("2", "64Mi")}, "LimitRange team of this namespace lets a pod have at most 64Mi of memory"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
