@@ -103,6 +103,7 @@ func (p *Preparer) Prepare(ctx context.Context, req *api.SyncRequest) (*domain.G
 	if result.Serial {
 		guest.Serial = &supervise.Serial{
 			Port: filepath.Join(p.Paths.Private, convert.SerialPort), Clients: filepath.Join(p.Paths.Sockets, machine.SerialSocket),
+			History: filepath.Join(p.Paths.Sockets, machine.SerialHistorySocket),
 		}
 	}
 	if guest.Interfaces, err = r.guestInterfaces(result); err != nil {

@@ -16,6 +16,8 @@ type client struct {
 	pos  int64
 	once sync.Once
 	left chan struct{}
+	// done is closed when nothing more is sent; nil for a log.
+	done chan struct{}
 }
 
 // leave ends the connection; it never waits.
@@ -39,22 +41,25 @@ func (c *client) gone() bool {
 // what it does not take in time.
 func (c *client) send(first []byte, lossy bool) {
 	defer c.leave()
-	if !c.write(first, lossy) {
+	if n := c.write(first, lossy); n < len(first) {
 		return
 	}
+	c.took(0)
 	buf := make([]byte, chunk)
 	for {
 		n, missed := c.next(buf)
 		if n == 0 {
 			return
 		}
-		if missed > 0 && !c.write(fmt.Appendf(nil, "\n[%d bytes are missing here]\n", missed), lossy) {
+		if missed > 0 {
+			if gap := fmt.Appendf(nil, "\n[%d bytes are missing here]\n", missed); c.write(gap, lossy) < len(gap) {
+				return
+			}
+		}
+		took := c.write(buf[:n], lossy)
+		if c.took(took); took < n {
 			return
 		}
-		if !c.write(buf[:n], lossy) {
-			return
-		}
-		c.took(n)
 	}
 }
 
@@ -75,23 +80,28 @@ func (c *client) next(buf []byte) (n int, missed int64) {
 	return h.ring.read(buf, c.pos), missed
 }
 
+// took moves the client on by what it has got.
 func (c *client) took(n int) {
 	c.hub.mu.Lock()
 	defer c.hub.mu.Unlock()
 	c.pos += int64(n)
+	if c.done != nil {
+		c.hub.seen = max(c.hub.seen, c.pos)
+	}
 	c.hub.changed.Broadcast()
 }
 
-// write tells whether the client took it all. For one that is not waited for there is no hurry.
-func (c *client) write(p []byte, lossy bool) bool {
+// write gives the number of bytes that the client took, all of them or it has gone. For one that is not waited for there is no
+// hurry.
+func (c *client) write(p []byte, lossy bool) int {
 	if len(p) == 0 {
-		return true
+		return 0
 	}
 	if !lossy && c.conn.SetWriteDeadline(time.Now().Add(patience)) != nil {
-		return false
+		return 0
 	}
-	_, err := c.conn.Write(p)
-	return err == nil
+	n, _ := c.conn.Write(p)
+	return n
 }
 
 // listen passes on what the client types.

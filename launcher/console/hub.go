@@ -37,8 +37,10 @@ type Hub struct {
 	port      net.Conn
 	listeners []net.Listener
 	client    *client
-	logs      map[*client]bool
-	wg        sync.WaitGroup
+	// seen is how far any client of the console has got.
+	seen int64
+	logs map[*client]bool
+	wg   sync.WaitGroup
 
 	input chan []byte
 	done  chan struct{} // closed when the port will take nothing more
@@ -82,9 +84,10 @@ func (h *Hub) ServeLog(path string) error {
 	})
 }
 
-// Serve waits for QEMU to connect to the socket port, and serves clients on another. A client takes the place of the one
-// before. A second call does nothing.
-func (h *Hub) Serve(port, clients string) error {
+// Serve waits for QEMU to connect to the socket port, and serves clients on two others. One that comes to the socket clients gets
+// what no client has seen, and then what follows; one that comes to the socket history gets all that was kept first. A client
+// takes the place of the one before. A second call does nothing.
+func (h *Hub) Serve(port, clients, history string) error {
 	h.mu.Lock()
 	serving := h.serving
 	h.serving = true
@@ -95,7 +98,10 @@ func (h *Hub) Serve(port, clients string) error {
 	if err := h.serve(port, false, h.attachPort); err != nil {
 		return err
 	}
-	return h.serve(clients, false, h.attachClient)
+	if err := h.serve(clients, false, func(conn net.Conn) bool { return h.attachClient(conn, false) }); err != nil {
+		return err
+	}
+	return h.serve(history, false, func(conn net.Conn) bool { return h.attachClient(conn, true) })
 }
 
 // serve hands the connections of a socket over until one is not followed by another. A socket that stays is there when its hub
@@ -210,24 +216,26 @@ func (h *Hub) speak(port net.Conn) {
 	}
 }
 
-func (h *Hub) attachClient(conn net.Conn) bool {
+func (h *Hub) attachClient(conn net.Conn, history bool) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
 		_ = conn.Close()
 		return false
 	}
-	if h.client != nil {
-		h.client.leave()
+	before := h.client
+	if before != nil {
+		before.leave()
 	}
-	c := &client{hub: h, conn: conn, left: make(chan struct{}), pos: h.ring.end}
-	kept := make([]byte, h.ring.end-h.ring.start())
-	h.ring.read(kept, h.ring.start())
-	kept = replay(kept, h.ring.start() > 0)
+	c := &client{hub: h, conn: conn, left: make(chan struct{}), done: make(chan struct{}), pos: h.ring.end}
 	h.client = c
 	h.changed.Broadcast()
 	h.wg.Go(func() {
-		c.send(kept, false)
+		defer close(c.done)
+		if before != nil {
+			<-before.done // what it still took has been seen
+		}
+		c.send(h.past(c, history), false)
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		if h.client == c {
@@ -237,6 +245,21 @@ func (h *Hub) attachClient(conn net.Conn) bool {
 	})
 	h.wg.Go(c.listen)
 	return true
+}
+
+// past is what a client gets of what was before it, which then is at the end of that.
+func (h *Hub) past(c *client, history bool) []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	from, cut := max(h.seen, h.ring.start()), h.ring.start() > h.seen
+	if history {
+		from, cut = h.ring.start(), h.ring.start() > 0
+	}
+	kept := make([]byte, h.ring.end-from)
+	h.ring.read(kept, from)
+	c.pos = h.ring.end
+	h.changed.Broadcast()
+	return replay(kept, cut)
 }
 
 // Close ends all connections. It waits for a while until clients have what the guest wrote last.

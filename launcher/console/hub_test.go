@@ -41,7 +41,7 @@ func newLab(t *testing.T) *lab {
 		t.Fatal(err)
 	}
 	for range 2 { // QEMU did not start at first
-		if err := l.hub.Serve(l.path("port"), l.path("clients")); err != nil {
+		if err := l.hub.Serve(l.path("port"), l.path("clients"), l.path("history")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -110,8 +110,8 @@ func TestLateClientSeesWhatWas(t *testing.T) {
 	l.print("\x1b[6n# ")
 	expect(t, client, "\x1b[6n# ")
 
-	// The next one takes over, and sees all of it too.
-	next := l.dial("clients")
+	// The next one takes over, and sees all of it too if it asks for that.
+	next := l.dial("history")
 	expect(t, next, "booting\nlogin: # ")
 	if _, err := client.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("the client before: %v", err)
@@ -129,6 +129,74 @@ func TestLateClientSeesWhatWas(t *testing.T) {
 		if err != nil || !strings.HasSuffix(string(rest), "down\n") {
 			t.Errorf("%s: %q, %v", name, rest, err)
 		}
+	}
+}
+
+// TestClientSeesWhatNobodyHasSeen: who comes back must not take an old prompt for a new one.
+func TestClientSeesWhatNobodyHasSeen(t *testing.T) {
+	l := newLab(t)
+	l.print("booting\nlogin: ")
+	first := l.dial("clients")
+	expect(t, first, "booting\nlogin: ")
+	l.print("root\n# ")
+	expect(t, first, "root\n# ")
+	l.eventually("the hub knows", func() bool { return l.hub.seen == l.hub.ring.end })
+	first.Close()
+	l.eventually("the first has gone", func() bool { return l.hub.client == nil })
+	nothing := func(r net.Conn) {
+		t.Helper()
+		_ = r.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		var timeout net.Error
+		if n, err := r.Read(make([]byte, 1)); !errors.As(err, &timeout) || !timeout.Timeout() {
+			t.Errorf("read %d bytes, %v, where nothing is new", n, err)
+		}
+		_ = r.SetReadDeadline(time.Now().Add(waitFor))
+	}
+	second := l.dial("clients")
+	nothing(second)
+	l.print("new\n")
+	expect(t, second, "new\n")
+	second.Close()
+	l.eventually("the second has gone", func() bool { return l.hub.client == nil })
+
+	l.print("while nobody looked\n\x1b[6n# ")
+	log := l.dial("log") // which is nobody who could answer
+	expect(t, log, "booting\nlogin: root\n# new\nwhile nobody looked\n\x1b[6n# ")
+	third := l.dial("clients")
+	expect(t, third, "while nobody looked\n# ")
+	all := l.dial("history")
+	expect(t, all, "booting\nlogin: root\n# new\nwhile nobody looked\n# ")
+	l.print("last\n")
+	expect(t, all, "last\n")
+	// One that takes another's place is told nothing anew.
+	fourth := l.dial("clients")
+	nothing(fourth)
+	l.print("on\n")
+	expect(t, fourth, "on\n")
+}
+
+// TestNoByteTwice: clients that take each other's place see together each byte once, and none is missing.
+func TestNoByteTwice(t *testing.T) {
+	l := newLab(t)
+	const count = 100_000
+	go func() { _, _ = l.port.Write(lines(0, count)) }()
+	var seen bytes.Buffer
+	client := l.dial("clients")
+	for range 20 {
+		if _, err := io.CopyN(&seen, client, 10_000); err != nil {
+			t.Fatal(err)
+		}
+		next := l.dial("clients")
+		if _, err := io.Copy(&seen, client); err != nil { // what was on its way to the one who has to go
+			t.Fatal(err)
+		}
+		client = next
+	}
+	if _, err := io.CopyN(&seen, client, int64(9*count-seen.Len())); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(seen.Bytes(), lines(0, count)) {
+		t.Errorf("%d bytes: %v", seen.Len(), contiguous(seen.Bytes()))
 	}
 }
 
@@ -295,7 +363,7 @@ func TestCloseWithoutQEMU(t *testing.T) {
 	hub := New(slog.New(slog.NewTextHandler(io.Discard, nil)))
 	for name, serve := range map[string]func() error{
 		"log":   func() error { return hub.ServeLog(filepath.Join(dir, "log")) },
-		"ports": func() error { return hub.Serve(filepath.Join(dir, "port"), filepath.Join(dir, "clients")) },
+		"ports": func() error { return hub.Serve(filepath.Join(dir, "port"), filepath.Join(dir, "clients"), filepath.Join(dir, "history")) },
 	} {
 		if err := serve(); err != nil {
 			t.Fatalf("%s: %v", name, err)

@@ -108,7 +108,7 @@ func (s *supervisor) spawn(w *Spawn) error {
 		return fmt.Errorf("the pod is about to end")
 	}
 	if w.Serial != nil {
-		if err := s.Console.Serve(w.Serial.Port, w.Serial.Clients); err != nil {
+		if err := s.Console.Serve(w.Serial.Port, w.Serial.Clients, w.Serial.History); err != nil {
 			return err
 		}
 	}

@@ -54,10 +54,12 @@ type Helper struct {
 // HelperFD is the file descriptor of the socket in a helper.
 const HelperFD = 3
 
-// Serial names the sockets of the guest's serial console: QEMU connects to Port when it starts, clients to Clients.
+// Serial names the sockets of the guest's serial console: QEMU connects to Port when it starts, clients to Clients, or to History if
+// they want to see what others have seen before.
 type Serial struct {
 	Port    string `json:"port"`
 	Clients string `json:"clients"`
+	History string `json:"history"`
 }
 
 // Status is all that the first process knows.

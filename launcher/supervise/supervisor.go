@@ -48,8 +48,9 @@ type Options struct {
 
 // Console serves a serial console.
 type Console interface {
-	// Serve waits for QEMU to connect to the socket port and serves clients on another; a second call does nothing.
-	Serve(port, clients string) error
+	// Serve waits for QEMU to connect to the socket port and serves clients on another, and on the socket history those that want
+	// to see what was before; a second call does nothing.
+	Serve(port, clients, history string) error
 }
 
 // LauncherFD is the file descriptor of the line in the launcher.

@@ -33,7 +33,9 @@ const (
 const (
 	LauncherSocket = "launcher.sock"
 	SerialSocket   = "virt-serial0"
-	VNCSocket      = "virt-vnc"
+	// SerialHistorySocket is for who wants to see first what the console has said before.
+	SerialHistorySocket = "virt-serial0-history"
+	VNCSocket           = "virt-vnc"
 )
 
 // USBRedirections is how many USB devices of clients a guest has plugs for.

@@ -354,7 +354,7 @@ func TestConsoleIsKept(t *testing.T) {
 	harness.Run(t, first, `echo remember"-"me`)
 
 	t.Run("on the console", func(t *testing.T) {
-		conn := forward(t, c, path) // types nothing
+		conn := forward(t, c, path+"?history=true") // types nothing
 		var seen bytes.Buffer
 		for buf := make([]byte, 4096); !strings.Contains(seen.String(), "remember-me"); {
 			n, err := conn.Read(buf)
@@ -365,6 +365,13 @@ func TestConsoleIsKept(t *testing.T) {
 		}
 		if !strings.Contains(seen.String(), "virtplane tiny guest ready") {
 			t.Errorf("the greeting is missing:\n%s", &seen)
+		}
+		conn.Close()
+		// Who does not ask for it is shown nothing old: it could be taken for new.
+		again := c.Console(t, ns, "logs")
+		harness.Shell(t, again)
+		if old := again.Transcript(); strings.Contains(old, "remember-me") || strings.Contains(old, "virtplane tiny guest ready") {
+			t.Errorf("a client that comes later sees what another has seen:\n%s", old)
 		}
 	})
 	t.Run("in the log", func(t *testing.T) {

@@ -29,7 +29,7 @@ func TestConsoleIsKept(t *testing.T) {
 	first.hear("x")
 	p.killLauncher()
 
-	second := p.serial()
+	second := p.serialHistory()
 	second.hear("boot")
 	second.hear("x")
 	second.say("s") // power down

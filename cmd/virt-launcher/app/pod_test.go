@@ -272,9 +272,14 @@ type serial struct {
 	got  bytes.Buffer
 }
 
-func (p *pod) serial() *serial {
+func (p *pod) serial() *serial { return p.serialAt("virt-serial0") }
+
+// serialHistory is a client that sees what others have seen before.
+func (p *pod) serialHistory() *serial { return p.serialAt("virt-serial0-history") }
+
+func (p *pod) serialAt(socket string) *serial {
 	p.t.Helper()
-	conn, err := net.Dial("unix", p.path("run/virt-serial0"))
+	conn, err := net.Dial("unix", p.path("run/"+socket))
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +24,7 @@ import (
 
 	launcher "github.com/virtplane/virtplane/launcher/api"
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	pods "github.com/virtplane/virtplane/pkg/node/pod"
 )
 
 const waitFor = 20 * time.Second
@@ -76,6 +79,9 @@ type fakeGuest struct {
 	open  int
 	most  int
 	err   error
+	// older is a launcher that has no socket for the console's history.
+	older  bool
+	dialed []string
 }
 
 func (g *fakeGuest) dial(_ context.Context, pod types.UID, socket string) (net.Conn, error) {
@@ -84,7 +90,11 @@ func (g *fakeGuest) dial(_ context.Context, pod types.UID, socket string) (net.C
 	if g.err != nil {
 		return nil, g.err
 	}
-	if pod != "pod" || socket != "virt-serial0" && socket != "virt-vnc" && !strings.HasPrefix(socket, "virt-usbredir-") {
+	g.dialed = append(g.dialed, socket)
+	if g.older && socket == "virt-serial0-history" {
+		return nil, fmt.Errorf("opening %s: %w", socket, pods.ErrNotThere)
+	}
+	if pod != "pod" || socket != "virt-serial0" && socket != "virt-serial0-history" && socket != "virt-vnc" && !strings.HasPrefix(socket, "virt-usbredir-") {
 		return nil, errors.New("no such socket")
 	}
 	ours, theirs := net.Pipe()
@@ -250,6 +260,33 @@ func TestNewClientEvictsTheOlder(t *testing.T) {
 	go func() { _, _ = guest.Write([]byte("still")) }()
 	if data, err := l.read(newer); err != nil || string(data) != "still" {
 		t.Errorf("the console read %q, %v", data, err)
+	}
+}
+
+// TestHistory: only who asks for it sees what others have seen before, and it is one console all the same.
+func TestHistory(t *testing.T) {
+	for _, tc := range []struct {
+		path  string
+		older bool
+		want  []string
+	}{
+		{"console", false, []string{"virt-serial0"}},
+		{"console?history=false", false, []string{"virt-serial0"}},
+		{"console?history=true", false, []string{"virt-serial0-history"}},
+		{"console?history=true", true, []string{"virt-serial0-history", "virt-serial0"}},
+	} {
+		t.Run(fmt.Sprint(tc.path, tc.older), func(t *testing.T) {
+			l := newLab(t, nil)
+			l.guest.older = tc.older
+			l.open(tc.path)
+			if !slices.Equal(l.guest.dialed, tc.want) {
+				t.Errorf("connected to %q, want %q", l.guest.dialed, tc.want)
+			}
+			l.open("console")
+			if l.guest.most != 1 {
+				t.Errorf("%d connections to the guest at a time", l.guest.most)
+			}
+		})
 	}
 }
 

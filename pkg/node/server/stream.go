@@ -17,6 +17,7 @@ import (
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/machine"
+	"github.com/virtplane/virtplane/pkg/node/pod"
 )
 
 const (
@@ -39,7 +40,18 @@ type streamSpec struct {
 }
 
 func (s *Server) console(w http.ResponseWriter, r *http.Request) {
-	s.stream(w, r, streamSpec{kind: typeConsole, may: hasConsole, turn: s.exclusive(machine.SerialSocket, false), dial: s.dialSocket})
+	history, _ := strconv.ParseBool(r.URL.Query().Get("history"))
+	s.stream(w, r, streamSpec{kind: typeConsole, may: hasConsole, turn: s.exclusive(machine.SerialSocket, false),
+		dial: func(ctx context.Context, vmi *virtv1.VirtualMachineInstance, uid types.UID, turn *turn) (net.Conn, error) {
+			if history {
+				conn, err := s.ways.Socket(ctx, uid, machine.SerialHistorySocket)
+				if !errors.Is(err, pod.ErrNotThere) {
+					return conn, unreachable(vmi, machine.SerialHistorySocket, err)
+				}
+				// A launcher from before this socket gives its history to everybody.
+			}
+			return s.dialSocket(ctx, vmi, uid, turn)
+		}})
 }
 
 func (s *Server) vnc(w http.ResponseWriter, r *http.Request) {
@@ -97,10 +109,14 @@ func (s *Server) shared(_ context.Context, vmi *virtv1.VirtualMachineInstance) (
 // dialSocket connects to the socket that the turn is about.
 func (s *Server) dialSocket(ctx context.Context, vmi *virtv1.VirtualMachineInstance, pod types.UID, turn *turn) (net.Conn, error) {
 	conn, err := s.ways.Socket(ctx, pod, turn.key.socket)
-	if err != nil {
-		return nil, apierrors.NewServiceUnavailable(fmt.Sprintf("%s of %s/%s cannot be reached: %v", turn.key.socket, vmi.Namespace, vmi.Name, err))
+	return conn, unreachable(vmi, turn.key.socket, err)
+}
+
+func unreachable(vmi *virtv1.VirtualMachineInstance, socket string, err error) error {
+	if err == nil {
+		return nil
 	}
-	return conn, nil
+	return apierrors.NewServiceUnavailable(fmt.Sprintf("%s of %s/%s cannot be reached: %v", socket, vmi.Namespace, vmi.Name, err))
 }
 
 // stream relays between a WebSocket and a guest. All that can go wrong is answered before the connection is upgraded, so

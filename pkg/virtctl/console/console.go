@@ -26,7 +26,7 @@ const escape = 0x1d
 
 // New returns the command console.
 func New(e *command.Environment) *cobra.Command {
-	timeout := 5 * time.Minute
+	timeout, history := 5*time.Minute, false
 	cmd := &cobra.Command{
 		Use: "console VMI", Short: "Connect to the serial console of a machine", Args: command.Args(cobra.ExactArgs(1)), ValidArgsFunction: e.CompleteMachines,
 		Long: "Connects to the serial console of a running machine and waits for one that is about to run, saying what it waits for. Ctrl+] leaves the console; the machine runs on.",
@@ -34,11 +34,15 @@ func New(e *command.Environment) *cobra.Command {
   # Log in on the serial console
   {{program}} console web
 
+  # See first what the machine has said before
+  {{program}} console web --history
+
   # Wait at most a minute for the machine to run
   {{program}} console web --timeout 1m`),
-		RunE: func(cmd *cobra.Command, args []string) error { return run(cmd.Context(), e, args[0], timeout) },
+		RunE: func(cmd *cobra.Command, args []string) error { return run(cmd.Context(), e, args[0], timeout, history) },
 	}
 	cmd.Flags().Var((*command.Minutes)(&timeout), "timeout", "how long to wait for the machine to run: a duration, or a number of minutes")
+	cmd.Flags().BoolVar(&history, "history", false, "show all that the machine has kept of its console, and not only what nobody has seen yet")
 	return cmd
 }
 
@@ -47,14 +51,16 @@ type waiter struct {
 	*command.Cluster
 	env  *command.Environment
 	name string
+	// history says that what others have seen is wanted, too.
+	history bool
 }
 
-func run(ctx context.Context, e *command.Environment, name string, timeout time.Duration) error {
+func run(ctx context.Context, e *command.Environment, name string, timeout time.Duration, history bool) error {
 	c, err := e.Connect()
 	if err != nil {
 		return err
 	}
-	stream, err := (&waiter{c, e, name}).open(ctx, timeout)
+	stream, err := (&waiter{c, e, name, history}).open(ctx, timeout)
 	if err != nil {
 		return err
 	}
@@ -73,10 +79,13 @@ func run(ctx context.Context, e *command.Environment, name string, timeout time.
 func (w *waiter) open(parent context.Context, timeout time.Duration) (*command.Stream, error) {
 	ctx, cancel := context.WithTimeout(parent, timeout)
 	defer cancel()
-	said := ""
+	said, where := "", command.Object(w.Namespace, command.Instances, w.name, "console")
+	if w.history {
+		where += "?history=true"
+	}
 	for {
 		// The stream outlives the deadline for opening it.
-		stream, err := w.Stream(parent, command.Object(w.Namespace, command.Instances, w.name, "console"))
+		stream, err := w.Stream(parent, where)
 		if err == nil {
 			return stream, nil
 		}

@@ -274,3 +274,27 @@ func TestTimeout(t *testing.T) {
 	}
 	spec.Covers(t, "P2-VIRTCTL-02")
 }
+
+// TestHistory: what others have seen comes only to who asks for it.
+func TestHistory(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{{nil, ""}, {[]string{"--history"}, "history=true"}} {
+		asked := make(chan string, 1)
+		f := &virtctltest.Server{Answer: func(w http.ResponseWriter, r *http.Request) bool {
+			asked <- r.URL.RawQuery
+			conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{command.Protocol}})
+			if err == nil {
+				conn.Close(websocket.StatusNormalClosure, "")
+			}
+			return true
+		}}
+		if _, _, err := virtctltest.Run(t, f, strings.NewReader(""), virtctltest.One(New), append([]string{"console", "web"}, tc.args...)...); err != nil {
+			t.Errorf("console %v: %v", tc.args, err)
+		}
+		if got := <-asked; got != tc.want {
+			t.Errorf("console %v asks with %q, want %q", tc.args, got, tc.want)
+		}
+	}
+}

@@ -65,6 +65,8 @@ func TestStreams(t *testing.T) {
 			"virtualmachineinstances/a/portforward/53/udp":        "portforward/53/udp",
 			"virtualmachines/a/portforward/8080/tcp":              "portforward/8080/tcp",
 			"virtualmachineinstances/a/console?ignored=parameter": "console",
+			"virtualmachineinstances/a/console?history=true":      "console?history=true",
+			"virtualmachineinstances/a/console?history=false":     "console",
 		} {
 			_, resp, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(s.URL, "http")+prefix+"/namespaces/default/"+path, &websocket.DialOptions{Subprotocols: []string{"plain.kubevirt.io"}})
 			if err == nil || resp == nil || resp.StatusCode != http.StatusTeapot {
@@ -101,6 +103,7 @@ func TestStreamsRefused(t *testing.T) {
 		{"virtualmachineinstances/plain/vnc", 400, "No graphics devices are present."},
 		{"virtualmachineinstances/plain/vnc/screenshot", 400, "No graphics devices are present."},
 		{"virtualmachineinstances/paused/vnc?preserveSession=maybe", 400, `preserveSession "maybe" must be true or false`},
+		{"virtualmachineinstances/paused/console?history=maybe", 400, `history "maybe" must be true or false`},
 		{"virtualmachineinstances/paused/vnc/screenshot?moveCursor=maybe", 400, `moveCursor "maybe" must be true or false`},
 		{"virtualmachineinstances/paused/vnc/cursor", 404, `virtualmachineinstances/vnc/cursor.subresources.kubevirt.io "paused" not found`},
 		{"virtualmachineinstances/plain/usbredir", 409, `Operation cannot be fulfilled on virtualmachineinstance.kubevirt.io "plain": Not configured with USB Redirection`},

@@ -28,8 +28,8 @@ func (s *Stores) Streams(verb string, methods ...string) map[string]rest.Storage
 		return &StreamREST{find: find, kind: "VirtualMachineInstance", object: func() runtime.Object { return &virtv1.VirtualMachineInstance{} },
 			authorizer: s.Environment.Authorizer, verb: verb, methods: methods}
 	}
-	console := instances(func(ctx context.Context, name string, _ []string, _ url.Values) (*url.URL, http.RoundTripper, error) {
-		return guests.Console(ctx, name)
+	console := instances(func(ctx context.Context, name string, _ []string, query url.Values) (*url.URL, http.RoundTripper, error) {
+		return guests.Console(ctx, name, query.Get("history"))
 	})
 	vnc := instances(func(ctx context.Context, name string, _ []string, query url.Values) (*url.URL, http.RoundTripper, error) {
 		return guests.VNC(ctx, name, query.Get("preserveSession"))

@@ -39,7 +39,7 @@ func TestReadsTheStore(t *testing.T) {
 	a := New(instances, roundTripper(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
 	}))
-	if _, _, err := a.Console(t.Context(), "a"); err != nil {
+	if _, _, err := a.Console(t.Context(), "a", ""); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.Pause(t.Context(), "a", &virtv1.PauseOptions{}); err != nil {
@@ -94,7 +94,7 @@ func TestUnreachable(t *testing.T) {
 
 // TestConsoleLocation computes where a console is without a socket.
 func TestConsoleLocation(t *testing.T) {
-	location, _, err := New(runningInstance(), roundTripper(nil)).Console(context.Background(), "a")
+	location, _, err := New(runningInstance(), roundTripper(nil)).Console(context.Background(), "a", "")
 	if want := "https://10.0.0.1:8186/v1/namespaces/default/virtualmachineinstances/a/console"; err != nil || location.String() != want {
 		t.Errorf("Console is at %v, %v, want %s", location, err, want)
 	}

@@ -23,9 +23,17 @@ var (
 // maxScreenshot is far more than a PNG of the largest screen.
 const maxScreenshot = 64 << 20
 
-// Console finds the serial console of a guest.
-func (a *Actions) Console(ctx context.Context, name string) (*url.URL, http.RoundTripper, error) {
-	return a.stream(ctx, name, mayConsole, nil, "console")
+// Console finds the serial console of a guest. history says whether the client wants to see what others have seen before.
+func (a *Actions) Console(ctx context.Context, name, history string) (*url.URL, http.RoundTripper, error) {
+	all, err := boolean("history", history, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	var query url.Values
+	if all == "true" {
+		query = url.Values{"history": {all}}
+	}
+	return a.stream(ctx, name, mayConsole, query, "console")
 }
 
 // VNC finds the screen of a guest. Whoever looks at it is sent away, unless the session is to be preserved.
