@@ -222,8 +222,10 @@ func TestCommands(t *testing.T) {
 		if diff := cmp.Diff(Exit{Signal: 9, Output: []byte("outerr")}, exit); diff != "" || !over {
 			t.Error(diff, over)
 		}
-		must(c.SetAuthorizedKeys(ctx, "ann", []string{"ssh-rsa B"}))
-		must(c.SetAuthorizedKeys(ctx, "ann", nil))
+		must(c.AddAuthorizedKeys(ctx, "ann", []string{"ssh-rsa B"}))
+		_, err = c.AuthorizedKeys(ctx, "ann")
+		must(err)
+		must(c.RemoveAuthorizedKeys(ctx, "ann", []string{"ssh-rsa A"}))
 		must(c.SetPassword(ctx, "ann", "pass"))
 		if _, err := c.Start(ctx, nil, nil); err == nil {
 			t.Error("ran no command")
@@ -236,7 +238,7 @@ func TestCommands(t *testing.T) {
 		`{"execute":"guest-set-time","arguments":{"time":1000000005}}`,
 		`{"execute":"guest-exec","arguments":{"arg":["-"],"capture-output":true,"input-data":"aW4=","path":"cat"}}`,
 		`{"execute":"guest-exec-status","arguments":{"pid":12}}`,
-		`{"execute":"guest-ssh-add-authorized-keys","arguments":{"keys":["ssh-rsa B"],"reset":true,"username":"ann"}}`,
+		`{"execute":"guest-ssh-add-authorized-keys","arguments":{"keys":["ssh-rsa B"],"reset":false,"username":"ann"}}`,
 		`{"execute":"guest-ssh-get-authorized-keys","arguments":{"username":"ann"}}`,
 		`{"execute":"guest-ssh-remove-authorized-keys","arguments":{"keys":["ssh-rsa A"],"username":"ann"}}`,
 		`{"execute":"guest-set-user-password","arguments":{"crypted":false,"password":"cGFzcw==","username":"ann"}}`,

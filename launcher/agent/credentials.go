@@ -13,17 +13,15 @@ func (c *Client) AuthorizedKeys(ctx context.Context, user string) ([]string, err
 	return answer.Keys, err
 }
 
-// SetAuthorizedKeys makes the keys those that may log in as a user of the guest, and no others. No keys at all takes away
-// what is there one by one, since the agent wants at least one key to be set.
-func (c *Client) SetAuthorizedKeys(ctx context.Context, user string, keys []string) error {
-	if len(keys) > 0 {
-		return c.Execute(ctx, "guest-ssh-add-authorized-keys", map[string]any{"username": user, "keys": keys, "reset": true}, nil)
-	}
-	there, err := c.AuthorizedKeys(ctx, user)
-	if err != nil || len(there) == 0 {
-		return err
-	}
-	return c.Execute(ctx, "guest-ssh-remove-authorized-keys", map[string]any{"username": user, "keys": there}, nil)
+// AddAuthorizedKeys adds lines to the file of keys of a user of the guest, which is made if there is none. A line that is there
+// already stays as it is.
+func (c *Client) AddAuthorizedKeys(ctx context.Context, user string, keys []string) error {
+	return c.Execute(ctx, "guest-ssh-add-authorized-keys", map[string]any{"username": user, "keys": keys, "reset": false}, nil)
+}
+
+// RemoveAuthorizedKeys takes lines out of the file of keys of a user of the guest.
+func (c *Client) RemoveAuthorizedKeys(ctx context.Context, user string, keys []string) error {
+	return c.Execute(ctx, "guest-ssh-remove-authorized-keys", map[string]any{"username": user, "keys": keys}, nil)
 }
 
 // SetPassword sets the password of a user of the guest.

@@ -362,8 +362,10 @@ func TestCloseWithoutQEMU(t *testing.T) {
 	dir := t.TempDir()
 	hub := New(slog.New(slog.NewTextHandler(io.Discard, nil)))
 	for name, serve := range map[string]func() error{
-		"log":   func() error { return hub.ServeLog(filepath.Join(dir, "log")) },
-		"ports": func() error { return hub.Serve(filepath.Join(dir, "port"), filepath.Join(dir, "clients"), filepath.Join(dir, "history")) },
+		"log": func() error { return hub.ServeLog(filepath.Join(dir, "log")) },
+		"ports": func() error {
+			return hub.Serve(filepath.Join(dir, "port"), filepath.Join(dir, "clients"), filepath.Join(dir, "history"))
+		},
 	} {
 		if err := serve(); err != nil {
 			t.Fatalf("%s: %v", name, err)

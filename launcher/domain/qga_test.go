@@ -140,10 +140,14 @@ func (f *fakeAgent) do(command string, raw json.RawMessage) (any, error) {
 		if _, ok := f.keys[a.Username]; !ok {
 			return nil, errors.New("no such user")
 		}
-		if !a.Reset {
-			return nil, errors.New("the test wants the keys replaced")
+		if a.Reset {
+			return nil, errors.New("the test wants the owner's keys kept")
 		}
-		f.keys[a.Username] = a.Keys
+		for _, k := range a.Keys {
+			if !slices.Contains(f.keys[a.Username], k) {
+				f.keys[a.Username] = append(f.keys[a.Username], k)
+			}
+		}
 	case "guest-ssh-remove-authorized-keys":
 		f.keys[a.Username] = slices.DeleteFunc(f.keys[a.Username], func(k string) bool { return slices.Contains(a.Keys, k) })
 	case "guest-set-user-password":
@@ -568,12 +572,13 @@ func TestCredentials(t *testing.T) {
 			}
 		}
 	}
-	check("at first", map[string][]string{"ann": {"ssh-rsa A", "ssh-rsa B", "ssh-rsa C"}, "bob": {"ssh-rsa A", "ssh-rsa B"}}, "first")
+	const mark = " kubevirt.io/access-credential"
+	check("at first", map[string][]string{"ann": {"ssh-rsa A" + mark, "ssh-rsa B" + mark, "ssh-rsa C" + mark}, "bob": {"ssh-rsa by hand", "ssh-rsa A" + mark, "ssh-rsa B" + mark}}, "first")
 
 	write("keys", "a", "")
 	write("passwords", "ann", "second")
 	changes <- struct{}{}
-	check("after a change", map[string][]string{"ann": {"ssh-rsa C", "ssh-rsa A"}, "bob": {}}, "second")
+	check("after a change", map[string][]string{"ann": {"ssh-rsa A" + mark, "ssh-rsa C" + mark}, "bob": {"ssh-rsa by hand"}}, "second")
 
 	// A password that was changed in the guest stays as long as its Secret does; one set by a Secret that the guest
 	// refuses is told.
@@ -641,7 +646,7 @@ func TestOldAgent(t *testing.T) {
 	a.with(func() { a.exit = `"exitcode": 0` })
 	await(t, d, "credentials", func(e *api.Event) bool { return e.Credentials.GetSynced() })
 	a.with(func() {
-		if got := a.runs[0]; !strings.HasPrefix(got, "su -s /bin/sh -c umask 077") || !bytes.HasSuffix([]byte(got), []byte(" ann ssh-rsa A\n")) {
+		if got := a.runs[0]; !strings.HasPrefix(got, "su -s /bin/sh -c umask 077") || !bytes.HasSuffix([]byte(got), []byte(" ann ssh-rsa A kubevirt.io/access-credential\n")) {
 			t.Errorf("ran %q", got)
 		}
 	})

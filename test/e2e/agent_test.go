@@ -194,9 +194,11 @@ func TestGuestAgent(t *testing.T) {
 	})
 	t.Run("keys and password", func(t *testing.T) {
 		l.vmi(t, "given its credentials", 3*time.Minute, has(virtv1.VirtualMachineInstanceAccessCredentialsSynchronized, corev1.ConditionTrue))
-		if got := l.inGuest(t, "cat", "/root/.ssh/authorized_keys"); !strings.HasSuffix(got, "first@test") {
+		if got := l.inGuest(t, "cat", "/root/.ssh/authorized_keys"); !strings.Contains(got, " first@test ") {
 			t.Errorf("root's keys: %q", got)
 		}
+		// The agent has left out the last line's end.
+		l.inGuest(t, "sh", "-c", "printf '\\n# my laptop\\nssh-ed25519 AAAA owner@test\\n' >>/root/.ssh/authorized_keys")
 		// Where cloud-init would read it.
 		if got := l.inGuest(t, "sh", "-c", "mkdir -p /tmp/seed && mount -t iso9660 -o ro /dev/vdb /tmp/seed && cat /tmp/seed/meta-data && umount /tmp/seed"); !strings.Contains(got, "disk@test") {
 			t.Errorf("the disk for cloud-init says %q", got)
@@ -218,7 +220,8 @@ func TestGuestAgent(t *testing.T) {
 		eventually(t, "the guest gets the new key and password", 4*time.Minute, func() (string, bool) {
 			keys, err := l.tryInGuest(t, "cat", "/root/.ssh/authorized_keys")
 			shadow, serr := l.tryInGuest(t, "sed", "-n", "s/^debian:\\([^:]*\\):.*/\\1/p", "/etc/shadow")
-			return keys, err == nil && serr == nil && strings.HasSuffix(keys, "second@test") && !strings.Contains(keys, "first@test") && shadow != before
+			return keys, err == nil && serr == nil && strings.Contains(keys, " second@test ") && !strings.Contains(keys, "first@test") &&
+				strings.Contains(keys, "\n# my laptop\nssh-ed25519 AAAA owner@test\n") && shadow != before
 		})
 	})
 	t.Run("freeze", func(t *testing.T) {

@@ -82,11 +82,21 @@ func TestTinyAgentAnswers(t *testing.T) {
 
 	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTEx first@test"
 	for _, user := range []string{"root", "debian"} {
-		if err := c.SetAuthorizedKeys(t.Context(), user, []string{key}); err != nil {
-			t.Errorf("giving %s a key: %v", user, err)
+		const own = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIy owner@test"
+		for _, add := range [][]string{{own}, {key}, {key}} {
+			if err := c.AddAuthorizedKeys(t.Context(), user, add); err != nil {
+				t.Errorf("giving %s a key: %v", user, err)
+			}
+		}
+		keys, err := c.AuthorizedKeys(t.Context(), user)
+		if slices.Sort(keys); err != nil || !slices.Equal(keys, []string{key, own}) {
+			t.Errorf("keys of %s: %q, %v", user, keys, err)
+		}
+		if err := c.RemoveAuthorizedKeys(t.Context(), user, []string{own}); err != nil {
+			t.Errorf("taking a key from %s: %v", user, err)
 		}
 		if keys, err := c.AuthorizedKeys(t.Context(), user); err != nil || !slices.Equal(keys, []string{key}) {
-			t.Errorf("keys of %s: %q, %v", user, keys, err)
+			t.Errorf("keys of %s afterwards: %q, %v", user, keys, err)
 		}
 	}
 	if err := c.SetPassword(t.Context(), "debian", "first:password"); err != nil {
