@@ -149,7 +149,7 @@ func TestPortForward(t *testing.T) {
 			code int
 			text string
 		}{
-			path("virtualmachineinstances", "web", "9999"):    {http.StatusInternalServerError, "connection refused"},
+			path("virtualmachineinstances", "web", "9999"):    {http.StatusServiceUnavailable, "connection refused"},
 			path("virtualmachineinstances", "web", "0"):       {http.StatusBadRequest, "must be a number from 1 to 65535"},
 			path("virtualmachineinstances", "closed", "7777"): {http.StatusBadRequest, "is not among spec.domain.devices.interfaces[0].ports"},
 			path("virtualmachines", "resting", "80"):          {http.StatusConflict, "VMI is not started"},

@@ -469,7 +469,7 @@ func TestAccessRefusals(t *testing.T) {
 		code       int
 		message    string
 	}{
-		{name: "nobody listens", path: "portforward/1", code: 500, message: "Internal error occurred: dialing VM: dial tcp 127.0.0.1:1: connect: connection refused"},
+		{name: "nobody listens", path: "portforward/1", code: 503, message: "dialing VM: port 1/tcp: connection refused: nothing listens there in the guest, or the guest refuses it"},
 		{name: "no port", path: "portforward/0", code: 400, message: `port "0" must be a number from 1 to 65535`},
 		{name: "too large a port", path: "portforward/65536/tcp", code: 400, message: `port "65536" must be a number from 1 to 65535`},
 		{name: "another protocol", path: "portforward/22/sctp", code: 400, message: `protocol "sctp" must be tcp or udp`},

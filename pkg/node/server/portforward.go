@@ -44,11 +44,7 @@ func (s *Server) portforward(w http.ResponseWriter, r *http.Request) {
 		},
 		dial: func(ctx context.Context, vmi *virtv1.VirtualMachineInstance, pod types.UID, _ *turn) (net.Conn, error) {
 			conn, err := s.ways.Port(ctx, vmi, pod, protocol, uint16(port))
-			var known apierrors.APIStatus
-			if err != nil && !errors.As(err, &known) {
-				err = apierrors.NewInternalError(fmt.Errorf("dialing VM: %w", err))
-			}
-			return conn, err
+			return conn, dialError(fmt.Sprintf("dialing VM: port %d/%s", port, protocol), err)
 		}})
 }
 

@@ -42,7 +42,7 @@ func (s *Server) vsock(w http.ResponseWriter, r *http.Request) {
 				conn, err = s.secure(ctx, conn)
 			}
 			if err != nil {
-				return nil, apierrors.NewInternalError(fmt.Errorf("connecting to VSOCK %d:%d: %w", cid, port, err))
+				return nil, dialError(fmt.Sprintf("connecting to VSOCK %d:%d", cid, port), err)
 			}
 			return conn, nil
 		}})
