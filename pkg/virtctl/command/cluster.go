@@ -97,9 +97,14 @@ func (c *Cluster) Put(ctx context.Context, where string, body any) ([]byte, erro
 	return answer, nil
 }
 
-// Get reads a path. Some subresources take options in the body of a GET; nil sends none.
+// Get reads a path. Some subresources take options in the body of a GET; nil sends none. What the cluster does not serve is told
+// apart from an object that does not exist.
 func (c *Cluster) Get(ctx context.Context, where string, body any) ([]byte, error) {
-	return c.send(ctx, http.MethodGet, where, body)
+	answer, err := c.send(ctx, http.MethodGet, where, body)
+	if err != nil {
+		return nil, c.noRoute(ctx, where, err)
+	}
+	return answer, nil
 }
 
 // GetInto reads a path into an object.

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -37,20 +38,40 @@ func (c *Cluster) served(ctx context.Context, resource, action string) (bool, er
 	return slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == resource+"/"+action }), nil
 }
 
+// errUnserved is an action that the cluster does not serve.
+type errUnserved string
+
+func (e errUnserved) Error() string { return string(e) }
+
+// IsUnserved says whether an error tells of an action that the cluster does not serve.
+func IsUnserved(err error) bool {
+	var unserved errUnserved
+	return errors.As(err, &unserved)
+}
+
 func unserved(resource, action string) error {
-	return fmt.Errorf("the API server of this cluster does not serve %s/%s: update it to a version that does; kubectl get --raw %s lists what it serves", resource, action, Group)
+	return errUnserved(fmt.Sprintf("the API server of this cluster does not serve %s/%s: update it to a version that does; kubectl get --raw %s lists what it serves", resource, action, Group))
 }
 
 // absent tells an action that the cluster does not serve from an object that does not exist: both are answered with "not
 // found".
 func (c *Cluster) absent(ctx context.Context, where string, err error) error {
 	below, ok := strings.CutPrefix(where, Group+"/namespaces/")
+	below, _, _ = strings.Cut(below, "?")
 	parts := strings.SplitN(below, "/", 4) // NAMESPACE RESOURCE NAME ACTION
 	if Code(err) != http.StatusNotFound || !ok || len(parts) < 4 {
 		return err
 	}
 	if served, failed := c.served(ctx, parts[1], parts[3]); failed == nil && !served {
 		return unserved(parts[1], parts[3])
+	}
+	return err
+}
+
+// noRoute is absent for answers that are not about an object: a server that knows the action names the object that it misses.
+func (c *Cluster) noRoute(ctx context.Context, where string, err error) error {
+	if text := strings.ToLower(err.Error()); strings.Contains(text, "could not find the requested resource") || strings.Contains(text, "page not found") {
+		return c.absent(ctx, where, err)
 	}
 	return err
 }

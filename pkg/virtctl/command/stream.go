@@ -49,6 +49,7 @@ func (c *Cluster) Stream(ctx context.Context, where string) (*Stream, error) {
 		return nil, err
 	}
 	var refused refusal
+	parent := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(openTimeout, func() { cancel(fmt.Errorf("the server did not open it within %s", openTimeout)) })
 	c.env.Trace(4, "opening %s", target.RequestURI())
@@ -60,7 +61,7 @@ func (c *Cluster) Stream(ctx context.Context, where string) (*Stream, error) {
 		err = because(ctx, err)
 		cancel(nil)
 		if refused.code != 0 {
-			return nil, statusError(refused.code, refused.body)
+			return nil, c.noRoute(parent, where, statusError(refused.code, refused.body))
 		}
 		return nil, fmt.Errorf("opening a stream: %w", err)
 	}

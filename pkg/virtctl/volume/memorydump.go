@@ -2,6 +2,7 @@ package volume
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -108,8 +109,9 @@ func (d *memoryDump) get(ctx context.Context, name string) error {
 	if err := c.Serves(ctx, command.Machines, "memorydump"); err != nil {
 		return err // before a claim is made, which would stay
 	}
+	var made *corev1.PersistentVolumeClaim
 	if d.create {
-		if err := d.makeClaim(ctx, c, name); err != nil {
+		if made, err = d.makeClaim(ctx, c, name); err != nil {
 			return err
 		}
 	} else if d.claim != "" {
@@ -119,7 +121,11 @@ func (d *memoryDump) get(ctx context.Context, name string) error {
 	}
 	asked := metav1.Now()
 	if _, err := c.Put(ctx, command.Object(c.Namespace, command.Machines, name, "memorydump"), &virtv1.VirtualMachineMemoryDumpRequest{ClaimName: d.claim}); err != nil {
-		return fmt.Errorf("dumping the memory of %s: %w", name, err)
+		err = fmt.Errorf("dumping the memory of %s: %w", name, err)
+		if made != nil {
+			err = errors.Join(err, d.takeBack(ctx, c, made, err))
+		}
+		return err
 	}
 	fmt.Fprintf(d.env.Out, "Successfully submitted memory dump request of VM %s\n", name)
 	if d.waits {
@@ -186,17 +192,39 @@ func (d *memoryDump) size(ctx context.Context, c *command.Cluster, name string) 
 	return needed(vmi, part), nil
 }
 
-func (d *memoryDump) makeClaim(ctx context.Context, c *command.Cluster, name string) error {
+// takeBackTime bounds the deletion of a claim whose dump was refused.
+const takeBackTime = 15 * time.Second
+
+// takeBack deletes a claim that was made for a dump which the server has refused: it would stay, and stand in the way of the next
+// try. Where it is not known whether the dump was begun, the claim stays, and the user is told.
+func (d *memoryDump) takeBack(ctx context.Context, c *command.Cluster, made *corev1.PersistentVolumeClaim, because error) error {
+	code := command.Code(because)
+	refused := code >= http.StatusBadRequest && code < http.StatusInternalServerError || code == http.StatusServiceUnavailable || command.IsUnserved(because)
+	if !refused {
+		return fmt.Errorf("claim %s was made and stays, for the dump may have begun: look at the machine, then leave --create-claim out, or kubectl delete pvc %s", made.Name, made.Name)
+	}
+	// Also for a user who does not wait any more.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeBackTime)
+	defer cancel()
+	err := c.Kube.CoreV1().PersistentVolumeClaims(c.Namespace).Delete(ctx, made.Name, metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(made.UID))})
+	if err != nil && command.Code(err) != http.StatusNotFound {
+		return fmt.Errorf("claim %s was made for it and stays: kubectl delete pvc %s: %w", made.Name, made.Name, err)
+	}
+	fmt.Fprintf(d.env.Out, "PVC %s/%s deleted\n", c.Namespace, made.Name)
+	return nil
+}
+
+func (d *memoryDump) makeClaim(ctx context.Context, c *command.Cluster, name string) (*corev1.PersistentVolumeClaim, error) {
 	vm, err := c.Virt.KubevirtV1().VirtualMachines(c.Namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
-		return fmt.Errorf("reading machine %s: %w", name, err)
+		return nil, fmt.Errorf("reading machine %s: %w", name, err)
 	}
 	if r := vm.Status.MemoryDumpRequest; r != nil {
-		return fmt.Errorf("machine %s still has claim %s for its dumps: take it off first with %s memory-dump remove %s", name, r.ClaimName, d.env.Program, name)
+		return nil, fmt.Errorf("machine %s still has claim %s for its dumps: take it off first with %s memory-dump remove %s", name, r.ClaimName, d.env.Program, name)
 	}
 	size, err := d.size(ctx, c, name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	mode := corev1.ReadWriteOnce
 	if d.mode != "" {
@@ -209,14 +237,15 @@ func (d *memoryDump) makeClaim(ctx context.Context, c *command.Cluster, name str
 	if d.class != "" {
 		claim.Spec.StorageClassName = &d.class
 	}
-	if _, err := c.Kube.CoreV1().PersistentVolumeClaims(c.Namespace).Create(ctx, claim, metav1.CreateOptions{}); err != nil {
+	made, err := c.Kube.CoreV1().PersistentVolumeClaims(c.Namespace).Create(ctx, claim, metav1.CreateOptions{})
+	if err != nil {
 		if command.Code(err) == http.StatusConflict {
-			return fmt.Errorf("claim %s exists already: leave --create-claim out to use it", d.claim)
+			return nil, fmt.Errorf("claim %s exists already: leave --create-claim out to use it", d.claim)
 		}
-		return fmt.Errorf("making claim %s: %w", d.claim, err)
+		return nil, fmt.Errorf("making claim %s: %w", d.claim, err)
 	}
 	fmt.Fprintf(d.env.Out, "PVC %s/%s created\n", c.Namespace, d.claim)
-	return nil
+	return made, nil
 }
 
 // checkClaim refuses a claim that cannot hold the dump, instead of letting the dump fail half-way.

@@ -220,3 +220,49 @@ func TestWait(t *testing.T) {
 		t.Errorf("error %v, want %s", err, want)
 	}
 }
+
+// TestRefusedDumpLeavesNoClaim, so that the same command can be tried again; where the dump may have begun the claim stays.
+func TestRefusedDumpLeavesNoClaim(t *testing.T) {
+	const claims, dump = "/api/v1/namespaces/ns/persistentvolumeclaims", virtctltest.Base + "virtualmachines/web/memorydump"
+	for _, tc := range []struct {
+		code    int
+		message string
+		deleted int // 0: never asked for
+		want    string
+	}{
+		{409, "VM is not running", 200, "dumping the memory of web: VM is not running"},
+		{400, "claim of the wrong kind", 200, "dumping the memory of web: claim of the wrong kind"},
+		{404, "the server could not find the requested resource", 200, "dumping the memory of web: the server could not find the requested resource"},
+		{503, "the node does not answer", 404, "dumping the memory of web: the node does not answer"},
+		{409, "VM is not running", 403, "dumping the memory of web: VM is not running\nclaim dump was made for it and stays: kubectl delete pvc dump: not yours"},
+		{504, "no answer in time", 0, "dumping the memory of web: no answer in time\nclaim dump was made and stays, for the dump may have begun: look at the machine, then leave --create-claim out, or kubectl delete pvc dump"},
+	} {
+		c := &cluster{}
+		s := c.server(t)
+		answer := s.Answer
+		deletions := 0
+		s.Answer = func(w http.ResponseWriter, r *http.Request) bool {
+			switch {
+			case r.URL.Path == dump:
+				virtctltest.Refuse(w, tc.code, tc.message)
+			case r.Method == http.MethodDelete && r.URL.Path == claims+"/dump":
+				deletions++
+				if tc.deleted != 200 {
+					virtctltest.Refuse(w, tc.deleted, "not yours")
+					return true
+				}
+				virtctltest.JSON(w, metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: "Success"})
+			default:
+				return answer(w, r)
+			}
+			return true
+		}
+		out, _, err := virtctltest.Run(t, s, nil, New, "memory-dump", "get", "web", "--claim-name=dump", "--create-claim")
+		if err == nil || err.Error() != tc.want {
+			t.Errorf("%d %s: error %v, want %s", tc.code, tc.message, err, tc.want)
+		}
+		if (deletions > 0) != (tc.deleted > 0) || (tc.deleted == 200) != strings.HasSuffix(out, "PVC ns/dump deleted\n") && tc.deleted != 404 {
+			t.Errorf("%d %s: %d deletions, printed %q", tc.code, tc.message, deletions, out)
+		}
+	}
+}
