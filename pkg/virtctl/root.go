@@ -28,7 +28,7 @@ import (
 // Run runs virtctl with these arguments, tells on standard error why it failed, and returns the exit code.
 func Run(ctx context.Context, streams genericiooptions.IOStreams, arg0 string, args []string) int {
 	env := command.New(streams, arg0)
-	root := newRoot(env)
+	root := NewCommand(env)
 	root.SetArgs(args)
 	started := false
 	watchStart(root, &started)
@@ -76,7 +76,8 @@ const (
 	groupAdmin  = "admin"
 )
 
-func newRoot(env *command.Environment) *cobra.Command {
+// NewCommand is the whole tree of commands.
+func NewCommand(env *command.Environment) *cobra.Command {
 	root := &cobra.Command{
 		Use: env.Program, Short: "Control virtual machines on Kubernetes", SilenceUsage: true, SilenceErrors: true,
 		Long: "Controls virtual machines on Kubernetes: power, consoles, connections and what else kubectl has no verb for.\n\nResults go to standard output, progress and reasons to standard error. Exit codes: " + exitCodes,

@@ -41,7 +41,7 @@ func each(cmd *cobra.Command, f func(*cobra.Command)) {
 }
 
 func root() *cobra.Command {
-	return newRoot(command.New(genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: io.Discard}, "virtctl"))
+	return NewCommand(command.New(genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: io.Discard}, "virtctl"))
 }
 
 // wanted are the commands of the manual and of the reference that this release has.

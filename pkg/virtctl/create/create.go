@@ -20,7 +20,7 @@ func New(e *command.Environment) *cobra.Command {
   # Make a machine
   {{program}} create vm --name web --volume-containerdisk src:registry.example.com/debian:13 | kubectl apply -f -`),
 	}
-	cmd.AddCommand(newVM(e), newInstancetype(e), newPreference(e), newClone(e))
+	cmd.AddCommand(newVM(e), command.NotYet(newInstancetype(e), instancetypeVersion), command.NotYet(newPreference(e), instancetypeVersion), command.NotYet(newClone(e), cloneVersion))
 	return cmd
 }
 

@@ -22,7 +22,7 @@ import (
 
 // New returns the commands of this package.
 func New(e *command.Environment) []*cobra.Command {
-	return []*cobra.Command{newExpand(e), newObjectGraph(e), newPermittedDevices(e), newAdm(e)}
+	return []*cobra.Command{newExpand(e), newObjectGraph(e), command.NotYet(newPermittedDevices(e), "spec.configuration.permittedHostDevices in effect"), newAdm(e)}
 }
 
 func newExpand(e *command.Environment) *cobra.Command {

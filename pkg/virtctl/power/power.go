@@ -23,7 +23,7 @@ func New(e *command.Environment) []*cobra.Command {
 		newInstanceAction(e, "reset", "reset", "was reset", "Reset a running machine, as its reset button would", `
   # Nothing is shut down: what the guest has not written is lost
   {{program}} reset web`),
-		newMigrate(e), newMigrateCancel(e), newEvacuateCancel(e),
+		command.NotYet(newMigrate(e), "virtualmachines/migrate"), command.NotYet(newMigrateCancel(e), "virtualmachines/migrate"), newEvacuateCancel(e),
 	}
 }
 

@@ -43,7 +43,7 @@ func newMemoryDump(e *command.Environment) *cobra.Command {
 		Use: "memory-dump", Short: "Dump the memory of a running machine to a claim", Args: command.Args(cobra.NoArgs),
 		Long: "Dumps the memory of a running machine to a claim, for analysis. The machine keeps the claim until memory-dump remove; a further dump overwrites the last.",
 	}
-	cmd.AddCommand(newDumpGet(e), newDumpRemove(e))
+	cmd.AddCommand(command.NotYet(newDumpGet(e), "virtualmachines/memorydump"), command.NotYet(newDumpRemove(e), "virtualmachines/removememorydump"))
 	return cmd
 }
 

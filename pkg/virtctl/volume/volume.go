@@ -16,7 +16,9 @@ import (
 
 // New returns the commands of this package.
 func New(e *command.Environment) []*cobra.Command {
-	return []*cobra.Command{newAdd(e), newRemove(e), newMemoryDump(e)}
+	return []*cobra.Command{
+		command.NotYet(newAdd(e), "virtualmachines/addvolume"), command.NotYet(newRemove(e), "virtualmachines/removevolume"), newMemoryDump(e),
+	}
 }
 
 // completeClaims completes the names of claims for a flag.
