@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+
+	"github.com/virtplane/virtplane/pkg/machine/support"
 )
 
 // converted are the fields of a VMI's spec that this package reads. A name that ends in ".*" takes in all below it;
@@ -76,21 +78,17 @@ var elsewhere = words(`
 	volumes[].configMap.optional volumes[].secret.optional volumes[].downwardAPI.fields[].*
 `)
 
-// why are the fields that stand on neither list, with what to tell who asks for them.
-var why = map[string]string{
-	"domain.cpu.realtime":                         "needs rights on the node that a machine's pod does not have; dedicatedCpuPlacement works without it",
-	"domain.launchSecurity":                       "encryption of a guest's memory is not supported",
-	"domain.devices.gpus[]":                       "devices of the node cannot be passed to a guest",
-	"domain.devices.hostDevices[]":                "devices of the node cannot be passed to a guest",
-	"domain.devices.disks[].changedBlockTracking": "changed blocks are not tracked; a backup reads the whole disk",
-	"domain.devices.disks[].lun.reservation":      "persistent reservations need a privileged helper on the node, which there is none of",
-	"domain.devices.disks[].tag":                  "the guest cannot be told of tags; it finds a disk by its serial",
-	"domain.devices.interfaces[].tag":             "the guest cannot be told of tags; it finds an interface by its macAddress",
-	"domain.devices.watchdog.diag288":             "is the watchdog of s390x; a PC has i6300esb",
-	"domain.devices.interfaces[].slirp":           "is no longer supported by the API; use masquerade",
-	"domain.devices.interfaces[].macvtap":         "is no longer supported by the API; use bridge",
-	"domain.devices.interfaces[].passt":           "is no longer supported by the API; use masquerade",
-}
+// why are the fields that stand on neither list, with what to tell who asks for them: those lines of the table of what is not
+// served that hold for any value. Some of those are the node's affair alone, and known here.
+var why = func() map[string]string {
+	out := map[string]string{}
+	for _, r := range support.Rows() {
+		if pattern, ok := strings.CutPrefix(r.Field, "spec."); ok && r.Any() && r.Kind != support.NoEffect && known(pattern) == none {
+			out[pattern] = r.Why
+		}
+	}
+	return out
+}()
 
 func words(list string) map[string]bool {
 	out := map[string]bool{}

@@ -91,7 +91,7 @@ const (
 func Machine(in Input) (*Result, error) {
 	b := &builder{Input: in, spec: &in.VMI.Spec, domain: &in.VMI.Spec.Domain}
 	b.m = &qemu.Machine{
-		Name:    in.VMI.Namespace + "_" + in.VMI.Name,
+		Name:    machineName(in.VMI),
 		UUID:    UUID(in.VMI),
 		Type:    b.machineType(),
 		Accel:   qemu.KVM,
@@ -127,6 +127,14 @@ func Machine(in Input) (*Result, error) {
 	}
 	b.result.Machine = b.m
 	return &b.result, nil
+}
+
+// maxName is how long the name of a machine is at most. It tells people which of QEMU's processes is whose.
+const maxName = 255
+
+func machineName(vmi *virtv1.VirtualMachineInstance) string {
+	name := vmi.Namespace + "_" + vmi.Name
+	return name[:min(len(name), maxName)]
 }
 
 // builder gathers the machine.

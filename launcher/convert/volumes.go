@@ -143,7 +143,7 @@ func readOnly(d *virtv1.Disk) bool {
 func planVolume(vmi *virtv1.VirtualMachineInstance, at int, readOnly bool, paths Paths, p *problems) (Volume, bool) {
 	v := &vmi.Spec.Volumes[at]
 	field := fmt.Sprintf("spec.volumes[%d]", at)
-	file := func(suffix string) string { return filepath.Join(paths.Ephemeral, v.Name+suffix) }
+	file := func(suffix string) string { return filepath.Join(paths.Ephemeral, machine.FileName(v.Name, suffix)) }
 	out := Volume{Name: v.Name}
 	switch {
 	case v.ContainerDisk != nil:
@@ -187,7 +187,7 @@ func planVolume(vmi *virtv1.VirtualMachineInstance, at int, readOnly bool, paths
 func seedVolume(out Volume, s *virtv1.CloudInitConfigDriveSource, field, file string, paths Paths, p *problems) (Volume, bool) {
 	seed := &CloudInit{
 		File: file, ConfigDrive: out.CloudInit != nil,
-		UserSecretDir: filepath.Join(paths.Secrets, out.Name), NetworkSecretDir: filepath.Join(paths.Secrets, out.Name+"-networkdata"),
+		UserSecretDir: filepath.Join(paths.Secrets, out.Name), NetworkSecretDir: filepath.Join(paths.Secrets, machine.FileName(out.Name, machine.NetworkDataSuffix)),
 	}
 	out.CloudInit = seed
 	if s.SecretRef != nil {

@@ -103,8 +103,21 @@ func nodeName(volume, suffix string) string {
 	return name[:maxNodeName-len(suffix)-9] + "-" + hex.EncodeToString(sum[:4]) + suffix
 }
 
+// maxID is the length of the name of a device that QEMU takes.
+const maxID = 128
+
 // ID is the name of the device.
-func (d *Disk) ID() string { return "disk-" + d.Name }
+func (d *Disk) ID() string { return deviceID("disk-", d.Name) }
+
+// deviceID makes the name of a device from that of a volume, which may be longer.
+func deviceID(prefix, volume string) string {
+	id := prefix + volume
+	if len(id) <= maxID {
+		return id
+	}
+	sum := sha256.Sum256([]byte(volume))
+	return id[:maxID-9] + "-" + hex.EncodeToString(sum[:4])
+}
 
 // NodeName is the name of the block node that the device reads and writes.
 func (d *Disk) NodeName() string { return nodeName(d.Name, "") }
@@ -222,7 +235,7 @@ func (d *Disk) Args() []string {
 	return append([]string{"-blockdev", d.node(&d.Image, d.NodeName(), d.ReadOnly || d.Kind == KindCDROM, false).String()}, device...)
 }
 
-func (d *Disk) usbID() string { return "usb-" + d.Name }
+func (d *Disk) usbID() string { return deviceID("usb-", d.Name) }
 
 // node describes an image and what it lies over.
 func (d *Disk) node(image *Image, name string, readOnly, backing bool) *props {

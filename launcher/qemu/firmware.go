@@ -77,10 +77,13 @@ type SMBIOSSystem struct{ Manufacturer, Product, Version, Serial, SKU, Family, U
 // SMBIOSChassis is table 3.
 type SMBIOSChassis struct{ Manufacturer, Version, Serial, Asset, SKU string }
 
+// maxSMBIOS bounds a text as the API does; firmware tables have room for more.
+const maxSMBIOS = 256
+
 // Validate tells what QEMU would not take.
 func (s SMBIOS) Validate() error {
 	for _, f := range s.fields() {
-		if err := checkText("smbios "+f.key, f.value.(string), 255); err != nil {
+		if err := checkText("smbios "+f.key, f.value.(string), maxSMBIOS); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,8 @@
 package machine
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"path"
 )
@@ -26,7 +28,7 @@ const (
 	// StateDir is where the claim is mounted that keeps UEFI variables and TPM state from one instance of a machine to the next.
 	StateDir          = "/var/run/kubevirt-state"
 	KernelBootVolume  = "kernel-boot"
-	networkDataSuffix = "-networkdata"
+	NetworkDataSuffix = "-networkdata"
 )
 
 // Sockets inside SocketsDir.
@@ -61,7 +63,22 @@ func ClaimDevice(volume string) string { return path.Join("/dev", volume) }
 func UserDataPath(volume string) string { return path.Join(SecretDir, volume) }
 
 // NetworkDataPath is where the Secret with network data is mounted.
-func NetworkDataPath(volume string) string { return path.Join(SecretDir, volume+networkDataSuffix) }
+func NetworkDataPath(volume string) string {
+	return path.Join(SecretDir, FileName(volume, NetworkDataSuffix))
+}
+
+// maxFileName is how long the name of a file is at most.
+const maxFileName = 255
+
+// FileName is the name of a file that belongs to a volume, whose own name may be as long as that of a file.
+func FileName(volume, suffix string) string {
+	if len(volume)+len(suffix) <= maxFileName {
+		return volume + suffix
+	}
+	sum := sha256.Sum256([]byte(volume))
+	tail := "-" + hex.EncodeToString(sum[:])[:2*hashLength]
+	return volume[:maxFileName-len(suffix)-len(tail)] + tail + suffix
+}
 
 // CredentialPath is where a Secret with keys or passwords for the guest is mounted, by the Secret's name.
 func CredentialPath(secret string) string { return path.Join(CredentialDir, secret) }

@@ -46,10 +46,10 @@ var noEffect = append([]Row{
 	},
 	{
 		Field: devices + "disks[].serial", When: "longer than the disk has room for", Reason: ReasonField, Kind: NoEffect,
-		Why: fmt.Sprintf("the guest sees the first %d characters only, and %d on scsi and usb", machine.MaxSerial("virtio"), machine.MaxSerial("scsi")),
+		Why: fmt.Sprintf("the guest sees the first %d characters only, and %d on scsi and usb", virtv1.MaxSerial("virtio"), virtv1.MaxSerial("scsi")),
 		find: each(disks, func(_ *query, _ int, d *virtv1.Disk) (string, bool) {
-			most := machine.MaxSerial(machine.DiskBus(d))
-			return fmt.Sprintf("the guest sees the first %d characters only, a disk on %s has no room for more", most, machine.DiskBus(d)), len(d.Serial) > most
+			most := virtv1.MaxSerial(virtv1.DiskBus(d))
+			return fmt.Sprintf("the guest sees the first %d characters only, a disk on %s has no room for more", most, virtv1.DiskBus(d)), len(d.Serial) > most
 		}),
 	},
 	{

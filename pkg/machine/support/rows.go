@@ -2,7 +2,6 @@ package support
 
 import (
 	"fmt"
-	"strings"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/machine"
@@ -53,7 +52,7 @@ var notServed = []Row{
 		Why: fmt.Sprintf("more than %d virtual CPUs need KVM and the machine type q35", UsualVCPUs),
 		find: once(func(q *query) bool {
 			n := vcpus(q.spec)
-			return n > UsualVCPUs && n <= MaxVCPUs && (q.in.Emulation || !q35(q.spec))
+			return n > UsualVCPUs && n <= MaxVCPUs && (q.in.Emulation || !virtv1.IsQ35(&q.spec.Domain))
 		}),
 	},
 	{
@@ -137,12 +136,6 @@ func vcpus(spec *virtv1.VirtualMachineInstanceSpec) uint64 {
 		n *= min(max(uint64(part), 1), 1<<16)
 	}
 	return n
-}
-
-// q35 says whether the machine is of that family, as one is that names no type.
-func q35(spec *virtv1.VirtualMachineInstanceSpec) bool {
-	m := spec.Domain.Machine
-	return m == nil || m.Type == "" || strings.Contains(m.Type, "q35")
 }
 
 func network(spec *virtv1.VirtualMachineInstanceSpec, name string) *virtv1.Network {

@@ -48,6 +48,7 @@ const (
 // SetDefaults_VirtualMachineInstance fills in what an instance leaves out. It is idempotent.
 func SetDefaults_VirtualMachineInstance(vmi *VirtualMachineInstance) {
 	spec := &vmi.Spec
+	defaultForms(spec)
 	if spec.TerminationGracePeriodSeconds == nil {
 		spec.TerminationGracePeriodSeconds = ptr.To(DefaultGracePeriodSeconds)
 	}

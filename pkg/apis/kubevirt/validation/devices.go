@@ -1,6 +1,9 @@
 package validation
 
 import (
+	"cmp"
+	"regexp"
+
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
@@ -14,10 +17,15 @@ var (
 	RuleSoundDevice = rule("sound-device", "a sound device has a name and is an ich9 or ac97")
 	RuleWatchdog    = rule("watchdog", "a watchdog has a name, one model that the architecture has, and the action poweroff, reset or shutdown")
 	RuleVideoDevice = rule("video-device", "the video type is known, and there is a graphics device")
-	RulePanicDevice = rule("panic-device", "panic devices are hyperv, isa or pvpanic")
+	RulePanicDevice = rule("panic-device", "panic devices are hyperv, isa or pvpanic, one of each")
 	RuleHostDevice  = rule("host-device", "a host device or GPU is named by device or by claim, not both")
 	RuleGPUDisplay  = rule("gpu-display", "one GPU at most shows its display from boot")
+
+	deviceName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 )
+
+// maxDeviceName is what QEMU takes for the name of a device, what stands before it apart.
+const maxDeviceName = 100
 
 func (r *report) devices(d *virtv1.Devices, p *field.Path) {
 	seen := map[string]bool{}
@@ -31,11 +39,14 @@ func (r *report) devices(d *virtv1.Devices, p *field.Path) {
 		}
 		seen[f.Name] = true
 	}
+	inputs := map[string]bool{}
 	for i, input := range d.Inputs {
 		p := p.Child("inputs").Index(i)
-		if input.Name == "" {
-			r.required(RuleDeviceName, p.Child("name"), "must be set")
+		r.deviceName(RuleDeviceName, input.Name, p.Child("name"))
+		if input.Name != "" && inputs[input.Name] {
+			r.duplicate(RuleDeviceName, p.Child("name"), input.Name)
 		}
+		inputs[input.Name] = true
 		oneOf(r, RuleInputDevice, p.Child("bus"), input.Bus, "usb", "virtio")
 		oneOf(r, RuleInputDevice, p.Child("type"), input.Type, "tablet")
 	}
@@ -47,9 +58,7 @@ func (r *report) devices(d *virtv1.Devices, p *field.Path) {
 	}
 	if w := d.Watchdog; w != nil {
 		p := p.Child("watchdog")
-		if w.Name == "" {
-			r.required(RuleWatchdog, p.Child("name"), "must be set")
-		}
+		r.deviceName(RuleWatchdog, w.Name, p.Child("name"))
 		if w.I6300ESB != nil && w.Diag288 != nil {
 			r.forbidden(RuleWatchdog, p.Child("diag288"), "may not be set together with `i6300esb`")
 		}
@@ -66,8 +75,14 @@ func (r *report) devices(d *virtv1.Devices, p *field.Path) {
 			r.forbidden(RuleVideoDevice, p.Child("video"), "Video configuration is not allowed when autoattachGraphicsDevice is set to false")
 		}
 	}
+	panics := map[string]bool{}
 	for i, panicDevice := range d.PanicDevices {
-		oneOf(r, RulePanicDevice, p.Child("panicDevices").Index(i).Child("model"), panicDevice.Model, "hyperv", "isa", "pvpanic")
+		p, model := p.Child("panicDevices").Index(i).Child("model"), cmp.Or(panicDevice.Model, "isa")
+		oneOf(r, RulePanicDevice, p, panicDevice.Model, "hyperv", "isa", "pvpanic")
+		if panics[model] {
+			r.duplicate(RulePanicDevice, p, model)
+		}
+		panics[model] = true
 	}
 	if isTrue(d.AutoattachVSOCK) {
 		r.gate("VSOCK", p.Child("autoattachVSOCK"), "the VSOCK device")
@@ -89,6 +104,16 @@ func (r *report) devices(d *virtv1.Devices, p *field.Path) {
 	}
 	for i, h := range d.HostDevices {
 		r.hostDevice(names, h.Name, h.DeviceName, h.ClaimName, h.RequestName, p.Child("hostDevices").Index(i))
+	}
+}
+
+// deviceName checks a name that the machine's device has.
+func (r *report) deviceName(rule *Rule, name string, p *field.Path) {
+	switch {
+	case name == "":
+		r.required(rule, p, "must be set")
+	case len(name) > maxDeviceName || !deviceName.MatchString(name):
+		r.invalid(rule, p, name, "must be at most %d of the characters [A-Za-z0-9._-]", maxDeviceName)
 	}
 }
 

@@ -1,11 +1,11 @@
 package validation
 
 import (
-	"cmp"
 	"regexp"
 
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 )
@@ -23,11 +23,12 @@ var (
 	RuleDiskPCIAddress  = rule("disk-pci-address", "PCI addresses are on the root bus and only for virtio")
 	RuleDiskSerial      = rule("disk-serial", "serial numbers of disks are at most 256 plain characters")
 	RuleDiskCache       = rule("disk-cache", "cache is none, writethrough or writeback")
-	RuleDiskIO          = rule("disk-io", "io is native or threads")
+	RuleDiskShared      = rule("disk-shared", "a disk that several guests write to is not cached")
+	RuleDiskIO          = rule("disk-io", "io is native or threads, and native without a cache")
 	RuleDiskErrorPolicy = rule("disk-error-policy", "errorPolicy is stop, ignore, report or enospace")
 	RuleDiskIOThread    = rule("disk-io-thread", "a dedicated I/O thread needs virtio")
 	RuleDiskTray        = rule("disk-tray", "the tray of a CD-ROM is open or closed, and there is none on virtio")
-	RuleDiskBlockSize   = rule("disk-block-size", "custom block sizes are powers of two from 512 to 2097152, logical not above physical")
+	RuleDiskBlockSize   = rule("disk-block-size", "disks alone have block sizes, powers of two from 512 to 2097152, logical not above physical, and 512 on SATA")
 	RuleBootOrder       = rule("boot-order", "boot orders are 1 or more")
 	RuleBootOrderUnique = rule("boot-order-unique", "no two disks or interfaces have the same boot order")
 
@@ -73,6 +74,7 @@ func (r *report) disks(spec *virtv1.VirtualMachineInstanceSpec, p *field.Path) {
 		}
 		r.disk(d, p)
 	}
+	r.serials(spec.Domain.Devices.Disks, p)
 }
 
 func (r *report) diskName(name string, p *field.Path) {
@@ -89,18 +91,18 @@ func (r *report) disk(d *virtv1.Disk, p *field.Path) {
 	if count(d.Disk != nil, d.Lun != nil, d.Cdrom != nil) > 1 {
 		r.forbidden(RuleDiskTarget, p, "can only have a single target type defined: `disk`, `lun` or `cdrom`")
 	}
-	bus, usual, busPath, buses := "", virtv1.DefaultDiskBus, p.Child("disk", "bus"), []string{"virtio", "sata", "scsi", "usb"}
+	bus, busPath, buses := "", p.Child("disk", "bus"), []string{"virtio", "sata", "scsi", "usb"}
 	switch {
 	case d.Disk != nil:
 		bus = d.Disk.Bus
 	case d.Lun != nil:
 		// No other bus takes commands of SCSI.
-		bus, usual, busPath, buses = d.Lun.Bus, virtv1.DefaultLUNBus, p.Child("lun", "bus"), []string{"scsi"}
+		bus, busPath, buses = d.Lun.Bus, p.Child("lun", "bus"), []string{"scsi"}
 	case d.Cdrom != nil:
 		bus, busPath = d.Cdrom.Bus, p.Child("cdrom", "bus")
 	}
 	oneOf(r, RuleDiskBus, busPath, bus, buses...)
-	bus = cmp.Or(bus, usual)
+	bus = virtv1.DiskBus(d)
 	if d.Disk != nil && isTrue(d.Disk.Readonly) && bus == "sata" {
 		r.forbidden(RuleDiskReadonly, p.Child("disk", "readonly"), "sata hard-disks do not support read-only: set the bus to virtio, scsi or usb, or make it a `cdrom`")
 	}
@@ -126,9 +128,17 @@ func (r *report) disk(d *virtv1.Disk, p *field.Path) {
 		r.invalid(RuleDiskSerial, p.Child("serial"), d.Serial, "must be at most %d of the characters [A-Za-z0-9_.+-]", maxText)
 	}
 	oneOf(r, RuleDiskCache, p.Child("cache"), d.Cache, "none", "writethrough", "writeback")
+	if isTrue(d.Shareable) && d.Cache != "" && d.Cache != "none" {
+		r.invalid(RuleDiskShared, p.Child("cache"), d.Cache, "must be none for a disk with `shareable`, that several guests write to: they would not see what one another has written")
+	}
 	oneOf(r, RuleDiskIO, p.Child("io"), d.IO, "native", "threads")
+	if d.IO == "native" && d.Cache != "" && d.Cache != "none" {
+		r.invalid(RuleDiskIO, p.Child("io"), d.IO, "native needs `cache: none`: set it, or take threads")
+	}
 	oneOf(r, RuleDiskErrorPolicy, p.Child("errorPolicy"), d.ErrorPolicy, "stop", "ignore", "report", "enospace")
-	r.blockSize(d.BlockSize, p.Child("blockSize"))
+	if d.BlockSize != nil {
+		r.blockSize(d, bus, p.Child("blockSize"))
+	}
 }
 
 func (r *report) pciAddress(rule *Rule, address string, p *field.Path) {
@@ -137,36 +147,45 @@ func (r *report) pciAddress(rule *Rule, address string, p *field.Path) {
 	}
 }
 
-func (r *report) blockSize(b *virtv1.BlockSize, p *field.Path) {
-	if b == nil || b.Custom == nil {
+func (r *report) blockSize(d *virtv1.Disk, bus string, p *field.Path) {
+	// A CD-ROM on virtio is a disk that the guest can only read.
+	if d.Lun != nil || d.Cdrom != nil && bus != "virtio" {
+		r.forbidden(RuleDiskBlockSize, p, "only a disk has one, not a CD-ROM or LUN: remove it")
+		return
+	}
+	b := d.BlockSize
+	if b.Custom == nil {
 		return
 	}
 	if b.MatchVolume != nil && enabled(b.MatchVolume.Enabled) {
 		r.forbidden(RuleDiskBlockSize, p.Child("matchVolume"), "Block size matching can't be enabled together with a custom value")
-		return
-	}
-	size := func(v *int32) int32 {
-		if v == nil {
-			return 0
-		}
-		return *v
 	}
 	p = p.Child("custom")
-	logical, physical := size(b.Custom.Logical), size(b.Custom.Physical)
-	if logical > physical {
-		r.invalid(RuleDiskBlockSize, p.Child("logical"), logical, "must be the same or less than the physical size of %d", physical)
-		return
-	}
+	logical, physical := ptr.Deref(b.Custom.Logical, 0), ptr.Deref(b.Custom.Physical, 0)
+	whole := true
 	for _, n := range []named[int32]{{"logical", logical}, {"physical", physical}} {
 		if n.value < minBlockSize || n.value > maxBlockSize || n.value&(n.value-1) != 0 {
 			r.invalid(RuleDiskBlockSize, p.Child(n.name), n.value, "must be a power of 2 from %d to %d", minBlockSize, maxBlockSize)
+			whole = false
 		}
+	}
+	if !whole {
+		return
+	}
+	if logical > physical {
+		r.invalid(RuleDiskBlockSize, p.Child("logical"), logical, "must be the same or less than the physical size of %d", physical)
+	}
+	if bus == "sata" && logical > minBlockSize {
+		r.invalid(RuleDiskBlockSize, p.Child("logical"), logical, "must be %d on the bus sata: take virtio or scsi for larger blocks", minBlockSize)
+	}
+	if g := ptr.Deref(b.Custom.DiscardGranularity, 0); g < 0 || g%logical != 0 {
+		r.invalid(RuleDiskBlockSize, p.Child("discardGranularity"), g, "must be a multiple of the logical size of %d", logical)
 	}
 }
 
 // bootOrder checks the order of boot devices, which disks and interfaces share. Devices without one come last.
 func (r *report) bootOrder(spec *virtv1.VirtualMachineInstanceSpec, p *field.Path) {
-	seen := map[int32]bool{}
+	seen := map[int32]string{}
 	check := func(order *int32, p *field.Path) {
 		if order == nil {
 			return
@@ -174,10 +193,11 @@ func (r *report) bootOrder(spec *virtv1.VirtualMachineInstanceSpec, p *field.Pat
 		switch {
 		case *order < 1:
 			r.invalid(RuleBootOrder, p.Child("bootOrder"), *order, "must have a boot order > 0, if supplied")
-		case seen[*order]:
-			r.invalid(RuleBootOrderUnique, p.Child("bootOrder"), *order, "Boot order already set for a different device")
+		case seen[*order] != "":
+			r.invalid(RuleBootOrderUnique, p.Child("bootOrder"), *order, "Boot order already set for a different device: %s has it too", seen[*order])
+		default:
+			seen[*order] = p.String()
 		}
-		seen[*order] = true
 	}
 	for i := range spec.Domain.Devices.Disks {
 		check(spec.Domain.Devices.Disks[i].BootOrder, p.Child("disks").Index(i))

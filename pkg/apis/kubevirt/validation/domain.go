@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
+	_ "time/tzdata" // names of time zones are those of the release, whatever files the server has
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -28,7 +30,7 @@ var (
 	RuleDedicatedMemory   = rule("dedicated-memory", "dedicated CPUs need a memory request that equals the limit")
 	RuleDedicatedCPU      = rule("dedicated-cpu", "dedicated CPUs need whole CPUs that agree with the topology")
 	RuleDedicatedThreads  = rule("dedicated-threads", "dedicated CPUs have at most two threads for each core")
-	RuleMemoryMinimum     = rule("memory-minimum", "memory is at least 1M")
+	RuleMemoryMinimum     = rule("memory-minimum", "memory is at least 1Mi")
 	RuleMemoryGuestLimit  = rule("memory-guest-limit", "guest memory fits the memory limit")
 	RuleMemoryMaxGuest    = rule("memory-max-guest", "maxGuest is not below the memory that the guest starts with")
 	RuleHugepagesSize     = rule("hugepages-size", "the page size of huge pages is one that the processor has: 2Mi or 1Gi (row P2-HUGE-04)")
@@ -49,25 +51,33 @@ var (
 	RuleHypervSpinlocks   = rule("hyperv-spinlocks", "Hyper-V spinlock retries are at least 4096")
 	RuleHypervDependency  = rule("hyperv-dependency", "what a Hyper-V feature builds on is not disabled")
 	RuleClock             = rule("clock-exclusive", "the clock runs in UTC or in a time zone")
-	RuleTimezone          = rule("clock-timezone", "the time zone is a plain name")
+	RuleTimezone          = rule("clock-timezone", "the time zone is one that there is")
 	RuleTickPolicy        = rule("clock-tick-policy", "timers have a tick policy that they know")
-	RuleIOThreads         = rule("io-threads", "ioThreadsPolicy is known, and a supplemental pool has a positive size")
+	RuleClockRTC          = rule("clock-rtc", "a machine has a clock")
+	RuleAPIC              = rule("features-apic", "a machine has an APIC")
+	RuleCommandLine       = rule("kernel-command-line", "a kernel's command line is at most 2047 printable characters")
+	RuleIOThreads         = rule("io-threads", "ioThreadsPolicy is known, and a supplemental pool has 1 to 64 threads")
 	RuleLaunchSecurity    = rule("launch-security", "launch security is of exactly one kind, with what it needs")
 	RuleRebootPolicy      = rule("reboot-policy", "rebootPolicy is Reboot or Terminate")
 	RuleChassis           = rule("chassis-text", "texts of the chassis are at most 256 printable characters")
 
 	maxCPUs         = uint64(512)
-	minMemory       = resource.MustParse("1M")
+	minMemory       = resource.MustParse("1Mi")
 	word            = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.+-]*$`)
 	serialText      = regexp.MustCompile(`^[A-Za-z0-9_.+-]+$`)
 	realtimeMask    = regexp.MustCompile(`^\^?[0-9]+(-[0-9]+)?(,\^?[0-9]+(-[0-9]+)?)*$`)
-	timezone        = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_+/-]*$`)
 	uuidText        = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 	printable       = regexp.MustCompile(`^[ -~]*$`)
 	machinePatterns = []string{"q35*", "pc-q35*"}
 )
 
-const maxText = 256
+const (
+	maxText = 256
+	// maxCommandLine is what a kernel takes.
+	maxCommandLine = 2047
+	// maxPoolThreads bounds the threads that serve disks.
+	maxPoolThreads = 64
+)
 
 func (r *report) domain(spec *virtv1.VirtualMachineInstanceSpec, p *field.Path) {
 	d := &spec.Domain
@@ -79,14 +89,18 @@ func (r *report) domain(spec *virtv1.VirtualMachineInstanceSpec, p *field.Path) 
 	}
 	r.firmware(spec, p)
 	r.features(d.Features, p.Child("features"))
-	r.clock(d.Clock, p.Child("clock"))
+	r.clock(d, p.Child("clock"))
 	r.launchSecurity(spec, p.Child("launchSecurity"))
 	if d.Machine != nil && d.Machine.Type != "" {
 		r.machineType(d.Machine.Type, p.Child("machine", "type"))
 	}
 	oneOf(r, RuleIOThreads, p.Child("ioThreadsPolicy"), d.IOThreadsPolicy, "shared", "auto", "supplementalPool")
-	if d.IOThreadsPolicy == "supplementalPool" && (d.IOThreads == nil || d.IOThreads.SupplementalPoolThreadCount == nil || *d.IOThreads.SupplementalPoolThreadCount < 1) {
-		r.required(RuleIOThreads, p.Child("ioThreads", "supplementalPoolThreadCount"), "must be 1 or more when `ioThreadsPolicy` is supplementalPool")
+	if threads := p.Child("ioThreads", "supplementalPoolThreadCount"); d.IOThreadsPolicy == "supplementalPool" {
+		if d.IOThreads == nil || d.IOThreads.SupplementalPoolThreadCount == nil {
+			r.required(RuleIOThreads, threads, "must be 1 or more when `ioThreadsPolicy` is supplementalPool")
+		} else if n := *d.IOThreads.SupplementalPoolThreadCount; n < 1 || n > maxPoolThreads {
+			r.invalid(RuleIOThreads, threads, n, "must be from 1 to %d", maxPoolThreads)
+		}
 	}
 	oneOf(r, RuleRebootPolicy, p.Child("rebootPolicy"), d.RebootPolicy, "Reboot", "Terminate")
 	if c := d.Chassis; c != nil {
@@ -170,14 +184,14 @@ func (r *report) memory(d *virtv1.DomainSpec, p *field.Path) {
 	if d.Memory != nil && d.Memory.Guest != nil {
 		guest = *d.Memory.Guest
 		if guest.Cmp(minMemory) < 0 {
-			r.invalid(RuleMemoryMinimum, guestPath, guest.String(), "must be greater than or equal to 1M")
+			r.invalid(RuleMemoryMinimum, guestPath, guest.String(), "must be greater than or equal to 1Mi")
 		}
 		if !limit.IsZero() && guest.Cmp(limit) > 0 {
 			r.invalid(RuleMemoryGuestLimit, guestPath, guest.String(), "must be equal to or less than the memory limit domain.resources.limits.memory %s: raise the limit or leave it out", limit.String())
 		}
 	}
 	if !requested.IsZero() && requested.Sign() > 0 && requested.Cmp(minMemory) < 0 {
-		r.invalid(RuleMemoryMinimum, p.Child("resources", "requests", "memory"), requested.String(), "must be greater than or equal to 1M")
+		r.invalid(RuleMemoryMinimum, p.Child("resources", "requests", "memory"), requested.String(), "must be greater than or equal to 1Mi")
 	}
 	if d.Memory == nil || d.Memory.Guest == nil && d.Memory.Hugepages == nil {
 		if requested.IsZero() && limit.IsZero() {
@@ -212,8 +226,14 @@ func (r *report) memory(d *virtv1.DomainSpec, p *field.Path) {
 			return
 		}
 		backed, backedPath := guest, guestPath
-		if backed.IsZero() {
+		switch {
+		case !backed.IsZero():
+		case !requested.IsZero():
 			backed, backedPath = requested, p.Child("resources", "requests", "memory")
+		case !limit.IsZero():
+			backed, backedPath = limit, p.Child("resources", "limits", "memory")
+		default:
+			r.warn(guestPath, "is not set: the guest has one page of memory, %s", size.String())
 		}
 		if backed.Sign() > 0 && backed.Value()%size.Value() != 0 {
 			r.invalid(RuleHugepagesMultiple, backedPath, backed.String(), "is not a multiple of the page size memory.hugepages.pageSize %s", h.PageSize)
@@ -307,6 +327,9 @@ func (r *report) firmware(spec *virtv1.VirtualMachineInstanceSpec, p *field.Path
 		if secureBoot(f) && !(d.Features != nil && d.Features.SMM != nil && enabled(d.Features.SMM.Enabled)) {
 			r.forbidden(RuleSecureBoot, p.Child("bootloader", "efi", "secureBoot"), "SecureBoot requires SMM, which is currently disabled: set domain.features.smm.enabled to true, or `secureBoot` to false")
 		}
+		if secureBoot(f) && !virtv1.IsQ35(d) {
+			r.forbidden(RuleSecureBoot, p.Child("bootloader", "efi", "secureBoot"), "SecureBoot needs the machine type q35: set domain.machine.type, or `secureBoot` to false")
+		}
 	}
 	if k := f.KernelBoot; k != nil {
 		r.kernelBoot(k, p.Child("kernelBoot"))
@@ -314,6 +337,9 @@ func (r *report) firmware(spec *virtv1.VirtualMachineInstanceSpec, p *field.Path
 	if a := f.ACPI; a != nil {
 		if a.SlicNameRef == "" && a.MsdmNameRef == "" {
 			r.required(RuleACPITable, p.Child("acpi"), "ACPI was set but neither `slicNameRef` nor `msdmNameRef`")
+		}
+		if d.Features != nil && !enabled(d.Features.ACPI.Enabled) {
+			r.forbidden(RuleACPITable, p.Child("acpi"), "needs ACPI: remove it, or the false of domain.features.acpi.enabled")
 		}
 		for _, n := range []named[string]{{"slicNameRef", a.SlicNameRef}, {"msdmNameRef", a.MsdmNameRef}} {
 			if n.value != "" && !secretVolume(spec.Volumes, n.value) {
@@ -338,6 +364,9 @@ func secureBoot(f *virtv1.Firmware) bool {
 }
 
 func (r *report) kernelBoot(k *virtv1.KernelBoot, p *field.Path) {
+	if len(k.KernelArgs) > maxCommandLine || !printable.MatchString(k.KernelArgs) {
+		r.invalid(RuleCommandLine, p.Child("kernelArgs"), field.OmitValueType{}, "must be at most %d printable ASCII characters", maxCommandLine)
+	}
 	if k.Container == nil {
 		if k.KernelArgs != "" {
 			r.forbidden(RuleKernelBoot, p.Child("kernelArgs"), "kernel arguments cannot be provided without an external kernel: set `container`")
@@ -347,9 +376,15 @@ func (r *report) kernelBoot(k *virtv1.KernelBoot, p *field.Path) {
 	c, p := k.Container, p.Child("container")
 	if c.Image == "" {
 		r.required(RuleKernelBoot, p.Child("image"), "must be the image that holds the kernel")
+	} else {
+		r.image(c.Image, p.Child("image"))
 	}
-	if c.KernelPath == "" && c.InitrdPath == "" {
+	r.objectName(c.ImagePullSecret, p.Child("imagePullSecret"))
+	switch {
+	case c.KernelPath == "" && c.InitrdPath == "":
 		r.required(RuleKernelBoot, p, "must be defined with at least one of the following: kernelPath, initrdPath")
+	case c.KernelPath == "":
+		r.required(RuleKernelBoot, p.Child("kernelPath"), "must be the kernel that `initrdPath` is for: an initrd does not start by itself")
 	}
 	r.pullPolicy(c.ImagePullPolicy, p.Child("imagePullPolicy"))
 	for _, n := range []named[string]{{"kernelPath", c.KernelPath}, {"initrdPath", c.InitrdPath}} {
@@ -367,7 +402,13 @@ func (r *report) plainPath(rule *Rule, value string, p *field.Path) {
 }
 
 func (r *report) features(f *virtv1.Features, p *field.Path) {
-	if f == nil || f.Hyperv == nil {
+	if f == nil {
+		return
+	}
+	if f.APIC != nil && !enabled(f.APIC.Enabled) {
+		r.forbidden(RuleAPIC, p.Child("apic", "enabled"), "must not be false: there are no machines without an APIC")
+	}
+	if f.Hyperv == nil {
 		return
 	}
 	h, hp := f.Hyperv, p.Child("hyperv")
@@ -396,6 +437,7 @@ func (r *report) features(f *virtv1.Features, p *field.Path) {
 		{on(h.IPI), "ipi", off(h.Vpindex), "vpindex"},
 		{tlbflush, "tlbflush", off(h.Vpindex), "vpindex"},
 		{on(h.EVMCS), "evmcs", off(h.VAPIC), "vapic"},
+		{tlbflush && on(h.Tlbflush.Direct), "tlbflush.direct", off(h.VAPIC), "vapic"},
 	} {
 		if d.wants && d.missing {
 			r.forbidden(RuleHypervDependency, hp.Child(d.needs, "enabled"), "may not be false when `%s` is enabled", d.feature)
@@ -403,14 +445,21 @@ func (r *report) features(f *virtv1.Features, p *field.Path) {
 	}
 }
 
-func (r *report) clock(c *virtv1.Clock, p *field.Path) {
+// knownZone says whether there is a time zone of that name. The names come with the program (time/tzdata).
+func knownZone(name string) bool {
+	_, err := time.LoadLocation(name)
+	return err == nil && name != "Local"
+}
+
+func (r *report) clock(d *virtv1.DomainSpec, p *field.Path) {
+	c := d.Clock
 	if c == nil {
 		return
 	}
 	if c.UTC != nil && c.Timezone != "" {
 		r.forbidden(RuleClock, p.Child("timezone"), "may not be set together with `utc`")
 	}
-	if c.Timezone != "" && (len(c.Timezone) > maxText || !timezone.MatchString(c.Timezone)) {
+	if c.Timezone != "" && !knownZone(string(c.Timezone)) {
 		r.invalid(RuleTimezone, p.Child("timezone"), c.Timezone, "must be the name of a time zone such as Europe/Prague")
 	}
 	t := c.Timer
@@ -418,13 +467,19 @@ func (r *report) clock(c *virtv1.Clock, p *field.Path) {
 		return
 	}
 	p = p.Child("timer")
+	if f := d.Features; t.Hyperv != nil && !enabled(t.Hyperv.Present) && f != nil && f.Hyperv != nil && f.Hyperv.Synictimer != nil && enabled(f.Hyperv.Synictimer.Enabled) {
+		r.forbidden(RuleHypervDependency, p.Child("hyperv", "present"), "may not be false when `features.hyperv.synictimer` is enabled: its timers count in this time")
+	}
 	if t.HPET != nil {
-		oneOf(r, RuleTickPolicy, p.Child("hpet", "tickPolicy"), t.HPET.TickPolicy, "delay", "catchup", "merge", "discard")
+		oneOf(r, RuleTickPolicy, p.Child("hpet", "tickPolicy"), t.HPET.TickPolicy, "delay")
 	}
 	if t.PIT != nil {
-		oneOf(r, RuleTickPolicy, p.Child("pit", "tickPolicy"), t.PIT.TickPolicy, "delay", "catchup", "discard")
+		oneOf(r, RuleTickPolicy, p.Child("pit", "tickPolicy"), t.PIT.TickPolicy, "delay", "discard")
 	}
 	if t.RTC != nil {
+		if !enabled(t.RTC.Present) {
+			r.forbidden(RuleClockRTC, p.Child("rtc", "present"), "must not be false: there are no machines without a clock")
+		}
 		oneOf(r, RuleTickPolicy, p.Child("rtc", "tickPolicy"), t.RTC.TickPolicy, "delay", "catchup")
 		oneOf(r, RuleTickPolicy, p.Child("rtc", "track"), t.RTC.Track, "guest", "wall")
 	}

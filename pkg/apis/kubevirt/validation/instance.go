@@ -20,7 +20,7 @@ var (
 	RuleListLength        = rule("list-length", "lists stay within what one machine can hold")
 	RuleHostname          = rule("hostname", "hostname is a DNS label")
 	RuleSubdomain         = rule("subdomain", "subdomain is a DNS label")
-	RuleGracePeriod       = rule("grace-period", "the grace period is not negative")
+	RuleGracePeriod       = rule("grace-period", "the grace period is not negative, and at most ten years")
 	RuleEvictionStrategy  = rule("eviction-strategy", "evictionStrategy is one of the known strategies")
 	RuleStartStrategy     = rule("start-strategy", "startStrategy is Paused or left out, and not combined with a liveness probe")
 	RuleArchitecture      = rule("architecture", "the architecture is one that is known")
@@ -43,6 +43,7 @@ var (
 	maxDevices            = 512
 	maxInterfaces         = 64
 	maxPorts              = 1024
+	maxGrace              = int64(10 * 365 * 24 * 60 * 60)
 	phaseOrder            = map[virtv1.VirtualMachineInstancePhase]int{virtv1.VmPhaseUnset: 0, virtv1.Pending: 1, virtv1.Scheduling: 2, virtv1.WaitingForSync: 3, virtv1.Scheduled: 4, virtv1.Running: 5, virtv1.Succeeded: 6, virtv1.Failed: 6}
 	knownArchitectures    = []string{"amd64", "arm64", "s390x"}
 	evictionStrategies    = []virtv1.EvictionStrategy{virtv1.EvictionStrategyNone, virtv1.EvictionStrategyLiveMigrate, virtv1.EvictionStrategyLiveMigrateIfPossible, virtv1.EvictionStrategyExternal}
@@ -121,6 +122,7 @@ func (r *report) instanceSpec(spec *virtv1.VirtualMachineInstanceSpec, path *fie
 	r.domain(spec, path.Child("domain"))
 	r.disks(spec, path.Child("domain", "devices", "disks"))
 	r.bootOrder(spec, path.Child("domain", "devices"))
+	r.room(spec, path.Child("domain", "devices"))
 	r.devices(&spec.Domain.Devices, path.Child("domain", "devices"))
 	r.volumes(spec.Volumes, path.Child("volumes"))
 	r.sharing(spec, path)
@@ -142,8 +144,8 @@ func (r *report) instanceSpec(spec *virtv1.VirtualMachineInstanceSpec, path *fie
 	}
 	label(RuleHostname, path.Child("hostname"), spec.Hostname)
 	label(RuleSubdomain, path.Child("subdomain"), spec.Subdomain)
-	if g := spec.TerminationGracePeriodSeconds; g != nil && *g < 0 {
-		r.invalid(RuleGracePeriod, path.Child("terminationGracePeriodSeconds"), *g, "must be 0 or more seconds")
+	if g := spec.TerminationGracePeriodSeconds; g != nil && (*g < 0 || *g > maxGrace) {
+		r.invalid(RuleGracePeriod, path.Child("terminationGracePeriodSeconds"), *g, "must be from 0 to %d seconds", maxGrace)
 	}
 	if spec.EvictionStrategy != nil {
 		oneOf(r, RuleEvictionStrategy, path.Child("evictionStrategy"), *spec.EvictionStrategy, evictionStrategies...)
@@ -264,7 +266,9 @@ func (r *report) credentials(spec *virtv1.VirtualMachineInstanceSpec, path *fiel
 		source := func(s *virtv1.AccessCredentialSecretSource, p *field.Path) {
 			if s == nil || s.SecretName == "" {
 				r.required(RuleCredentialSource, p.Child("source", "secret", "secretName"), "must be the name of a Secret in the namespace of the machine")
+				return
 			}
+			r.objectName(s.SecretName, p.Child("source", "secret", "secretName"))
 		}
 		if key := c.SSHPublicKey; key != nil {
 			p := p.Child("sshPublicKey")

@@ -2,8 +2,6 @@ package validation
 
 import (
 	"fmt"
-	"net"
-	"net/netip"
 	"regexp"
 	"strings"
 
@@ -39,6 +37,7 @@ var (
 
 	interfaceName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 	reservedMAC   = "02:00:00:00:00:00"
+	noMAC         = "00:00:00:00:00:00"
 )
 
 func (r *report) networks(spec *virtv1.VirtualMachineInstanceSpec, p *field.Path) {
@@ -115,12 +114,21 @@ func (r *report) network(n *virtv1.Network, p *field.Path) {
 		if value == "" {
 			return
 		}
-		if prefix, err := netip.ParsePrefix(value); err != nil || prefix.Addr().Is4() != v4 {
+		prefix, err := virtv1.ParseCIDR(value)
+		if err != nil || prefix.Addr().Is4() != v4 {
 			family := "IPv6"
 			if v4 {
 				family = "IPv4"
 			}
 			r.invalid(RuleNetworkCIDR, p.Child("pod", name), value, "must be an %s network such as 10.0.2.0/24 or fd10:0:2::/120", family)
+			return
+		}
+		first := prefix.Masked().Addr()
+		if most := first.BitLen() - 2; prefix.Bits() > most {
+			r.invalid(RuleNetworkCIDR, p.Child("pod", name), value, "is too small for a gateway and a guest: take a prefix of at most %d bits", most)
+		}
+		if first.IsUnspecified() || first.IsLoopback() || first.IsMulticast() || first.Is4In6() {
+			r.invalid(RuleNetworkCIDR, p.Child("pod", name), value, "must be a network that guests can have addresses of, such as 10.0.2.0/24 or fd10:0:2::/120")
 		}
 	}
 	cidr("vmNetworkCIDR", n.Pod.VMNetworkCIDR, true)
@@ -176,12 +184,14 @@ func (r *report) networkInterface(f *virtv1.Interface, p *field.Path) {
 	oneOf(r, RuleInterfaceModel, p.Child("model"), f.Model, "virtio", "e1000", "e1000e", "ne2k_pci", "pcnet", "rtl8139")
 	oneOf(r, RuleInterfaceState, p.Child("state"), f.State, "up", "down", "absent")
 	if f.MACAddress != "" {
-		mac, err := net.ParseMAC(f.MACAddress)
+		mac, err := virtv1.ParseMAC(f.MACAddress)
 		switch {
-		case err != nil || len(mac) != 6:
+		case err != nil:
 			r.invalid(RuleInterfaceMAC, p.Child("macAddress"), f.MACAddress, "must be six octets such as 02:00:00:01:02:03")
 		case mac[0]&1 != 0:
 			r.invalid(RuleInterfaceMAC, p.Child("macAddress"), f.MACAddress, "must be the address of a single station: the first octet must be even")
+		case mac.String() == noMAC:
+			r.invalid(RuleInterfaceMAC, p.Child("macAddress"), f.MACAddress, "is no address of a station: leave it out to have one made")
 		case mac.String() == reservedMAC && f.Masquerade != nil:
 			r.invalid(RuleInterfaceMAC, p.Child("macAddress"), f.MACAddress, "The requested MAC address is reserved for the in-pod bridge. Please choose another one")
 		}
@@ -231,7 +241,7 @@ func (r *report) dhcpOptions(o *virtv1.DHCPOptions, p *field.Path) {
 		}
 	}
 	for i, server := range o.NTPServers {
-		if a, err := netip.ParseAddr(server); err != nil || !a.Is4() {
+		if a, err := virtv1.ParseIP(server); err != nil || !a.Is4() {
 			r.invalid(RuleDHCPOptions, p.Child("ntpServers").Index(i), server, "NTP servers must be a list of valid IPv4 addresses")
 		}
 	}

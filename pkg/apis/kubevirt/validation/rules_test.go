@@ -24,7 +24,9 @@ type row struct {
 	check func() *report
 }
 
-func rows() []row { return slices.Concat(objectRows, domainRows, deviceRows, networkRows, otherRows) }
+func rows() []row {
+	return slices.Concat(objectRows, domainRows, deviceRows, networkRows, otherRows, atStartRows)
+}
 
 // golden holds the errors of each row; UPDATE_GOLDEN=true writes it anew.
 const golden = "testdata/rules.txt"

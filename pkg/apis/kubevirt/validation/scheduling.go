@@ -1,7 +1,6 @@
 package validation
 
 import (
-	"net/netip"
 	"strconv"
 	"strings"
 
@@ -218,7 +217,7 @@ func (r *report) dns(spec *virtv1.VirtualMachineInstanceSpec, p *field.Path) {
 		r.add(RuleDNSConfig, field.TooMany(p.Child("nameservers"), len(c.Nameservers), maxNameservers))
 	}
 	for i, ns := range c.Nameservers {
-		if _, err := netip.ParseAddr(ns); err != nil {
+		if _, err := virtv1.ParseIP(ns); err != nil {
 			r.invalid(RuleDNSConfig, p.Child("nameservers").Index(i), ns, "must be valid IP address")
 		}
 	}
@@ -226,7 +225,11 @@ func (r *report) dns(spec *virtv1.VirtualMachineInstanceSpec, p *field.Path) {
 		r.invalid(RuleDNSConfig, p.Child("searches"), len(c.Searches), "must not have more than %d search paths or %d characters", maxSearches, maxSearchChars)
 	}
 	for i, s := range c.Searches {
-		for _, msg := range utilvalidation.IsDNS1123Subdomain(strings.TrimSuffix(s, ".")) {
+		if s == "." {
+			continue // the root: names are looked up as they are
+		}
+		// Pods take underscores here, as names of services have them.
+		for _, msg := range utilvalidation.IsDNS1123SubdomainWithUnderscore(strings.TrimSuffix(s, ".")) {
 			r.invalid(RuleDNSConfig, p.Child("searches").Index(i), s, "%s", msg)
 		}
 	}

@@ -59,40 +59,40 @@ func (r *report) volumes(volumes []virtv1.Volume, p *field.Path) {
 }
 
 func (r *report) volume(v *virtv1.Volume, p *field.Path) {
-	reference := func(value string, p *field.Path) {
-		if value == "" {
-			r.required(RuleVolumeReference, p, "must be set")
-		}
-	}
 	if s := v.PersistentVolumeClaim; s != nil {
-		reference(s.ClaimName, p.Child("persistentVolumeClaim", "claimName"))
+		r.referenced(s.ClaimName, p.Child("persistentVolumeClaim", "claimName"))
 	}
 	if s := v.DataVolume; s != nil {
-		reference(s.Name, p.Child("dataVolume", "name"))
+		r.referenced(s.Name, p.Child("dataVolume", "name"))
 	}
 	if s := v.Ephemeral; s != nil {
 		if s.PersistentVolumeClaim == nil {
 			r.required(RuleVolumeReference, p.Child("ephemeral", "persistentVolumeClaim"), "must be set")
 		} else {
-			reference(s.PersistentVolumeClaim.ClaimName, p.Child("ephemeral", "persistentVolumeClaim", "claimName"))
+			r.referenced(s.PersistentVolumeClaim.ClaimName, p.Child("ephemeral", "persistentVolumeClaim", "claimName"))
 		}
 	}
 	if s := v.MemoryDump; s != nil {
-		reference(s.ClaimName, p.Child("memoryDump", "claimName"))
+		r.referenced(s.ClaimName, p.Child("memoryDump", "claimName"))
 	}
 	if s := v.ConfigMap; s != nil {
-		reference(s.Name, p.Child("configMap", "name"))
+		r.referenced(s.Name, p.Child("configMap", "name"))
 		r.volumeLabel(s.VolumeLabel, p.Child("configMap", "volumeLabel"))
 	}
 	if s := v.Secret; s != nil {
-		reference(s.SecretName, p.Child("secret", "secretName"))
+		r.referenced(s.SecretName, p.Child("secret", "secretName"))
 		r.volumeLabel(s.VolumeLabel, p.Child("secret", "volumeLabel"))
 	}
 	if s := v.ServiceAccount; s != nil {
-		reference(s.ServiceAccountName, p.Child("serviceAccount", "serviceAccountName"))
+		r.referenced(s.ServiceAccountName, p.Child("serviceAccount", "serviceAccountName"))
 	}
 	if s := v.ContainerDisk; s != nil {
-		reference(s.Image, p.Child("containerDisk", "image"))
+		if s.Image == "" {
+			r.required(RuleVolumeReference, p.Child("containerDisk", "image"), "must be set")
+		} else {
+			r.image(s.Image, p.Child("containerDisk", "image"))
+		}
+		r.objectName(s.ImagePullSecret, p.Child("containerDisk", "imagePullSecret"))
 		if s.Path != "" {
 			r.plainPath(RuleContainerDiskPath, s.Path, p.Child("containerDisk", "path"))
 		}
@@ -109,8 +109,14 @@ func (r *report) volume(v *virtv1.Volume, p *field.Path) {
 		r.hostDisk(s, p.Child("hostDisk"))
 	}
 	if s := v.Sysprep; s != nil {
-		if count(s.ConfigMap != nil && s.ConfigMap.Name != "", s.Secret != nil && s.Secret.Name != "") != 1 {
+		if named := count(s.ConfigMap != nil && s.ConfigMap.Name != "", s.Secret != nil && s.Secret.Name != ""); named != 1 || count(s.ConfigMap != nil, s.Secret != nil) != 1 {
 			r.required(RuleSysprep, p.Child("sysprep"), "must have exactly one of `configMap.name` and `secret.name`")
+		}
+		if s.ConfigMap != nil {
+			r.objectName(s.ConfigMap.Name, p.Child("sysprep", "configMap", "name"))
+		}
+		if s.Secret != nil {
+			r.objectName(s.Secret.Name, p.Child("sysprep", "secret", "name"))
 		}
 	}
 	if v.DownwardMetrics != nil {
@@ -170,7 +176,13 @@ func (r *report) cloudInitPart(exclusive *Rule, p *field.Path, name, secretName,
 		r.cloudInitLength(len(decoded), p.Child(name+"Base64"), secretName)
 	}
 	r.cloudInitLength(len(text), p.Child(name), secretName)
-	n := count(text != "", text64 != "", secret != nil && secret.Name != "")
+	if secret != nil {
+		if secret.Name == "" {
+			r.required(exclusive, p.Child(secretName, "name"), "must be the name of a Secret, or `%s` be left out", secretName)
+		}
+		r.objectName(secret.Name, p.Child(secretName, "name"))
+	}
+	n := count(text != "", text64 != "", secret != nil)
 	if n > 1 {
 		r.forbidden(exclusive, p.Child(name), "must have only one source set: `%s`, `%sBase64` or `%s`", name, name, secretName)
 	}
