@@ -58,7 +58,7 @@ var refusals = []refusal{
 	{"large blocks on sata", disk(`"disk":{"bus":"sata"},"blockSize":{"custom":{"logical":4096,"physical":4096}}`), "spec.domain: disk containerdisk: a disk on bus sata has logical blocks of 512 bytes, not 4096", false},
 	{"feature that another needs", `{"spec":{"domain":{"features":{"hyperv":{"ipi":{},"vpindex":{"enabled":false}}}}}}`, "spec.domain.features.hyperv.vpindex.enabled: must not be false, ipi needs it", false},
 	{"time that a timer needs", `{"spec":{"domain":{"features":{"hyperv":{"synictimer":{}}},"clock":{"timer":{"hyperv":{"present":false}}}}}}`, "spec.domain.clock.timer.hyperv.present: must not be false, features.hyperv.synictimer needs it", false},
-	{"sriov", `{"spec":{"domain":{"devices":{"interfaces":[{"name":"default","sriov":{}}]}}}}`, "spec.domain.devices.interfaces[0].sriov: this binding is not supported yet; use `masquerade: {}` on the pod network", true},
+	{"sriov", `{"spec":{"domain":{"devices":{"interfaces":[{"name":"default","sriov":{}}]}}}}`, "spec.domain.devices.interfaces[0].sriov: this binding is not supported yet; use `masquerade: {}`", true},
 	{"volume kind", `{"spec":{"volumes":[{"name":"containerdisk","containerPath":{"path":"/x"}}]}}`, "spec.volumes[0].containerPath: a path of the launcher's container is not shared with a guest: use a claim, configMap or secret", true},
 	{"memory dump", `{"spec":{"volumes":[{"name":"containerdisk","memoryDump":{"claimName":"c"}}]}}`, "spec.volumes[0].memoryDump: the memory of a guest is not dumped into a claim: remove the volume", true},
 	{"empty sysprep", volume(`"sysprep":{}`), `spec.volumes[0]: volume "v" is of a kind that is not supported`, true},

@@ -124,7 +124,7 @@ var notServed = []Row{
 	{Field: "spec.volumes[].memoryDump", Reason: ReasonField, Kind: NotServed, Why: "the memory of a guest is not dumped into a claim: remove the volume"},
 }
 
-const otherBinding = "this binding is not supported yet; use `masquerade: {}` on the pod network"
+const otherBinding = "this binding is not supported yet; use `masquerade: {}`"
 
 func vcpus(spec *virtv1.VirtualMachineInstanceSpec) uint64 {
 	c := spec.Domain.CPU

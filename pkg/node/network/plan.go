@@ -8,6 +8,7 @@ import (
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/machine"
+	"github.com/virtplane/virtplane/pkg/machine/support"
 )
 
 const (
@@ -56,12 +57,15 @@ func PlanFor(vmi *virtv1.VirtualMachineInstance) (*Plan, error) {
 	if len(interfaces) == 0 {
 		return nil, nil
 	}
-	if len(interfaces) > 1 {
-		return nil, unsupported(1, "", "a second interface is not supported yet; leave one interface on the pod network")
+	// virt-api has warned of these, and virt-controller makes no pod for them: an instance of an older release may come here.
+	for _, r := range support.Instance(nil, &vmi.Spec, support.Installation{}) {
+		if r.Reason == support.ReasonNetwork && r.Blocks() {
+			return nil, &UnsupportedError{Field: r.Field, Message: r.Message}
+		}
 	}
 	iface := &interfaces[0]
-	if err := supported(iface); err != nil {
-		return nil, err
+	if iface.Masquerade == nil {
+		return nil, unsupported(0, "", "no binding is named; use `masquerade: {}`")
 	}
 	at := slices.IndexFunc(vmi.Spec.Networks, func(n virtv1.Network) bool { return n.Name == iface.Name })
 	if at < 0 {
@@ -84,21 +88,6 @@ func PlanFor(vmi *virtv1.VirtualMachineInstance) (*Plan, error) {
 		return nil, err
 	}
 	return plan, nil
-}
-
-func supported(iface *virtv1.Interface) error {
-	for name, asked := range map[string]bool{
-		"bridge": iface.Bridge != nil, "sriov": iface.Sriov != nil, "binding": iface.Binding != nil, "slirp": iface.Slirp != nil,
-		"macvtap": iface.Macvtap != nil, "passt": iface.Passt != nil, "passtBinding": iface.PasstBinding != nil,
-	} {
-		if asked {
-			return unsupported(0, name, "this binding is not supported yet; use `masquerade: {}`")
-		}
-	}
-	if iface.Masquerade == nil {
-		return unsupported(0, "", "no binding is named; use `masquerade: {}`")
-	}
-	return nil
 }
 
 func unsupported(i int, field, message string) *UnsupportedError {

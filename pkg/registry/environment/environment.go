@@ -14,6 +14,7 @@ import (
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/apis/kubevirt/validation"
+	"github.com/virtplane/virtplane/pkg/machine/support"
 	"github.com/virtplane/virtplane/pkg/registry/writer"
 )
 
@@ -62,6 +63,11 @@ func (e Environment) Architecture() string {
 		return k.Status.DefaultArchitecture
 	}
 	return "amd64"
+}
+
+// Installation is what the configuration lets instances have.
+func (e Environment) Installation() support.Installation {
+	return support.InstallationOf(e.Configuration())
 }
 
 // ArchitectureConfiguration is the part of the configuration that holds for one architecture.

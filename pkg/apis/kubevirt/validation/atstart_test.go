@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
@@ -225,6 +226,10 @@ var atStartRows = []row{
 	{RuleCloudInitNetwork, "nameless secret", ofCloudInit(func(c *virtv1.CloudInitNoCloudSource) { c.NetworkDataSecretRef = &corev1.LocalObjectReference{} })},
 	{RuleSysprep, "two, one nameless", ofVolume(func(v *virtv1.Volume) {
 		v.Sysprep = &virtv1.SysprepSource{ConfigMap: &corev1.LocalObjectReference{}, Secret: &corev1.LocalObjectReference{Name: "s"}}
+	})},
+	{RuleMetadata, "all", ofVM(func(vm *virtv1.VirtualMachine) {
+		vm.Labels, vm.Annotations, vm.Finalizers = map[string]string{"a": "b c"}, map[string]string{"a b": ""}, []string{"a b"}
+		vm.OwnerReferences = []metav1.OwnerReference{{Kind: "K", APIVersion: "v1", UID: "u"}}
 	})},
 	{RuleGracePeriod, "for ever", ofSpec(func(s *virtv1.VirtualMachineInstanceSpec) { s.TerminationGracePeriodSeconds = ptr.To[int64](1 << 62) })},
 }

@@ -490,9 +490,11 @@ func (r *report) launchSecurity(spec *virtv1.VirtualMachineInstanceSpec, p *fiel
 	if l == nil {
 		return
 	}
-	if count(l.SEV != nil, l.SNP != nil, l.TDX != nil) != 1 {
+	if n := count(l.SEV != nil, l.SNP != nil, l.TDX != nil); n != 1 {
 		r.forbidden(RuleLaunchSecurity, p, "One and only one launchSecurity type can be set: `sev`, `snp` or `tdx`")
-		return
+		if n == 0 {
+			return
+		}
 	}
 	name, kind, gate := "sev", "SEV", "WorkloadEncryptionSEV"
 	switch {
@@ -502,9 +504,7 @@ func (r *report) launchSecurity(spec *virtv1.VirtualMachineInstanceSpec, p *fiel
 		name, kind, gate = "tdx", "TDX", "WorkloadEncryptionTDX"
 	}
 	p = p.Child(name)
-	if !r.gate(gate, p, kind) {
-		return
-	}
+	r.gate(gate, p, kind)
 	f := spec.Domain.Firmware
 	switch {
 	case f == nil || f.Bootloader == nil || f.Bootloader.EFI == nil:

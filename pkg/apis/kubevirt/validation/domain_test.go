@@ -127,10 +127,8 @@ var domainRows = []row{
 	})},
 	{RuleIOThreads, "unknown", ofDomain(func(d *virtv1.DomainSpec) { d.IOThreadsPolicy = "many" })},
 	{RuleIOThreads, "pool without size", ofDomain(func(d *virtv1.DomainSpec) { d.IOThreadsPolicy = "supplementalPool" })},
-	{RuleLaunchSecurity, "two kinds", ofDomain(func(d *virtv1.DomainSpec) {
-		d.Firmware = &virtv1.Firmware{Bootloader: insecure}
-		d.LaunchSecurity = &virtv1.LaunchSecurity{SEV: &virtv1.SEV{}, SNP: &virtv1.SEVSNP{}}
-	})},
+	{RuleLaunchSecurity, "two kinds", secured("WorkloadEncryptionSEV", virtv1.LaunchSecurity{SEV: &virtv1.SEV{}, SNP: &virtv1.SEVSNP{}}, insecure)},
+	{RuleLaunchSecurity, "two kinds without EFI", secured("WorkloadEncryptionSEV", virtv1.LaunchSecurity{SEV: &virtv1.SEV{}, SNP: &virtv1.SEVSNP{}}, nil)},
 	{RuleLaunchSecurity, "no kind", ofDomain(func(d *virtv1.DomainSpec) { d.LaunchSecurity = &virtv1.LaunchSecurity{} })},
 	{RuleLaunchSecurity, "SEV without EFI", secured("WorkloadEncryptionSEV", virtv1.LaunchSecurity{SEV: &virtv1.SEV{}}, nil)},
 	{RuleLaunchSecurity, "SNP without EFI", secured("WorkloadEncryptionSEV", virtv1.LaunchSecurity{SNP: &virtv1.SEVSNP{}}, nil)},
@@ -144,9 +142,9 @@ var domainRows = []row{
 		d.LaunchSecurity = &virtv1.LaunchSecurity{SEV: &virtv1.SEV{Attestation: &virtv1.SEVAttestation{}}}
 		d.Devices.Interfaces[0].BootOrder = ptr.To(int32(1))
 	})},
-	{RuleFeatureGate, "SEV", ofDomain(func(d *virtv1.DomainSpec) { d.LaunchSecurity = &virtv1.LaunchSecurity{SEV: &virtv1.SEV{}} })},
-	{RuleFeatureGate, "SNP", ofDomain(func(d *virtv1.DomainSpec) { d.LaunchSecurity = &virtv1.LaunchSecurity{SNP: &virtv1.SEVSNP{}} })},
-	{RuleFeatureGate, "TDX", ofDomain(func(d *virtv1.DomainSpec) { d.LaunchSecurity = &virtv1.LaunchSecurity{TDX: &virtv1.TDX{}} })},
+	{RuleFeatureGate, "SEV", secured("Sidecar", virtv1.LaunchSecurity{SEV: &virtv1.SEV{}}, insecure)},
+	{RuleFeatureGate, "SNP", secured("Sidecar", virtv1.LaunchSecurity{SNP: &virtv1.SEVSNP{}}, insecure)},
+	{RuleFeatureGate, "TDX", secured("Sidecar", virtv1.LaunchSecurity{TDX: &virtv1.TDX{}}, insecure)},
 	{RuleRebootPolicy, "unknown", ofDomain(func(d *virtv1.DomainSpec) { d.RebootPolicy = "Hang" })},
 	{RuleChassis, "line break", ofDomain(func(d *virtv1.DomainSpec) { d.Chassis = &virtv1.Chassis{Asset: "a\nb", SKU: strings.Repeat("x", 257)} })},
 }

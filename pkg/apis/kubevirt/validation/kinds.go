@@ -74,6 +74,11 @@ func ValidateReplicaSet(s *virtv1.VirtualMachineInstanceReplicaSet, options Opti
 	return checkReplicaSet(s, options).errors()
 }
 
+// ReplicaSetWarnings tells what the instances of a replica set still lack to start.
+func ReplicaSetWarnings(s *virtv1.VirtualMachineInstanceReplicaSet, options Options) []string {
+	return checkReplicaSet(s, options).warnings
+}
+
 func checkReplicaSet(s *virtv1.VirtualMachineInstanceReplicaSet, options Options) *report {
 	r := &report{options: options, template: true}
 	p := field.NewPath("spec")
@@ -88,7 +93,7 @@ func checkReplicaSet(s *virtv1.VirtualMachineInstanceReplicaSet, options Options
 	}
 	if s.Spec.Selector == nil || len(s.Spec.Selector.MatchLabels)+len(s.Spec.Selector.MatchExpressions) == 0 {
 		r.required(RuleSelector, p.Child("selector"), "empty selector is invalid: select labels of spec.template.metadata.labels")
-		return r
+		return r // all else has been looked at
 	}
 	r.selector(RuleSelector, s.Spec.Selector, p.Child("selector"))
 	selector, err := metav1.LabelSelectorAsSelector(s.Spec.Selector)

@@ -1,6 +1,6 @@
 // Package validation holds the rules that objects of kubevirt.io must keep, each with a name, and the functions that check
-// them. It is pure: it reads nothing but the objects it is given and changes nothing. Rules that the generic server checks
-// for all kinds (names present, label syntax of top-level metadata) are not repeated here.
+// them. It is pure: it reads nothing but the objects it is given and changes nothing. All that is wrong with an object is told at
+// once.
 package validation
 
 import (

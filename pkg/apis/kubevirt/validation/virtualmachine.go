@@ -19,6 +19,7 @@ import (
 // Rules of VirtualMachines and of metadata.
 var (
 	RuleName                  = rule("name", "names are DNS subdomains of at most 253 characters")
+	RuleMetadata              = rule("metadata", "labels, annotations, owners and finalizers are well formed")
 	RuleReservedLabel         = rule("reserved-label", "labels that the system sets on instances are not set by users")
 	RuleTemplateLabels        = rule("template-labels", "labels in templates are well formed")
 	RuleTemplateAnnotations   = rule("template-annotations", "annotations in templates are well formed")
@@ -128,8 +129,18 @@ func checkVirtualMachine(vm *virtv1.VirtualMachine, options Options) *report {
 	return r
 }
 
-// name checks a name that is there; the server refuses objects without one.
+// name checks a name that is there; the server refuses objects without one. It checks the rest of the metadata too, and so does
+// this, because the server does it only once all else is right: somebody with two mistakes would learn of one.
 func (r *report) name(m *metav1.ObjectMeta) {
+	path := field.NewPath("metadata")
+	for _, errs := range []field.ErrorList{
+		metav1validation.ValidateLabels(m.Labels, path.Child("labels")), apivalidation.ValidateAnnotations(m.Annotations, path.Child("annotations")),
+		apivalidation.ValidateOwnerReferences(m.OwnerReferences, path.Child("ownerReferences")), apivalidation.ValidateFinalizers(m.Finalizers, path.Child("finalizers")),
+	} {
+		for _, err := range errs {
+			r.add(RuleMetadata, err)
+		}
+	}
 	if m.Name == "" {
 		return
 	}
@@ -151,19 +162,23 @@ func (r *report) vmSpec(spec *virtv1.VirtualMachineSpec, namespace string, path 
 		r.required(RuleTemplateRequired, path.Child("template"), "missing virtual machine template: describe the instance under spec.template.spec")
 		return
 	}
-	refused := false
+	before := len(r.findings)
 	if m := spec.Instancetype; m != nil {
-		refused = !r.matcher("instancetype", path, m.Name, m.InferFromVolume, m.InferFromVolumeFailurePolicy, m.Kind, instancetypeKinds, spec.Template)
+		r.matcher("instancetype", path, m.Name, m.InferFromVolume, m.InferFromVolumeFailurePolicy, m.Kind, instancetypeKinds, spec.Template)
 	}
 	if m := spec.Preference; m != nil {
-		refused = !r.matcher("preference", path, m.Name, m.InferFromVolume, m.InferFromVolumeFailurePolicy, m.Kind, preferenceKinds, spec.Template) || refused
+		r.matcher("preference", path, m.Name, m.InferFromVolume, m.InferFromVolumeFailurePolicy, m.Kind, preferenceKinds, spec.Template)
 	}
-	if refused {
-		return // what the template lacks may be what was to come from there
-	}
+	refused := len(r.findings)
 	r.instanceTemplate(spec.Template, path.Child("template"))
+	if refused > before {
+		r.findings = slices.DeleteFunc(r.findings, func(f finding) bool { return slices.Contains(completed, f.rule) })
+	}
 	r.dataVolumeTemplates(spec, namespace, path.Child("dataVolumeTemplates"))
 }
+
+// completed are rules of which an instance type or a preference may have one half and the template the other.
+var completed = append([]*Rule{RuleIsolateEmulator, RuleRealtime, RuleDedicatedMemory, RuleDedicatedCPU}, halves...)
 
 // instanceTemplate checks the template of an instance inside another object.
 func (r *report) instanceTemplate(t *virtv1.VirtualMachineInstanceTemplateSpec, path *field.Path) {
@@ -238,8 +253,8 @@ func dataVolumeSources(spec *cdiv1.DataVolumeSpec) int {
 	return count(s.Blank != nil, s.GCS != nil, s.HTTP != nil, s.ImageIO != nil, s.PVC != nil, s.Registry != nil, s.S3 != nil, s.Snapshot != nil, s.Upload != nil, s.VDDK != nil)
 }
 
-// matcher checks the reference to an instance type or a preference, and says whether the machine can do without what it names.
-func (r *report) matcher(what string, path *field.Path, name, volume, failurePolicy, kind string, kinds []string, t *virtv1.VirtualMachineInstanceTemplateSpec) bool {
+// matcher checks the reference to an instance type or a preference.
+func (r *report) matcher(what string, path *field.Path, name, volume, failurePolicy, kind string, kinds []string, t *virtv1.VirtualMachineInstanceTemplateSpec) {
 	before := len(r.findings)
 	path = path.Child(what)
 	switch {
@@ -257,12 +272,12 @@ func (r *report) matcher(what string, path *field.Path, name, volume, failurePol
 		r.invalid(RuleMatcherVolume, path.Child("inferFromVolume"), volume, "must be the name of a volume in spec.template.spec.volumes")
 	}
 	if len(r.findings) > before {
-		return false
+		return
 	}
 	// Their kinds are not served yet, so that none is there and no volume has one to infer.
 	if volume != "" && failurePolicy == "Ignore" {
 		r.warn(path, "none is inferred from volume %q, this version has no %ss: the machine is what its template says", volume, what)
-		return true
+		return
 	}
 	missing := field.NotFound(path, cmp.Or(name, volume))
 	reason := fmt.Sprintf("%ss.instancetype.kubevirt.io %q not found", strings.ToLower(cmp.Or(kind, kinds[len(kinds)-1])), name)
@@ -271,7 +286,6 @@ func (r *report) matcher(what string, path *field.Path, name, volume, failurePol
 	}
 	missing.Detail = fmt.Sprintf("Failure to find %s: %s: this version has none, remove spec.%s and describe the machine in spec.template.spec", what, reason, what)
 	r.add(RuleMatcherFound, missing)
-	return false
 }
 
 func containsFold(list []string, s string) bool {

@@ -13,6 +13,7 @@ import (
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/apis/kubevirt/validation"
+	"github.com/virtplane/virtplane/pkg/machine/support"
 	"github.com/virtplane/virtplane/pkg/registry/environment"
 	"github.com/virtplane/virtplane/pkg/registry/strategy"
 )
@@ -47,6 +48,20 @@ func (s Strategy) Validate(ctx context.Context, obj runtime.Object) field.ErrorL
 	return validation.ValidateReplicaSet(obj.(*virtv1.VirtualMachineInstanceReplicaSet), s.templates(ctx))
 }
 
+// WarningsOnCreate tells what of the template is not served.
+func (s Strategy) WarningsOnCreate(ctx context.Context, obj runtime.Object) []string {
+	set := obj.(*virtv1.VirtualMachineInstanceReplicaSet)
+	return append(validation.ReplicaSetWarnings(set, s.templates(ctx)), support.Warnings(support.Template("spec.template", set.Spec.Template, s.env.Installation()))...)
+}
+
+// WarningsOnUpdate repeats the warnings of a create when the spec changes.
+func (s Strategy) WarningsOnUpdate(ctx context.Context, obj, old runtime.Object) []string {
+	if obj.(*virtv1.VirtualMachineInstanceReplicaSet).Generation == old.(*virtv1.VirtualMachineInstanceReplicaSet).Generation {
+		return nil
+	}
+	return s.WarningsOnCreate(ctx, obj)
+}
+
 // PrepareForUpdate keeps the status and counts changes of the spec.
 func (Strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	s, was := obj.(*virtv1.VirtualMachineInstanceReplicaSet), old.(*virtv1.VirtualMachineInstanceReplicaSet)
@@ -69,6 +84,11 @@ func (s Strategy) templates(ctx context.Context) validation.Options {
 
 // StatusStrategy is the policy of /status.
 type StatusStrategy struct{ Strategy }
+
+// WarningsOnUpdate has none.
+func (StatusStrategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
+	return nil
+}
 
 // GetResetFields names what a writer of the status cannot change.
 func (StatusStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {

@@ -16,6 +16,7 @@ import (
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/apis/kubevirt/validation"
+	"github.com/virtplane/virtplane/pkg/machine/support"
 	"github.com/virtplane/virtplane/pkg/registry/environment"
 	"github.com/virtplane/virtplane/pkg/registry/strategy"
 )
@@ -51,9 +52,10 @@ func (s Strategy) Validate(ctx context.Context, obj runtime.Object) field.ErrorL
 	return validation.ValidateVirtualMachine(obj.(*virtv1.VirtualMachine), s.templates(ctx))
 }
 
-// WarningsOnCreate tells what was read into a manifest that leaves it out.
+// WarningsOnCreate tells what was read into a manifest that leaves it out, and what of it is not served.
 func (s Strategy) WarningsOnCreate(ctx context.Context, obj runtime.Object) []string {
-	return validation.VirtualMachineWarnings(obj.(*virtv1.VirtualMachine), s.templates(ctx))
+	vm := obj.(*virtv1.VirtualMachine)
+	return append(validation.VirtualMachineWarnings(vm, s.templates(ctx)), support.Warnings(support.Machine(vm, s.env.Installation()))...)
 }
 
 // PrepareForUpdate keeps the status, counts changes of the spec, and keeps the controller's finalizer until deletion.
@@ -79,7 +81,7 @@ func (s Strategy) WarningsOnUpdate(ctx context.Context, obj, old runtime.Object)
 	if vm.Generation == was.Generation {
 		return nil
 	}
-	return validation.VirtualMachineWarnings(vm, s.templates(ctx))
+	return s.WarningsOnCreate(ctx, vm)
 }
 
 // templates are the options for what stands in a template: what is reserved for components has no place there, whoever

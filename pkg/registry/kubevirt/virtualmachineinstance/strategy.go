@@ -16,6 +16,7 @@ import (
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/apis/kubevirt/validation"
+	"github.com/virtplane/virtplane/pkg/machine/support"
 	"github.com/virtplane/virtplane/pkg/registry/environment"
 	"github.com/virtplane/virtplane/pkg/registry/strategy"
 )
@@ -58,9 +59,14 @@ func (s Strategy) Validate(ctx context.Context, obj runtime.Object) field.ErrorL
 	return validation.ValidateVirtualMachineInstance(obj.(*virtv1.VirtualMachineInstance), s.env.Validation(ctx))
 }
 
-// WarningsOnCreate tells what is allowed and probably not meant.
+// WarningsOnCreate tells what is allowed and probably not meant, and what of it is not served. The system's own components are
+// told nothing: whoever made the machine was.
 func (s Strategy) WarningsOnCreate(ctx context.Context, obj runtime.Object) []string {
-	return validation.VirtualMachineInstanceWarnings(obj.(*virtv1.VirtualMachineInstance), s.env.Validation(ctx))
+	vmi, options := obj.(*virtv1.VirtualMachineInstance), s.env.Validation(ctx)
+	if options.Trusted {
+		return nil
+	}
+	return append(validation.VirtualMachineInstanceWarnings(vmi, options), support.Warnings(support.Instance(vmi.Annotations, &vmi.Spec, s.env.Installation()))...)
 }
 
 // PrepareForUpdate keeps the status and what mirrors it, counts changes of the spec, and keeps the finalizer until deletion.
