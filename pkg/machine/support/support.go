@@ -98,6 +98,9 @@ func Machine(vm *virtv1.VirtualMachine, in Installation) []Reason {
 	return out
 }
 
+// NoMigrations is why a VirtualMachineInstanceMigration is refused.
+const NoMigrations = "this version does not migrate instances, and nobody would act on the object: stop the machine and start it, or shut it down by evicting its pod, to have it on another node"
+
 // DataVolumeTemplates is the field of a machine whose DataVolumes nobody makes yet.
 const DataVolumeTemplates = "spec.dataVolumeTemplates"
 

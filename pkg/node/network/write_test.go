@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/apis/kubevirt/validation"
@@ -18,7 +19,7 @@ func TestRefusalsAreKnownAtWrite(t *testing.T) {
 		return virtv1.Network{Name: "a", Pod: &virtv1.PodNetwork{VMNetworkCIDR: v4, VMIPv6NetworkCIDR: v6}}
 	}
 	of := func(n virtv1.Network, i ...virtv1.Interface) *virtv1.VirtualMachineInstance {
-		vmi := &virtv1.VirtualMachineInstance{}
+		vmi := &virtv1.VirtualMachineInstance{ObjectMeta: metav1.ObjectMeta{Name: "a"}}
 		vmi.Spec.Domain.Resources.Requests = corev1.ResourceList{"memory": resource.MustParse("1Gi")}
 		vmi.Spec.Networks, vmi.Spec.Domain.Devices.Interfaces = []virtv1.Network{n}, i
 		return vmi
@@ -47,7 +48,7 @@ func TestRefusalsAreKnownAtWrite(t *testing.T) {
 		"protocol":        of(virtv1.Network{Name: "a", Pod: pod}, virtv1.Interface{Name: "a", Ports: []virtv1.Port{{Port: 7, Protocol: "SCTP"}}}),
 		"reversed ports":  of(virtv1.Network{Name: "a", Pod: pod}, virtv1.Interface{Name: "a", PortRanges: []virtv1.PortRange{{Start: 2, End: 1}}}),
 		"two interfaces":  of(virtv1.Network{Name: "a", Pod: pod}, masquerade, virtv1.Interface{Name: "b", Masquerade: &virtv1.InterfaceMasquerade{}}),
-		"one port, small": of(virtv1.Network{Name: "a", Pod: pod}, virtv1.Interface{Name: "a", Ports: []virtv1.Port{{Port: 7, Protocol: "tcp"}}}),
+		"one port":        of(virtv1.Network{Name: "a", Pod: pod}, virtv1.Interface{Name: "a", Ports: []virtv1.Port{{Port: 7, Protocol: "TCP"}}}),
 	} {
 		virtv1.SetDefaults_VirtualMachineInstance(vmi)
 		_, err := PlanFor(vmi)
@@ -55,6 +56,9 @@ func TestRefusalsAreKnownAtWrite(t *testing.T) {
 		errs := validation.ValidateVirtualMachineInstance(vmi, validation.Options{})
 		if err != nil && !blocked && len(errs) == 0 {
 			t.Errorf("%s: is accepted and refused here: %v", name, err)
+		}
+		if err == nil && (blocked || len(errs) > 0) {
+			t.Errorf("%s: is accepted here, and was not: %v", name, errs)
 		}
 		if err != nil {
 			refused++

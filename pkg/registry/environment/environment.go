@@ -44,6 +44,8 @@ type Environment struct {
 	// user had sent (decision 11). Nil admits everything.
 	Admission admission.Interface
 	Clock     clock.PassiveClock
+	// Migrations says that a controller moves instances. Without one nobody would act on a migration, which is refused.
+	Migrations bool
 }
 
 // Configuration is what the cluster's KubeVirt object configures, or nothing while there is none.

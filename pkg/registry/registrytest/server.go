@@ -181,13 +181,20 @@ type Server struct {
 	t          testing.TB
 }
 
+// WithMigrations is a server beside which a controller moves instances.
+func WithMigrations(e *environment.Environment) { e.Migrations = true }
+
 // Start runs a server until the test ends.
-func Start(t testing.TB) *Server {
+func Start(t testing.TB, options ...func(*environment.Environment)) *Server {
 	t.Helper()
 	scheme := NewScheme()
 	codecs := serializer.NewCodecFactory(scheme)
 	s := &Server{Scheme: scheme, Nodes: &Nodes{}, Config: &Config{}, Authorizer: &Authorizer{}, Clock: testingclock.NewFakePassiveClock(Now), t: t}
-	s.Stores = kubevirtrest.NewStores(environment.Environment{Namespace: Namespace, Nodes: s.Nodes, Config: s.Config, Authorizer: s.Authorizer, Clock: s.Clock})
+	env := environment.Environment{Namespace: Namespace, Nodes: s.Nodes, Config: s.Config, Authorizer: s.Authorizer, Clock: s.Clock}
+	for _, option := range options {
+		option(&env)
+	}
+	s.Stores = kubevirtrest.NewStores(env)
 
 	config := genericapiserver.NewRecommendedConfig(codecs)
 	namer := openapinamer.NewDefinitionNamer(scheme)
@@ -211,13 +218,13 @@ func Start(t testing.TB) *Server {
 	if err != nil {
 		t.Fatalf("Making the server: %v", err)
 	}
-	options := s.options(codecs)
-	group, err := kubevirtrest.StorageProvider{Stores: s.Stores}.NewRESTStorage(scheme, runtime.NewParameterCodec(scheme), codecs, options)
+	stores := s.options(codecs)
+	group, err := kubevirtrest.StorageProvider{Stores: s.Stores}.NewRESTStorage(scheme, runtime.NewParameterCodec(scheme), codecs, stores)
 	if err != nil {
 		t.Fatalf("Making the storage of kubevirt.io: %v", err)
 	}
 	subresources := subresourcesrest.StorageProvider{Stores: s.Stores}
-	actions, err := subresources.NewRESTStorage(scheme, runtime.NewParameterCodec(scheme), codecs, options)
+	actions, err := subresources.NewRESTStorage(scheme, runtime.NewParameterCodec(scheme), codecs, stores)
 	if err != nil {
 		t.Fatalf("Making the storage of subresources.kubevirt.io: %v", err)
 	}

@@ -34,8 +34,6 @@ var kinds = []struct {
 		`{"spec": {"replicas": 2}}`, `{"paused": true}`, []string{"spec", "replicas"}, int64(2)},
 	{"virtualmachineinstancepresets", "VirtualMachineInstancePreset", `{"selector": {"matchLabels": {"a": "b"}}, "domain": {"devices": {"rng": {}}}}`,
 		`{"metadata": {"labels": {"merged": "yes"}}}`, ``, []string{"metadata", "labels", "merged"}, "yes"},
-	{"virtualmachineinstancemigrations", "VirtualMachineInstanceMigration", `{"vmiName": "some"}`,
-		`{"metadata": {"labels": {"merged": "yes"}}}`, ``, []string{"metadata", "labels", "merged"}, "yes"},
 }
 
 // Each kind in each version: create, get, list, watch, merge patch, JSON patch, server-side apply, update, delete, through the
@@ -123,6 +121,21 @@ func TestEveryKind(t *testing.T) {
 				_, err = c.Get(ctx, "x", metav1.GetOptions{})
 				wantError(t, err, apierrors.IsNotFound, `"x" not found`)
 			})
+		}
+	}
+}
+
+// TestMigrationsAreRefused has nobody make an object that no controller acts on and nobody could delete.
+func TestMigrationsAreRefused(t *testing.T) {
+	client := anything(t)
+	ns := newNamespace(t)
+	for _, version := range []string{"v1", "v1alpha3"} {
+		gv := schema.GroupVersion{Group: "kubevirt.io", Version: version}
+		c := client.Resource(gv.WithResource("virtualmachineinstancemigrations")).Namespace(ns)
+		_, err := c.Create(t.Context(), object(gv, "VirtualMachineInstanceMigration", ns, "x", `{"vmiName": "some"}`), metav1.CreateOptions{})
+		wantError(t, err, apierrors.IsInvalid, "this version does not migrate instances")
+		if list := must(c.List(t.Context(), metav1.ListOptions{}))(t); len(list.Items) > 0 {
+			t.Errorf("%s: there are %v", version, list.Items)
 		}
 	}
 }

@@ -227,6 +227,7 @@ var atStartRows = []row{
 	{RuleSysprep, "two, one nameless", ofVolume(func(v *virtv1.Volume) {
 		v.Sysprep = &virtv1.SysprepSource{ConfigMap: &corev1.LocalObjectReference{}, Secret: &corev1.LocalObjectReference{Name: "s"}}
 	})},
+	{RuleName, "none", ofVM(func(vm *virtv1.VirtualMachine) { vm.Name = "" })},
 	{RuleMetadata, "all", ofVM(func(vm *virtv1.VirtualMachine) {
 		vm.Labels, vm.Annotations, vm.Finalizers = map[string]string{"a": "b c"}, map[string]string{"a b": ""}, []string{"a b"}
 		vm.OwnerReferences = []metav1.OwnerReference{{Kind: "K", APIVersion: "v1", UID: "u"}}

@@ -129,8 +129,8 @@ func checkVirtualMachine(vm *virtv1.VirtualMachine, options Options) *report {
 	return r
 }
 
-// name checks a name that is there; the server refuses objects without one. It checks the rest of the metadata too, and so does
-// this, because the server does it only once all else is right: somebody with two mistakes would learn of one.
+// name checks the name and the rest of the metadata. The server does so too, but only once all else is right: somebody with two
+// mistakes would learn of one. A name that is to be generated is there by now.
 func (r *report) name(m *metav1.ObjectMeta) {
 	path := field.NewPath("metadata")
 	for _, errs := range []field.ErrorList{
@@ -142,10 +142,11 @@ func (r *report) name(m *metav1.ObjectMeta) {
 		}
 	}
 	if m.Name == "" {
+		r.required(RuleName, path.Child("name"), "name or generateName is required")
 		return
 	}
 	if msgs := apivalidation.NameIsDNSSubdomain(m.Name, false); len(msgs) > 0 {
-		r.invalid(RuleName, field.NewPath("metadata", "name"), m.Name, "%s", strings.Join(msgs, "; "))
+		r.invalid(RuleName, path.Child("name"), m.Name, "%s", strings.Join(msgs, "; "))
 	}
 }
 

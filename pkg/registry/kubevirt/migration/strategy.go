@@ -1,4 +1,6 @@
 // Package migration is the policy of the resource virtualmachineinstancemigrations. It must do no I/O.
+//
+// It sets no finalizer: whoever removes it, the controller of migrations, is also who sets it.
 package migration
 
 import (
@@ -12,11 +14,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/registry/rest"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/apis/kubevirt/validation"
+	"github.com/virtplane/virtplane/pkg/machine/support"
+	"github.com/virtplane/virtplane/pkg/registry/environment"
 	"github.com/virtplane/virtplane/pkg/registry/strategy"
 )
 
@@ -26,7 +29,7 @@ const InstanceLabel = "kubevirt.io/vmi-name"
 // Strategy is the policy of the main endpoint.
 type Strategy struct {
 	strategy.Base
-	clock clock.PassiveClock
+	env environment.Environment
 }
 
 var (
@@ -37,21 +40,20 @@ var (
 )
 
 // NewStrategy makes the policy.
-func NewStrategy(typer runtime.ObjectTyper, clock clock.PassiveClock) Strategy {
-	return Strategy{strategy.NewBase(typer), clock}
+func NewStrategy(typer runtime.ObjectTyper, env environment.Environment) Strategy {
+	return Strategy{strategy.NewBase(typer), env}
 }
 
-// PrepareForCreate enters the first phase, holds the object until the migration is cleaned up, and labels it.
+// PrepareForCreate enters the first phase and labels the object.
 func (s Strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
 	m := obj.(*virtv1.VirtualMachineInstanceMigration)
 	m.Generation = 1
 	m.Status = virtv1.VirtualMachineInstanceMigrationStatus{
 		Phase: virtv1.MigrationPending,
 		PhaseTransitionTimestamps: []virtv1.VirtualMachineInstanceMigrationPhaseTransitionTimestamp{
-			{Phase: virtv1.MigrationPending, PhaseTransitionTimestamp: metav1.NewTime(s.clock.Now())},
+			{Phase: virtv1.MigrationPending, PhaseTransitionTimestamp: metav1.NewTime(s.env.Clock.Now())},
 		},
 	}
-	hold(m)
 	// A name that is too long for a label is still found by the field selector on spec.vmiName.
 	if n := len(m.Spec.VMIName); n > 0 && n <= 63 {
 		m.Labels = maps.Clone(m.Labels)
@@ -63,31 +65,30 @@ func (s Strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
 }
 
 // Validate checks a new object.
-func (Strategy) Validate(_ context.Context, obj runtime.Object) field.ErrorList {
-	return validation.ValidateMigration(obj.(*virtv1.VirtualMachineInstanceMigration))
+func (s Strategy) Validate(_ context.Context, obj runtime.Object) field.ErrorList {
+	errs := validation.ValidateMigration(obj.(*virtv1.VirtualMachineInstanceMigration))
+	if !s.env.Migrations {
+		errs = append(errs, field.Forbidden(field.NewPath("spec", "vmiName"), support.NoMigrations))
+	}
+	return errs
 }
 
-// PrepareForUpdate keeps the status, counts changes of the spec, and keeps the finalizer until deletion.
-func (Strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
+// PrepareForUpdate keeps the status and counts changes of the spec. A finalizer that an earlier release has set, and that nobody
+// would remove, goes.
+func (s Strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	m, was := obj.(*virtv1.VirtualMachineInstanceMigration), old.(*virtv1.VirtualMachineInstanceMigration)
 	m.Status = was.Status
 	if !apiequality.Semantic.DeepEqual(m.Spec, was.Spec) {
 		m.Generation = was.Generation + 1
 	}
-	if m.DeletionTimestamp == nil {
-		hold(m)
+	if !s.env.Migrations {
+		m.Finalizers = slices.DeleteFunc(slices.Clone(m.Finalizers), func(f string) bool { return f == virtv1.VirtualMachineMigrationFinalizer })
 	}
 }
 
 // ValidateUpdate checks a changed object.
 func (Strategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
 	return validation.ValidateMigrationUpdate(obj.(*virtv1.VirtualMachineInstanceMigration), old.(*virtv1.VirtualMachineInstanceMigration))
-}
-
-func hold(m *virtv1.VirtualMachineInstanceMigration) {
-	if !slices.Contains(m.Finalizers, virtv1.VirtualMachineMigrationFinalizer) {
-		m.Finalizers = append(m.Finalizers, virtv1.VirtualMachineMigrationFinalizer)
-	}
 }
 
 // StatusStrategy is the policy of /status.

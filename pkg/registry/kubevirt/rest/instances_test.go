@@ -119,7 +119,7 @@ func TestLife(t *testing.T) {
 
 // TestSelectors lists and watches by the fields that node agents use, and refuses others with the ones there are.
 func TestSelectors(t *testing.T) {
-	s := registrytest.Start(t)
+	s := registrytest.Start(t, registrytest.WithMigrations)
 	ctx := context.Background()
 	client := s.Client(registrytest.Admin).KubevirtV1()
 	instances := client.VirtualMachineInstances("default")
@@ -195,7 +195,7 @@ func TestSelectors(t *testing.T) {
 // TestTables prints each kind as kubectl does.
 func TestTables(t *testing.T) {
 	spec.Covers(t, "P2-VMI-09", "P2-STATE-09")
-	s := registrytest.Start(t)
+	s := registrytest.Start(t, registrytest.WithMigrations)
 	ctx := context.Background()
 	client := s.Client(registrytest.Admin).KubevirtV1()
 	vm := &virtv1.VirtualMachine{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: virtv1.VirtualMachineSpec{RunStrategy: "Manual", Template: &virtv1.VirtualMachineInstanceTemplateSpec{}}}

@@ -70,8 +70,7 @@ var kinds = []kind{
 		spec: `{"spec":{"terminationGracePeriodSeconds":3}}`, status: `{"status":{"phase":"Scheduling"}}`, field: "phase", immutable: true,
 		finalizers: []string{"kubevirt.io/foregroundDeleteVirtualMachine"}},
 	{resource: "virtualmachineinstancemigrations", object: object("VirtualMachineInstanceMigration", `{"vmiName":"b"}`),
-		spec: `{"spec":{"vmiName":"c"}}`, status: `{"status":{"phase":"Running"}}`, field: "phase", immutable: true,
-		finalizers: []string{"kubevirt.io/migrationJobFinalize"}},
+		spec: `{"spec":{"vmiName":"c"}}`, status: `{"status":{"phase":"Running"}}`, field: "phase", immutable: true},
 	{resource: "virtualmachineinstancereplicasets", object: object("VirtualMachineInstanceReplicaSet", `{"replicas":2,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"domain":{"devices":{},"memory":{"guest":"1Gi"}}}}}`),
 		spec: `{"spec":{"replicas":3}}`, status: `{"status":{"replicas":1}}`, field: "replicas"},
 	{resource: "virtualmachineinstancepresets", object: object("VirtualMachineInstancePreset", `{"selector":{"matchLabels":{"a":"b"}}}`),
@@ -93,7 +92,7 @@ func dynamicClient(t *testing.T, s *registrytest.Server) dynamic.Interface {
 // the generation begins at 1 and counts changes of the spec and nothing else, and a writer of the status changes neither
 // spec nor metadata.
 func TestEveryKind(t *testing.T) {
-	s := registrytest.Start(t)
+	s := registrytest.Start(t, registrytest.WithMigrations)
 	ctx := context.Background()
 	client := dynamicClient(t, s)
 	for _, k := range kinds {
@@ -192,7 +191,7 @@ func TestEveryKind(t *testing.T) {
 // TestStatusOwnership shows by server-side apply that a writer of the status never owns a part of the spec, and a writer of
 // the spec no part of the status, in both versions.
 func TestStatusOwnership(t *testing.T) {
-	s := registrytest.Start(t)
+	s := registrytest.Start(t, registrytest.WithMigrations)
 	ctx := context.Background()
 	client := dynamicClient(t, s)
 	for _, k := range kinds {

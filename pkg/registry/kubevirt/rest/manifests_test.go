@@ -37,6 +37,8 @@ var refused = map[string]struct{ says, because string }{
 	"p2-10.18.2.2.3-vm-node-affinity.yaml":           {`unknown field "spec.affinity"`, "affinity belongs below spec.template, which is missing"},
 	"p2-10.18.2.2.4-vm-tolerations.yaml":             {`unknown field "spec.tolerations"`, "tolerations belong below spec.template, which is missing"},
 	"p5-expect-vmi-not-live-migratable.yaml":         {"no memory requested", "an expected state and not an input"},
+	"p4-12.3.2-virtualmachineinstancemigration.yaml": {"this version does not migrate instances", "a migration that nobody acts on could not be deleted either"},
+	"p5-virtualmachineinstancemigration.yaml":        {"this version does not migrate instances", "a migration that nobody acts on could not be deleted either"},
 	"p5-expect-vmi-podcreate-forbidden.yaml":         {"no memory requested", "an expected state, cut short, and not an input"},
 }
 

@@ -68,7 +68,7 @@ func (s *Stores) make(scheme *runtime.Scheme, options generic.RESTOptionsGetter)
 	if s.VirtualMachineInstances, s.VirtualMachineInstanceStatus, err = vmistorage.New(scheme, s.Environment, options); err != nil {
 		return err
 	}
-	if s.Migrations, s.MigrationStatus, err = migrationstorage.New(scheme, s.Environment.Clock, options); err != nil {
+	if s.Migrations, s.MigrationStatus, err = migrationstorage.New(scheme, s.Environment, options); err != nil {
 		return err
 	}
 	if s.ReplicaSets, s.ReplicaSetStatus, s.ReplicaSetScale, err = replicasetstorage.New(scheme, s.Environment, options); err != nil {

@@ -4,9 +4,9 @@ package storage
 import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/registry/generic"
-	"k8s.io/utils/clock"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/registry/environment"
 	"github.com/virtplane/virtplane/pkg/registry/kubevirt/migration"
 	"github.com/virtplane/virtplane/pkg/registry/store"
 	"github.com/virtplane/virtplane/pkg/registry/table"
@@ -15,8 +15,8 @@ import (
 type object = *virtv1.VirtualMachineInstanceMigration
 
 // New makes the storage of the objects and of their status.
-func New(typer runtime.ObjectTyper, clock clock.PassiveClock, options generic.RESTOptionsGetter) (*store.REST, *store.StatusREST, error) {
-	policy := migration.NewStrategy(typer, clock)
+func New(typer runtime.ObjectTyper, env environment.Environment, options generic.RESTOptionsGetter) (*store.REST, *store.StatusREST, error) {
+	policy := migration.NewStrategy(typer, env)
 	return store.Build(store.Kind[object]{
 		Plural: "virtualmachineinstancemigrations", Singular: "virtualmachineinstancemigration", ShortNames: []string{"vmim", "vmims"},
 		New:     func() runtime.Object { return &virtv1.VirtualMachineInstanceMigration{} },
