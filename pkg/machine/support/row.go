@@ -46,7 +46,7 @@ func (r *Row) Any() bool { return r.find == nil }
 func (r *Row) ask(q *query) []Reason {
 	var out []Reason
 	if r.find == nil {
-		visit(reflect.ValueOf(q.spec), strings.TrimPrefix(r.Field, "spec."), "spec", func(path string) {
+		visit(reflect.ValueOf(q.spec), strings.TrimPrefix(r.Field, "spec."), "spec", false, func(path string) {
 			out = append(out, Reason{Field: path, Reason: r.Reason, Kind: r.Kind, Message: r.Why})
 		})
 		return out
@@ -62,16 +62,17 @@ func (r *Row) ask(q *query) []Reason {
 	return out
 }
 
-// visit calls found with the path of each field of v that the pattern means and that is set: not nil, not false, not empty.
-func visit(v reflect.Value, pattern, path string, found func(path string)) {
+// visit calls found with the path of each field of v that the pattern means and that is set: not nil, not false, not empty. there
+// says that v is an entry of a list or what a pointer points to: a struct is then set even if it is empty.
+func visit(v reflect.Value, pattern, path string, there bool, found func(path string)) {
 	for v.Kind() == reflect.Pointer {
 		if v.IsNil() {
 			return
 		}
-		v = v.Elem()
+		v, there = v.Elem(), true
 	}
 	if pattern == "" {
-		if v.Kind() == reflect.Struct || !v.IsZero() {
+		if there && v.Kind() == reflect.Struct || !v.IsZero() {
 			found(path)
 		}
 		return
@@ -81,11 +82,11 @@ func visit(v reflect.Value, pattern, path string, found func(path string)) {
 	child := v.FieldByIndex(fieldIndex(v.Type(), name))
 	path += "." + name
 	if !list {
-		visit(child, rest, path, found)
+		visit(child, rest, path, false, found)
 		return
 	}
 	for i := range child.Len() {
-		visit(child.Index(i), rest, fmt.Sprintf("%s[%d]", path, i), found)
+		visit(child.Index(i), rest, fmt.Sprintf("%s[%d]", path, i), true, found)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/apis/kubevirt/validation"
+	"github.com/virtplane/virtplane/pkg/machine/support"
 	"github.com/virtplane/virtplane/pkg/registry/strategy"
 )
 
@@ -42,6 +43,19 @@ func (Strategy) Validate(_ context.Context, obj runtime.Object) field.ErrorList 
 	return validation.ValidateKubeVirt(obj.(*virtv1.KubeVirt))
 }
 
+// WarningsOnCreate tells what has no effect.
+func (Strategy) WarningsOnCreate(_ context.Context, obj runtime.Object) []string {
+	return support.Warnings(support.Cluster(&obj.(*virtv1.KubeVirt).Spec))
+}
+
+// WarningsOnUpdate repeats the warnings of a create when the spec changes.
+func (s Strategy) WarningsOnUpdate(ctx context.Context, obj, old runtime.Object) []string {
+	if obj.(*virtv1.KubeVirt).Generation == old.(*virtv1.KubeVirt).Generation {
+		return nil
+	}
+	return s.WarningsOnCreate(ctx, obj)
+}
+
 // PrepareForUpdate keeps the status and counts changes of the spec.
 func (Strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	k, was := obj.(*virtv1.KubeVirt), old.(*virtv1.KubeVirt)
@@ -58,6 +72,11 @@ func (Strategy) ValidateUpdate(_ context.Context, obj, _ runtime.Object) field.E
 
 // StatusStrategy is the policy of /status.
 type StatusStrategy struct{ Strategy }
+
+// WarningsOnUpdate has none.
+func (StatusStrategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
+	return nil
+}
 
 // GetResetFields names what a writer of the status cannot change.
 func (StatusStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
