@@ -5,6 +5,7 @@
 package apiserver
 
 import (
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -16,6 +17,7 @@ import (
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/apiserver/authz"
 	"github.com/virtplane/virtplane/pkg/apiserver/certs"
+	"github.com/virtplane/virtplane/pkg/apiserver/clusterconfig"
 	"github.com/virtplane/virtplane/pkg/apiserver/registration"
 	"github.com/virtplane/virtplane/pkg/store"
 )
@@ -47,6 +49,17 @@ type Extra struct {
 	// Registrar keeps the APIServices if Register is true.
 	Registrar *registration.Registrar
 	Register  bool
+
+	// config is the cluster's configuration, once the server that follows it is made.
+	config *atomic.Pointer[clusterconfig.Config]
+}
+
+// configVersion is the version of the configuration that the server goes by, empty while there is none.
+func (e *Extra) configVersion() string {
+	if c := e.config.Load(); c != nil && c.KubeVirt() != nil {
+		return c.KubeVirt().ResourceVersion
+	}
+	return ""
 }
 
 // Versions are the groups and versions that are served.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync/atomic"
 
 	"github.com/emicklei/go-restful/v3"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -41,9 +42,11 @@ type StorageProvider interface {
 // Complete fills in what the rest of the configuration decides.
 func (c *Config) Complete() CompletedConfig {
 	extra, generic := &c.Extra, c.Generic
+	extra.config = &atomic.Pointer[clusterconfig.Config]{}
 	deprecated := map[schema.GroupVersion]schema.GroupVersion{virtv1.DeprecatedGroupVersion: virtv1.SchemeGroupVersion}
 	generic.BuildHandlerChainFunc = func(api http.Handler, gc *genericapiserver.Config) http.Handler {
 		api = filters.WithDeprecated(api, deprecated)
+		api = filters.WithHealth(api, extra.configVersion)
 		api = body.WithDryRun(api)
 		api = filters.WithStore(api, extra.Guard.Check, needsNoStore, gc.Serializer)
 		return filters.WithWholeDiscovery(genericapiserver.DefaultBuildHandlerChain(api, gc))
@@ -115,6 +118,7 @@ func (c CompletedConfig) New(ctx context.Context) (*Server, error) {
 		return nil, fmt.Errorf("making a client of this server: %w", err)
 	}
 	s.config = clusterconfig.New(loopback, c.Extra.Namespace)
+	c.Extra.config.Store(s.config)
 	if err := generic.AddReadyzChecks(healthz.NamedCheck("configuration", func(*http.Request) error { return s.config.Check() })); err != nil {
 		return nil, err
 	}

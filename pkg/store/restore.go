@@ -23,8 +23,10 @@ type RestoreConfig struct {
 	Reached int64
 }
 
-// revisionMargin lies between what clients have seen and the restored store, so that no revision comes twice.
-const revisionMargin = 1_000_000_000
+// revisionMargin lies between what clients have seen and the restored store, so that no revision comes twice: more than is written
+// between two records of the revision, and so little that it stays within 32 bits, into which some clients read it, for two hundred
+// restores.
+const revisionMargin = 10_000_000
 
 // Restore makes a store of one member from a snapshot: of a new generation, so that it is not served before it was adopted,
 // and with higher revisions than any before, so that clients notice and list again. A member that runs in the folder takes it

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -137,20 +138,31 @@ func Run(ctx context.Context, o *Options, log *component.Log) error {
 	if err := (&kubevirt.Reconciler{Client: mgr.GetClient(), Clock: clock.RealClock{}, Namespace: o.Namespace, Version: version.Get().GitVersion}).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("setting up the configuration controller: %w", err)
 	}
-	if err := followVerbosity(ctx, mgr, log); err != nil {
-		return fmt.Errorf("following the configuration of logs: %w", err)
+	if err := followConfiguration(ctx, mgr, log); err != nil {
+		return fmt.Errorf("following the cluster's configuration: %w", err)
 	}
 	return mgr.Start(ctx)
 }
 
-// followVerbosity has the log follow the cluster's configuration, in those that wait for the lease too.
-func followVerbosity(ctx context.Context, mgr ctrl.Manager, log *component.Log) error {
+// followConfiguration has the log, and the version of the configuration that /healthz tells beside the metrics, follow the
+// cluster's configuration, in those that wait for the lease too.
+func followConfiguration(ctx context.Context, mgr ctrl.Manager, log *component.Log) error {
 	informer, err := mgr.GetCache().GetInformer(ctx, &virtv1.KubeVirt{}, cache.BlockUntilSynced(false))
 	if err != nil {
 		return err
 	}
+	var known atomic.Value // the version, a string
+	known.Store("")
+	health := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(machine.Health(known.Load().(string))) // the client has gone when this fails
+	})
+	if err := mgr.AddMetricsServerExtraHandler("/healthz", health); err != nil {
+		return err
+	}
 	set := func(o any) {
 		if kv, ok := o.(*virtv1.KubeVirt); ok {
+			known.Store(kv.ResourceVersion)
 			log.SetVerbosity(component.Configured(&kv.Spec.Configuration).VirtController)
 		}
 	}

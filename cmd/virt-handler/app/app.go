@@ -131,7 +131,7 @@ func Run(ctx context.Context, o *Options, lines *component.Log) error {
 	group.Go(func() error { labels.Run(ctx); return nil })
 	group.Go(func() error { return api.Serve(ctx, listener, certificate.TLS()) })
 	group.Go(func() error {
-		return serveMetrics(ctx, metrics, certificate, protection(o, kube), map[string]func() error{"certificate": certificate.Ready, "instances": agent.Synced})
+		return serveMetrics(ctx, metrics, certificate, agent.ConfigVersion, protection(o, kube), map[string]func() error{"certificate": certificate.Ready, "instances": agent.Synced})
 	})
 	group.Go(func() error {
 		own.Heartbeat(ctx, func() error { return errors.Join(devices.Registered(), agent.Synced(), certificate.Ready()) })

@@ -187,7 +187,7 @@ func TestHealthWithoutCertificate(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- serveMetrics(ctx, listener, certs.New("node1", nil, clock.RealClock{}), protection(NewOptions(), fake.NewClientset()), map[string]func() error{"certificate": func() error { return errors.New("none") }})
+		done <- serveMetrics(ctx, listener, certs.New("node1", nil, clock.RealClock{}), func() string { return "12" }, protection(NewOptions(), fake.NewClientset()), map[string]func() error{"certificate": func() error { return errors.New("none") }})
 	}()
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}, Timeout: waitFor} //nolint:gosec // as kubelets do
 	for path, want := range map[string]int{"/livez": 200, "/healthz": 200, "/readyz": 503, "/metrics": 401} {
@@ -195,7 +195,14 @@ func TestHealthWithoutCertificate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
 		response.Body.Close()
+		if got := string(body); path == "/healthz" && got != `{"apiserver":{"connectivity":"ok"},"config-resource-version":"12"}` {
+			t.Errorf("%s: %s", path, got)
+		}
 		if response.StatusCode != want {
 			t.Errorf("%s: %d", path, response.StatusCode)
 		}

@@ -22,6 +22,7 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
+	"github.com/virtplane/virtplane/pkg/machine"
 	"github.com/virtplane/virtplane/pkg/metrics"
 	"github.com/virtplane/virtplane/pkg/node/certs"
 )
@@ -30,7 +31,7 @@ const shutdownTimeout = 5 * time.Second
 
 // serveMetrics serves metrics and health until ctx ends. It must answer the kubelet also while virt-api, which signs the
 // agent's certificate, is away: then with a certificate of its own making.
-func serveMetrics(ctx context.Context, listener net.Listener, certificate *certs.Source, protect func(http.Handler) http.Handler, ready map[string]func() error) error {
+func serveMetrics(ctx context.Context, listener net.Listener, certificate *certs.Source, configVersion func() string, protect func(http.Handler) http.Handler, ready map[string]func() error) error {
 	fallback, err := selfSigned()
 	if err != nil {
 		return err
@@ -39,7 +40,10 @@ func serveMetrics(ctx context.Context, listener net.Listener, certificate *certs
 	mux.Handle("GET /metrics", protect(legacyregistry.HandlerWithReset()))
 	live := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
 	mux.HandleFunc("GET /livez", live)
-	mux.HandleFunc("GET /healthz", live)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(machine.Health(configVersion())) // the client has gone when this fails
+	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answerReady(w, ready) })
 	server := &http.Server{
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, WriteTimeout: time.Minute,

@@ -197,7 +197,7 @@ var atStartRows = []row{
 	{RuleDNSConfig, "no names", ofDNS("", &corev1.PodDNSConfig{Searches: []string{"", "..", "a..b", "-a"}})},
 
 	{RuleImageReference, "scheme", ofImage("http://registry/image")},
-	{RuleImageReference, "docker", ofImage("docker://quay.io/image:1")},
+	{RuleImageReference, "docker", ofImage("docker://registry.example.com/image:1")},
 	{RuleImageReference, "upper case", ofImage("registry/Image")},
 	{RuleImageReference, "blanks", ofImage("my image")},
 	{RuleImageReference, "around", ofImage(" image")},
@@ -239,7 +239,7 @@ var atStartRows = []row{
 func TestImages(t *testing.T) {
 	for _, image := range []string{
 		"image", "image:latest", "team/image", "registry/image:1", "registry.example.com:5000/team/image:v1.2_3-x", "localhost/image", "localhost:5000/image",
-		"Registry/image", "[fd00::1]:5000/image", "10.0.0.1:5000/a/b/c", "quay.io/a__b/c-d--e.f", "image:Tag", "image@sha256:" + strings.Repeat("0a", 32),
+		"Registry/image", "[fd00::1]:5000/image", "10.0.0.1:5000/a/b/c", "registry.example.com/a__b/c-d--e.f", "image:Tag", "image@sha256:" + strings.Repeat("0a", 32),
 		"registry:5000/image:1@sha256:" + strings.Repeat("0a", 32),
 	} {
 		if why := imageFault(image); why != "" {
