@@ -15,6 +15,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/machine/support"
 	"github.com/virtplane/virtplane/pkg/registry/registrytest"
 	"github.com/virtplane/virtplane/test/spec"
 )
@@ -377,7 +378,7 @@ func TestRoutes(t *testing.T) {
 		if err := json.Unmarshal(a.Body, &info); err != nil || a.Code != 200 || info["gitVersion"] != "v1.9.0" || info["goVersion"] == "" {
 			t.Errorf("version: %d %s", a.Code, a.Body)
 		}
-		if a := f.Do(registrytest.Admin, http.MethodGet, prefix+"/healthz", "", ""); a.Code != 200 || string(a.Body) != `{"apiserver":{"connectivity":"ok"}}` {
+		if a := f.Do(registrytest.Admin, http.MethodGet, prefix+"/healthz", "", ""); a.Code != 200 || string(a.Body) != `{"apiserver":{"connectivity":"ok"},"config-resource-version":""}` {
 			t.Errorf("healthz: %d %s", a.Code, a.Body)
 		}
 		vm := `{"metadata":{"name":"a"},"spec":{"runStrategy":"Halted","template":{"spec":{"domain":{"devices":{}}}}}}`
@@ -410,6 +411,12 @@ func TestRoutes(t *testing.T) {
 			"virtualmachineinstances/softreboot": "VirtualMachineInstance", "virtualmachineinstances/evacuate": "VirtualMachineInstance", "virtualmachineinstances/objectgraph": "VirtualMachineInstance",
 			"virtualmachineinstances/guestosinfo": "VirtualMachineInstanceGuestAgentInfo", "virtualmachineinstances/userlist": "VirtualMachineInstanceGuestOSUserList",
 			"virtualmachineinstances/filesystemlist": "VirtualMachineInstanceFileSystemList"}
+		for _, a := range support.Actions {
+			want[a.Resource] = "VirtualMachine"
+			if strings.HasPrefix(a.Resource, "virtualmachineinstances/") {
+				want[a.Resource] = "VirtualMachineInstance"
+			}
+		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("Resources in %s (-want +got):\n%s", version, diff)
 		}

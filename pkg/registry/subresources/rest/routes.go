@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -15,6 +16,7 @@ import (
 	componentversion "k8s.io/component-base/version"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/machine"
 	kubevirtrest "github.com/virtplane/virtplane/pkg/registry/kubevirt/rest"
 	"github.com/virtplane/virtplane/pkg/registry/subresources/body"
 )
@@ -37,10 +39,10 @@ func (p StorageProvider) InstallRoutes(container *restful.Container, codecs runt
 		ws.Route(ws.GET("/version").To(answer(func(*http.Request) (any, error) { return buildVersion(), nil }, fail)).
 			Operation("getVersion").Doc("Get KubeVirt API version.").Produces(runtime.ContentTypeJSON))
 		ws.Route(ws.GET("/healthz").To(answer(func(*http.Request) (any, error) {
-			return map[string]any{"apiserver": map[string]string{"connectivity": "ok"}}, nil
+			return json.RawMessage(machine.Health(p.configVersion())), nil
 		}, fail)).
 			Operation("getHealth").Doc("Health endpoint").Produces(runtime.ContentTypeJSON))
-		ws.Route(ws.GET("/guestfs").To(answer(func(*http.Request) (any, error) { return p.guestfs() }, fail)).
+		ws.Route(ws.GET("/guestfs").To(answer(func(*http.Request) (any, error) { return p.guestfs() }, inWords)).
 			Operation("getGuestfs").Doc("Get the image of the tools for disk images.").Produces(runtime.ContentTypeJSON))
 		ws.Route(ws.PUT("/namespaces/{namespace}/expand-vm-spec").To(answer(expand, fail)).
 			Param(ws.PathParameter("namespace", "Object name and auth scope, such as for teams and projects")).
@@ -82,6 +84,20 @@ func answer(f func(*http.Request) (any, error), fail func(error, http.ResponseWr
 	}
 }
 
+// inWords tells of an error in plain text, with a code by which stock clients show it: they read the image of guestfs without
+// decoding errors, and of JSON they show nothing, nor of the codes that they have a text of their own for.
+func inWords(err error, w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, err.Error(), http.StatusNotImplemented)
+}
+
+// configVersion is the version of the cluster's configuration, empty while there is none.
+func (p StorageProvider) configVersion() string {
+	if k := p.Stores.Environment.Config.KubeVirt(); k != nil {
+		return k.ResourceVersion
+	}
+	return ""
+}
+
 type namespaceKey struct{}
 
 // buildVersion is the version in the form that clients of the reference read: the release that this server is compatible
@@ -101,13 +117,14 @@ type guestfsImage struct {
 	GsImage     string `json:"gsImage"`
 }
 
+// errNoGuestfs is said where nobody knows the image.
+var errNoGuestfs = errors.New("no registry is known for the image libguestfs-tools: set spec.imageRegistry of the KubeVirt object, or name the image with virtctl guestfs --image")
+
 // guestfs names the image in the registry that the cluster's configuration has images come from. There is none of our own.
 func (p StorageProvider) guestfs() (any, error) {
 	k := p.Stores.Environment.Config.KubeVirt()
 	if k == nil || k.Spec.ImageRegistry == "" {
-		err := apierrors.NewNotFound(schema.GroupResource{Group: virtv1.SubresourceGroupVersion.Group, Resource: "guestfs"}, "libguestfs-tools")
-		err.ErrStatus.Message = "no registry is known for the image libguestfs-tools: set spec.imageRegistry of the KubeVirt object, or name the image with virtctl guestfs --image"
-		return nil, err
+		return nil, errNoGuestfs
 	}
 	image := guestfsImage{Registry: k.Spec.ImageRegistry, Tag: CompatibleVersion}
 	if k.Spec.ImageTag != "" {

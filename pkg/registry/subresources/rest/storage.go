@@ -56,6 +56,7 @@ func (p StorageProvider) resources() map[string]rest.Storage {
 		"virtualmachineinstances/unpause": &actionREST[*virtv1.UnpauseOptions]{kind: "UnpauseOptions", run: guests.Unpause, code: http.StatusOK,
 			empty: func() *virtv1.UnpauseOptions { return &virtv1.UnpauseOptions{} }},
 	}
+	maps.Copy(resources, p.unserved())
 	maps.Copy(resources, p.Stores.GuestStorage(http.MethodPut, false, p.Stores.Environment.Authorizer))
 	// In this group the verb of a stream is get, as the reference has it (decision 4).
 	maps.Copy(resources, p.Stores.Streams("get", http.MethodGet))
