@@ -41,16 +41,22 @@ const (
 	// short for VMI names of up to 253, so the pod sets its host name itself.
 	maxPodName = 253
 	hashLength = 5
+	// podLogName is what the kubelet's folder of a pod's logs has beside the pod's name and its namespace: the pod's uid and two
+	// underscores.
+	podLogName = 38
 )
 
 // LauncherPodName is the name of the launcher pod of the attempt-th try to run the instance. It is a pure function of
 // its arguments, so that a controller that crashed between creating the pod and recording it creates the same pod again
 // and adopts it (decision 21).
-func LauncherPodName(vmiName string, vmiUID types.UID, attempt int) string {
+//
+// A name that is too long, with that of its namespace, for the kubelet's folder of the pod's logs is cut.
+func LauncherPodName(namespace, vmiName string, vmiUID types.UID, attempt int) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d", vmiUID, attempt))
 	hash := strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:hashLength]
 	name := vmiName
-	if room := maxPodName - len(LauncherAppName) - hashLength - 2; len(name) > room {
+	most := min(maxPodName, maxFileName-podLogName-len(namespace))
+	if room := most - len(LauncherAppName) - hashLength - 2; len(name) > room {
 		name = strings.TrimRight(name[:room], ".-")
 	}
 	return fmt.Sprintf("%s-%s-%s", LauncherAppName, name, hash)

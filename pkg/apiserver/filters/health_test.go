@@ -12,7 +12,9 @@ func TestWithHealth(t *testing.T) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = io.WriteString(w, "ok")
 	})
-	ill := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "[-]store failed", http.StatusInternalServerError) })
+	ill := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "[-]store failed", http.StatusInternalServerError)
+	})
 	const json = `{"apiserver":{"connectivity":"ok"},"config-resource-version":"12"}`
 	for _, tc := range []struct {
 		path    string

@@ -86,7 +86,7 @@ func Pod(vmi *virtv1.VirtualMachineInstance, attempt int, o RenderOptions) *core
 	}
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: machine.LauncherPodName(vmi.Name, vmi.UID, attempt), Namespace: vmi.Namespace,
+			Name: machine.LauncherPodName(vmi.Namespace, vmi.Name, vmi.UID, attempt), Namespace: vmi.Namespace,
 			Labels: labels, Annotations: annotations,
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(vmi, virtv1.SchemeGroupVersion.WithKind("VirtualMachineInstance"))},
 		},

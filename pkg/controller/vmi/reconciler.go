@@ -202,7 +202,7 @@ func (r *Reconciler) podOf(ctx context.Context, vmi *virtv1.VirtualMachineInstan
 // livePod reads the one pod that the instance can have; nil if there is none.
 func (r *Reconciler) livePod(ctx context.Context, vmi *virtv1.VirtualMachineInstance) (*corev1.Pod, error) {
 	var pod corev1.Pod
-	key := types.NamespacedName{Namespace: vmi.Namespace, Name: machine.LauncherPodName(vmi.Name, vmi.UID, 0)}
+	key := types.NamespacedName{Namespace: vmi.Namespace, Name: machine.LauncherPodName(vmi.Namespace, vmi.Name, vmi.UID, 0)}
 	if err := r.Live.Get(ctx, key, &pod); apierrors.IsNotFound(err) {
 		return nil, nil
 	} else if err != nil {

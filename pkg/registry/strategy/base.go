@@ -3,9 +3,11 @@ package strategy
 import (
 	"context"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/storage/names"
+	"k8s.io/apiserver/pkg/warning"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
@@ -26,6 +28,15 @@ func (Base) NamespaceScoped() bool { return true }
 // DefaultGarbageCollectionPolicy deletes what belongs to an object with it (row P2-VMI-06).
 func (Base) DefaultGarbageCollectionPolicy(context.Context) rest.GarbageCollectionPolicy {
 	return rest.DeleteDependents
+}
+
+// WarnOfGracePeriod tells who deletes a machine or an instance with a grace period that it is not what decides.
+func WarnOfGracePeriod(ctx context.Context, options *metav1.DeleteOptions) {
+	if options == nil || options.GracePeriodSeconds == nil {
+		return
+	}
+	warning.AddWarning(ctx, "", "gracePeriodSeconds has no effect: the guest has the time of its spec.terminationGracePeriodSeconds to shut down, and a deletion waits for it. "+
+		"To end it at once: virtctl stop NAME --force --grace-period=0")
 }
 
 // Canonicalize changes nothing.

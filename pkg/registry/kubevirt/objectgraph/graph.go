@@ -73,7 +73,7 @@ func pods(vmi *virtv1.VirtualMachineInstance) []virtv1.ObjectGraphNode {
 	if len(vmi.Status.ActivePods) == 0 {
 		return nil
 	}
-	return []virtv1.ObjectGraphNode{node(pod, vmi.Namespace, machine.LauncherPodName(vmi.Name, vmi.UID, 0))}
+	return []virtv1.ObjectGraphNode{node(pod, vmi.Namespace, machine.LauncherPodName(vmi.Namespace, vmi.Name, vmi.UID, 0))}
 }
 
 // chosen names the instance type and the preference, and the revisions of them that the machine keeps to. With a revision the

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -82,6 +83,12 @@ func (s Strategy) WarningsOnUpdate(ctx context.Context, obj, old runtime.Object)
 		return nil
 	}
 	return s.WarningsOnCreate(ctx, vm)
+}
+
+// CheckGracefulDelete makes no deletion graceful: the guest has the time that its spec says. Whoever asks for another is told so.
+func (Strategy) CheckGracefulDelete(ctx context.Context, _ runtime.Object, options *metav1.DeleteOptions) bool {
+	strategy.WarnOfGracePeriod(ctx, options)
+	return false
 }
 
 // templates are the options for what stands in a template: what is reserved for components has no place there, whoever

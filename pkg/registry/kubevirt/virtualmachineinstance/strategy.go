@@ -19,6 +19,7 @@ import (
 	"github.com/virtplane/virtplane/pkg/machine/support"
 	"github.com/virtplane/virtplane/pkg/registry/environment"
 	"github.com/virtplane/virtplane/pkg/registry/strategy"
+	"github.com/virtplane/virtplane/pkg/registry/writer"
 )
 
 // Strategy is the policy of the main endpoint.
@@ -70,10 +71,13 @@ func (s Strategy) WarningsOnCreate(ctx context.Context, obj runtime.Object) []st
 }
 
 // PrepareForUpdate keeps the status and what mirrors it, counts changes of the spec, and keeps the finalizer until deletion.
-func (Strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
+func (s Strategy) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
 	vmi, was := obj.(*virtv1.VirtualMachineInstance), old.(*virtv1.VirtualMachineInstance)
 	vmi.Status = was.Status
-	mirrorNodeName(vmi)
+	// A label that a user has changed is left for validation to refuse: to put it back would tell the user that it was set.
+	if s.env.Namespace.From(ctx) != writer.User || vmi.Labels[virtv1.NodeNameLabel] == was.Labels[virtv1.NodeNameLabel] {
+		mirrorNodeName(vmi)
+	}
 	if !apiequality.Semantic.DeepEqual(vmi.Spec, was.Spec) {
 		vmi.Generation = was.Generation + 1
 	}
@@ -85,6 +89,12 @@ func (Strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 // ValidateUpdate checks a changed object.
 func (s Strategy) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
 	return validation.ValidateVirtualMachineInstanceUpdate(obj.(*virtv1.VirtualMachineInstance), old.(*virtv1.VirtualMachineInstance), s.env.Validation(ctx))
+}
+
+// CheckGracefulDelete makes no deletion graceful: the guest has the time that its spec says. Whoever asks for another is told so.
+func (Strategy) CheckGracefulDelete(ctx context.Context, _ runtime.Object, options *metav1.DeleteOptions) bool {
+	strategy.WarnOfGracePeriod(ctx, options)
+	return false
 }
 
 // hold adds the finalizer under which virt-controller waits for the end of the guest.
