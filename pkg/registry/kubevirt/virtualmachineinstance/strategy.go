@@ -74,8 +74,9 @@ func (s Strategy) WarningsOnCreate(ctx context.Context, obj runtime.Object) []st
 func (s Strategy) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
 	vmi, was := obj.(*virtv1.VirtualMachineInstance), old.(*virtv1.VirtualMachineInstance)
 	vmi.Status = was.Status
-	// A label that a user has changed is left for validation to refuse: to put it back would tell the user that it was set.
-	if s.env.Namespace.From(ctx) != writer.User || vmi.Labels[virtv1.NodeNameLabel] == was.Labels[virtv1.NodeNameLabel] {
+	// A label that a user has set to something else is left for validation to refuse: to put it back would tell the user that it was
+	// set. One that is left out, as in a manifest that replaces the object, is put back.
+	if label, there := vmi.Labels[virtv1.NodeNameLabel]; !there || label == was.Labels[virtv1.NodeNameLabel] || s.env.Namespace.From(ctx) != writer.User {
 		mirrorNodeName(vmi)
 	}
 	if !apiequality.Semantic.DeepEqual(vmi.Spec, was.Spec) {
