@@ -15,6 +15,7 @@ import (
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/registry/environment"
+	"github.com/virtplane/virtplane/pkg/registry/quantity"
 	configurationstorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/configuration/storage"
 	migrationstorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/migration/storage"
 	presetstorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/preset/storage"
@@ -98,6 +99,7 @@ func (StorageProvider) GroupName() string { return virtv1.GroupName }
 func (p StorageProvider) NewRESTStorage(scheme *runtime.Scheme, parameterCodec runtime.ParameterCodec, codecs serializer.CodecFactory,
 	optsGetter generic.RESTOptionsGetter) (genericapiserver.APIGroupInfo, error) {
 	group := genericapiserver.NewDefaultAPIGroupInfo(virtv1.GroupName, scheme, parameterCodec, codecs)
+	group.NegotiatedSerializer = quantity.Named(codecs, scheme)
 	if err := p.Stores.Build(scheme, optsGetter); err != nil {
 		return genericapiserver.APIGroupInfo{}, err
 	}

@@ -70,3 +70,35 @@ func TestWarnings(t *testing.T) {
 		}
 	}
 }
+
+// TestQuantitiesAreNamed has manifests with what is no quantity.
+func TestQuantitiesAreNamed(t *testing.T) {
+	s := registrytest.Start(t)
+	const path = "/apis/kubevirt.io/v1/namespaces/default/virtualmachines"
+	machine := func(spec string) string {
+		return `{"apiVersion":"kubevirt.io/v1","kind":"VirtualMachine","metadata":{"name":"a"},"spec":{"runStrategy":"Halted","template":{"spec":` + spec + `}}}`
+	}
+	if a := s.Do(registrytest.Admin, http.MethodPost, path, "application/json", machine(`{"domain":{"memory":{"guest":"1Gi"}}}`)); a.Code != http.StatusCreated {
+		t.Fatalf("%d %s", a.Code, a.Message())
+	}
+	const template = "spec.template.spec."
+	for spec, want := range map[string]string{
+		`{"domain":{"memory":{"guest":"1Gx"}}}`:                           template + "domain.memory.guest: 1Gx is no quantity",
+		`{"domain":{"resources":{"limits":{"cpu":"2","memory":"lots"}}}}`: template + "domain.resources.limits.memory: lots is no quantity",
+		`{"domain":{"memory":{"guest":"1Gi"}},"volumes":[{"name":"a","emptyDisk":{"capacity":"1Gi"}},{"name":"b","emptyDisk":{"capacity":"1 Gi"}}]}`: template + "volumes[1].emptyDisk.capacity: 1 Gi is no quantity",
+	} {
+		for _, query := range []string{"", "?fieldValidation=Strict"} {
+			a := s.Do(registrytest.Admin, http.MethodPost, path+query, "application/json", machine(spec))
+			if a.Code != http.StatusBadRequest || !strings.Contains(a.Message(), want) {
+				t.Errorf("%s%s: %d %s, want %s", spec, query, a.Code, a.Message(), want)
+			}
+		}
+		if a := s.Do(registrytest.Admin, http.MethodPatch, path+"/a", "application/merge-patch+json", `{"spec":{"template":{"spec":`+spec+`}}}`); a.Code < 400 || !strings.Contains(a.Message(), want) {
+			t.Errorf("a patch with %s: %d %s, want %s", spec, a.Code, a.Message(), want)
+		}
+	}
+	yaml := "apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nmetadata: {name: b}\nspec: {template: {spec: {domain: {memory: {maxGuest: 1GB GB}}}}}\n"
+	if a := s.Do(registrytest.Admin, http.MethodPost, path, "application/yaml", yaml); a.Code != http.StatusBadRequest || !strings.Contains(a.Message(), template+"domain.memory.maxGuest: 1GB GB is no quantity") {
+		t.Errorf("YAML: %d %s", a.Code, a.Message())
+	}
+}
