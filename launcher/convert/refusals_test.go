@@ -334,3 +334,45 @@ func start(t *testing.T, vmi *virtv1.VirtualMachineInstance, emulation bool) err
 	_, err = r.Machine.Args()
 	return err
 }
+
+// TestWarningsAreKnownAtWrite wants each thing that a machine is started without to be one that virt-api has warned of.
+func TestWarningsAreKnownAtWrite(t *testing.T) {
+	const hyperv = `{"spec":{"domain":{"features":{"hyperv":{"vapic":{},"spinlocks":{},"vendorid":{"vendorid":"a"}},"apic":{"endOfInterrupt":true},"pvspinlock":{},"kvm":{"hidden":true}},`
+	met := 0
+	for _, patch := range []string{
+		`{"spec":{"domain":{"memory":{"maxGuest":"64Gi"},"cpu":{"maxSockets":512}}}}`, disk(`"cdrom":{"readonly":false}`), disk(`"disk":{},"serial":"` + strings.Repeat("s", 30) + `"`),
+		disk(`"disk":{"bus":"scsi"},"serial":"` + strings.Repeat("s", 40) + `"`), hyperv + `"clock":{"timer":{"kvm":{},"hyperv":{}}},"devices":{"panicDevices":[{"model":"hyperv"}]}}}}`,
+		`{"spec":{"domain":{"features":{"hypervPassthrough":{}}}}}`,
+	} {
+		base, _ := load(t, "tiny")
+		for _, emulation := range []bool{true, false} {
+			in := support.Installation{Emulation: emulation}
+			_, _, vmi := atWrite(t, merge(t, base, patch), in)
+			known := support.Instance(nil, &vmi.Spec, in)
+			r, err := Machine(input(t, vmi, emulation))
+			if err != nil {
+				t.Fatalf("%s: %v", patch, err)
+			}
+			for _, w := range r.Warnings {
+				met++
+				field, _, _ := strings.Cut(w, ": ")
+				if !covered(known, field) {
+					t.Errorf("%s, emulation %v: virt-api has not warned of %s: %v", patch, emulation, w, known)
+				}
+			}
+		}
+	}
+	if met < 10 {
+		t.Errorf("only %d warnings", met)
+	}
+}
+
+// covered says whether a reason is of the field, of one above it or of one below it.
+func covered(reasons []support.Reason, field string) bool {
+	for _, r := range reasons {
+		if r.Field == field || strings.HasPrefix(field, r.Field+".") || strings.HasPrefix(r.Field, field+".") {
+			return true
+		}
+	}
+	return false
+}

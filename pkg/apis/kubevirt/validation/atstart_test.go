@@ -6,7 +6,9 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
@@ -68,6 +70,31 @@ func hugepages(page string, change func(*virtv1.DomainSpec)) func() *report {
 	return ofDomain(func(d *virtv1.DomainSpec) {
 		d.Memory = &virtv1.Memory{Hugepages: &virtv1.Hugepages{PageSize: page}}
 		change(d)
+	})
+}
+
+func ofResources(list, name, amount string) func() *report {
+	return ofDomain(func(d *virtv1.DomainSpec) {
+		q := corev1.ResourceList{corev1.ResourceName(name): resource.MustParse(amount)}
+		if list == "limits" {
+			d.Resources.Limits = q
+		} else {
+			d.Resources.Requests = q
+		}
+	})
+}
+
+func ofDownward(f corev1.DownwardAPIVolumeFile) func() *report {
+	return ofVolume(func(v *virtv1.Volume) {
+		v.DownwardAPI = &virtv1.DownwardAPIVolumeSource{Fields: []corev1.DownwardAPIVolumeFile{f}}
+	})
+}
+
+func ofSpread(change func(*corev1.TopologySpreadConstraint)) func() *report {
+	return ofSpec(func(s *virtv1.VirtualMachineInstanceSpec) {
+		c := corev1.TopologySpreadConstraint{MaxSkew: 1, TopologyKey: "zone", WhenUnsatisfiable: corev1.DoNotSchedule}
+		change(&c)
+		s.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{c}
 	})
 }
 
@@ -228,6 +255,32 @@ var atStartRows = []row{
 		v.Sysprep = &virtv1.SysprepSource{ConfigMap: &corev1.LocalObjectReference{}, Secret: &corev1.LocalObjectReference{Name: "s"}}
 	})},
 	{RuleName, "none", ofVM(func(vm *virtv1.VirtualMachine) { vm.Name = "" })},
+	{RuleResourceName, "no domain", ofResources("requests", "gpu", "1")},
+	{RuleResourceName, "of Kubernetes", ofResources("requests", "kubernetes.io/gpu", "1")},
+	{RuleResourceName, "blank", ofResources("limits", "example.com/a b", "1")},
+	{RuleResourceName, "huge pages", ofResources("limits", "hugepages-big", "1")},
+	{RuleResourceName, "disk", ofResources("requests", "ephemeral-storage", "1Gi")},
+	{RuleResourceWhole, "half a device", ofResources("limits", "example.com/device", "500m")},
+	{RuleResourceWhole, "not limited", ofResources("requests", "example.com/device", "1")},
+	{RuleResourceWhole, "a device", ofResources("limits", "example.com/device", "1")},
+	{RuleDownwardAPI, "no source", ofDownward(corev1.DownwardAPIVolumeFile{Path: "a"})},
+	{RuleDownwardAPI, "field", ofDownward(corev1.DownwardAPIVolumeFile{Path: "a", FieldRef: &corev1.ObjectFieldSelector{FieldPath: "spec.nodeName"}})},
+	{RuleDownwardAPI, "labels", ofDownward(corev1.DownwardAPIVolumeFile{Path: "a", FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.labels"}})},
+	{RuleDownwardAPI, "a label", ofDownward(corev1.DownwardAPIVolumeFile{Path: "a", FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.labels['app']"}})},
+	{RuleDownwardAPI, "resource", ofDownward(corev1.DownwardAPIVolumeFile{Path: "a", ResourceFieldRef: &corev1.ResourceFieldSelector{Resource: "memory"}})},
+	{RuleDownwardAPI, "mode", ofDownward(corev1.DownwardAPIVolumeFile{Path: "a", Mode: ptr.To[int32](0o1777), ResourceFieldRef: &corev1.ResourceFieldSelector{Resource: "limits.memory"}})},
+	{RuleTopologySpread, "key, domains and policies", ofSpread(func(c *corev1.TopologySpreadConstraint) {
+		c.TopologyKey, c.MinDomains, c.NodeTaintsPolicy, c.MatchLabelKeys = "a b", ptr.To[int32](0), ptr.To[corev1.NodeInclusionPolicy]("Maybe"), []string{"a"}
+	})},
+	{RuleTopologySpread, "domains and labels", ofSpread(func(c *corev1.TopologySpreadConstraint) {
+		c.MinDomains, c.LabelSelector, c.MatchLabelKeys = ptr.To[int32](2), &metav1.LabelSelector{MatchLabels: map[string]string{"a": "b"}}, []string{"c"}
+	})},
+	{RuleTopologySpread, "one label twice", ofSpread(func(c *corev1.TopologySpreadConstraint) {
+		c.LabelSelector, c.MatchLabelKeys = &metav1.LabelSelector{MatchLabels: map[string]string{"a": "b"}}, []string{"a"}
+	})},
+	{RuleProbeHeader, "blank", ofSpec(func(s *virtv1.VirtualMachineInstanceSpec) {
+		s.ReadinessProbe = &virtv1.Probe{TimeoutSeconds: ptr.To[int32](1), PeriodSeconds: ptr.To[int32](2), HTTPGet: &corev1.HTTPGetAction{Port: intstr.FromInt32(80), HTTPHeaders: []corev1.HTTPHeader{{Name: "a b"}, {Name: "X-Token"}}}}
+	})},
 	{RuleMetadata, "all", ofVM(func(vm *virtv1.VirtualMachine) {
 		vm.Labels, vm.Annotations, vm.Finalizers = map[string]string{"a": "b c"}, map[string]string{"a b": ""}, []string{"a b"}
 		vm.OwnerReferences = []metav1.OwnerReference{{Kind: "K", APIVersion: "v1", UID: "u"}}

@@ -84,6 +84,7 @@ func (r *report) domain(spec *virtv1.VirtualMachineInstanceSpec, p *field.Path) 
 	r.cpu(d, p.Child("cpu"))
 	r.memory(d, p)
 	r.resources(&d.Resources, p.Child("resources"))
+	r.podResources(&d.Resources, p.Child("resources"))
 	if isTrue(dedicated(d)) {
 		r.dedicated(d, p)
 	}

@@ -231,6 +231,7 @@ func (r *report) probe(p *virtv1.Probe, podNetwork bool, path *field.Path) {
 	}
 	if p.HTTPGet != nil {
 		port(p.HTTPGet.Port, path.Child("httpGet"))
+		r.headers(p.HTTPGet.HTTPHeaders, path.Child("httpGet", "httpHeaders"))
 		oneOf(r, RuleProbeHandler, path.Child("httpGet", "scheme"), p.HTTPGet.Scheme, corev1.URISchemeHTTP, corev1.URISchemeHTTPS)
 	}
 	if p.TCPSocket != nil {

@@ -46,6 +46,7 @@ func (r *report) scheduling(spec *virtv1.VirtualMachineInstanceSpec, p *field.Pa
 		if c.WhenUnsatisfiable != corev1.DoNotSchedule && c.WhenUnsatisfiable != corev1.ScheduleAnyway {
 			r.add(RuleTopologySpread, field.NotSupported(p.Child("whenUnsatisfiable"), c.WhenUnsatisfiable, []corev1.UnsatisfiableConstraintAction{corev1.DoNotSchedule, corev1.ScheduleAnyway}))
 		}
+		r.spread(&spec.TopologySpreadConstraints[i], p)
 		if key := c.TopologyKey + " " + string(c.WhenUnsatisfiable); seen[key] {
 			r.duplicate(RuleTopologySpread, p, key)
 		} else {
@@ -143,6 +144,8 @@ func (r *report) podTerm(t *corev1.PodAffinityTerm, p *field.Path) {
 		}
 	}
 	r.selector(RulePodAffinity, t.LabelSelector, p.Child("labelSelector"))
+	r.labelKeys(RulePodAffinity, t.MatchLabelKeys, t.LabelSelector, p.Child("matchLabelKeys"))
+	r.labelKeys(RulePodAffinity, t.MismatchLabelKeys, t.LabelSelector, p.Child("mismatchLabelKeys"))
 	r.selector(RulePodAffinity, t.NamespaceSelector, p.Child("namespaceSelector"))
 	for i, n := range t.Namespaces {
 		for _, msg := range utilvalidation.IsDNS1123Label(n) {

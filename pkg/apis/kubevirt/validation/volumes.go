@@ -128,6 +128,7 @@ func (r *report) volume(v *virtv1.Volume, p *field.Path) {
 			if f.Path == "" || path.IsAbs(f.Path) || path.Join("/", f.Path) != "/"+f.Path {
 				r.invalid(RuleDownwardAPI, p.Child("downwardAPI", "fields").Index(i).Child("path"), f.Path, "must be a relative path without . and .. in it")
 			}
+			r.downwardField(&s.Fields[i], p.Child("downwardAPI", "fields").Index(i))
 		}
 	}
 	if s := v.CloudInitNoCloud; s != nil {
