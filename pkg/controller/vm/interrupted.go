@@ -39,7 +39,7 @@ func (r *Reconciler) blame(ctx context.Context, vm *virtv1.VirtualMachine, vmi *
 	counted := vm.Status.StartFailure != nil && vm.Status.StartFailure.LastFailedVMIUID == vmi.UID
 	if !counted {
 		var pod corev1.Pod
-		key := client.ObjectKey{Namespace: vmi.Namespace, Name: naming.LauncherPodName(vmi.Name, vmi.UID, 0)}
+		key := client.ObjectKey{Namespace: vmi.Namespace, Name: naming.LauncherPodName(vmi.Namespace, vmi.Name, vmi.UID, 0)}
 		err := r.Live.Get(ctx, key, &pod)
 		if apierrors.IsNotFound(err) || err == nil && takenAway(&pod) {
 			return vmi, nil

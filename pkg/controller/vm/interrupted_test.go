@@ -55,7 +55,7 @@ func TestTakenPodIsNoCrash(t *testing.T) {
 			w.reconcile()
 			first := w.vmi().UID
 			if tc.pod != nil {
-				pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: naming.LauncherPodName(key.Name, first, 0)}}
+				pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: naming.LauncherPodName(key.Namespace, key.Name, first, 0)}}
 				if err := w.server.Create(t.Context(), pod); err != nil {
 					t.Fatal(err)
 				}
