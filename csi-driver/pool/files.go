@@ -60,10 +60,15 @@ func (r rooted) Mkdir(name string, mode fs.FileMode) error {
 }
 
 func (r rooted) RemoveAll(name string) error {
-	if err := r.root.RemoveAll(name); err != nil {
+	parent, err := r.root.Open(path.Dir(name))
+	if err != nil {
 		return err
 	}
-	return r.sync(path.Dir(name))
+	defer func() { _ = parent.Close() }()
+	if err := removeTree(int(parent.Fd()), path.Base(name)); err != nil {
+		return fmt.Errorf("removing %s: %w", name, err)
+	}
+	return parent.Sync()
 }
 
 func (r rooted) Exists(name string) (bool, error) {

@@ -85,10 +85,18 @@ type Pool struct {
 	lock    *os.File
 	volumes map[string]*record
 	usage   map[string]*measurement
+
+	// turns holds one for each measurement that runs, measuring counts their goroutines.
+	turns       chan struct{}
+	measuring   sync.WaitGroup
+	measureTime time.Duration
 }
 
 func newPool(spec Spec) *Pool {
-	return &Pool{Spec: spec, backend: directories{}, volumes: map[string]*record{}, usage: map[string]*measurement{}}
+	return &Pool{
+		Spec: spec, backend: directories{}, volumes: map[string]*record{}, usage: map[string]*measurement{},
+		turns: make(chan struct{}, measureAtOnce), measureTime: measureTime,
+	}
 }
 
 // open makes the pool's directories and reads its records, once. A directory that cannot be used now is tried again with the next request.
@@ -185,16 +193,20 @@ func (p *Pool) load(ctx context.Context, files files) error {
 	return nil
 }
 
-// Close gives the pool free for another driver.
+// Close gives the pool free for another driver, after its measurements have ended.
 func (p *Pool) Close() error {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.root == nil {
+	root, lock := p.root, p.lock
+	p.root, p.lock, p.files = nil, nil, nil
+	for id := range p.usage {
+		p.stopMeasuringLocked(id)
+	}
+	p.mu.Unlock()
+	p.measuring.Wait()
+	if root == nil {
 		return nil
 	}
-	err := errors.Join(p.lock.Close(), p.root.Close())
-	p.root, p.lock, p.files = nil, nil, nil
-	return err
+	return errors.Join(lock.Close(), root.Close())
 }
 
 func (p *Pool) get(id string) (record, bool) {

@@ -278,6 +278,7 @@ func (p *Pools) Delete(ctx context.Context, id string) error {
 // remove moves the volume out of sight first: a crash in the middle of removing its content must not leave half of it where a pod could mount it.
 func (p *Pool) remove(ctx context.Context, r record) error {
 	wrap := func(err error) error { return fmt.Errorf("removing volume %q: %w", r.ID, err) }
+	p.stopMeasuring(r.ID)
 	if r.Phase != phaseDeleting {
 		r.Phase = phaseDeleting
 		if err := p.update(r); err != nil {
@@ -309,6 +310,7 @@ func (p *Pool) forget(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.volumes, id)
+	p.stopMeasuringLocked(id)
 	delete(p.usage, id)
 }
 

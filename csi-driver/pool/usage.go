@@ -3,15 +3,8 @@ package pool
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"golang.org/x/sys/unix"
-)
-
-const (
-	// A measurement is good for this long, and for this many times of what it took: counting a volume of a million files takes at most that share of a processor.
-	measureAtLeast = 30 * time.Second
-	measureShare   = 20
 )
 
 // Capacity is what a pool has and can promise, in bytes.
@@ -24,14 +17,8 @@ type Capacity struct {
 	// Promised is the sum of all volumes' sizes.
 	Promised int64
 	Volumes  int
-}
-
-type measurement struct {
-	Usage
-	expires time.Time
-	err     error
-	// done is closed when the running measurement has ended; nil when none runs.
-	done chan struct{}
+	// Unmeasured is the number of volumes of which is not known what they hold, because the last measurement failed.
+	Unmeasured int
 }
 
 // Capacity asks the file system of a pool.
@@ -62,6 +49,9 @@ func (p *Pool) capacityLocked(overcommitPercent int64) (Capacity, error) {
 		filled := int64(0)
 		if m := p.usage[id]; m != nil {
 			filled = m.Bytes
+			if m.err != nil {
+				capacity.Unmeasured++
+			}
 		}
 		unfilled += float64(max(0, r.Size-filled))
 	}
@@ -107,63 +97,4 @@ func (p *Pools) SharesFileSystem(ctx context.Context, name, path string) (bool, 
 		return false, fmt.Errorf("looking at %s: %w", path, err)
 	}
 	return mine.Dev == other.Dev, nil
-}
-
-// Usage returns what a volume takes from its pool, measured not long ago. A measurement that is under way goes on when ctx ends; the next caller gets its result.
-func (p *Pools) Usage(ctx context.Context, id string) (Usage, error) {
-	one, _, err := p.find(ctx, id)
-	if err != nil {
-		return Usage{}, err
-	}
-	done := one.measure(ctx, id)
-	select {
-	case <-done:
-	case <-ctx.Done():
-		return Usage{}, fmt.Errorf("waiting for the measurement of volume %q: %w", id, ctx.Err())
-	}
-	one.mu.Lock()
-	defer one.mu.Unlock()
-	m := one.usage[id]
-	if m == nil {
-		return Usage{}, fmt.Errorf("%w: %q", ErrNotFound, id)
-	}
-	if m.err != nil {
-		return Usage{}, fmt.Errorf("measuring volume %q: %w", id, m.err)
-	}
-	return m.Usage, nil
-}
-
-var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
-
-// measure starts a measurement unless one runs or the last one is good enough, and returns what tells its end.
-func (p *Pool) measure(ctx context.Context, id string) <-chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	m := p.usage[id]
-	if m == nil {
-		m = &measurement{}
-		p.usage[id] = m
-	}
-	if m.done != nil {
-		return m.done
-	}
-	if time.Now().Before(m.expires) {
-		return closed
-	}
-	done, root := make(chan struct{}), p.root
-	m.done = done
-	go func() {
-		start := time.Now()
-		usage, err := p.backend.Measure(context.WithoutCancel(ctx), root, dirVolumes+"/"+id)
-		end := time.Now()
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if err == nil {
-			m.Usage = usage
-		}
-		m.err, m.done = err, nil
-		m.expires = end.Add(max(measureAtLeast, measureShare*end.Sub(start)))
-		close(done)
-	}()
-	return done
 }
