@@ -222,6 +222,9 @@ func (c Controller) GetCapacity(ctx context.Context, r *csi.GetCapacityRequest) 
 	if err != nil {
 		return nil, err
 	}
+	if err := c.pools.Accepts(ctx, poolName); err != nil {
+		return nil, statusOf(err)
+	}
 	capacity, err := c.pools.Capacity(ctx, poolName)
 	if err != nil {
 		return nil, statusOf(err)

@@ -78,6 +78,8 @@ func statusOf(err error) error {
 		{pool.ErrNotFound, codes.NotFound},
 		{pool.ErrConflict, codes.AlreadyExists},
 		{pool.ErrNoSpace, codes.ResourceExhausted},
+		{pool.ErrShared, codes.ResourceExhausted}, // another node may have room
+		{pool.ErrTooDeep, codes.FailedPrecondition},
 		{pool.ErrInvalid, codes.InvalidArgument},
 		{pool.ErrBusy, codes.Aborted},
 		{pool.ErrUnusable, codes.Unavailable},

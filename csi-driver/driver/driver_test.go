@@ -1,6 +1,7 @@
 package driver_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -286,14 +287,20 @@ func TestHealthOfWhatIsBroken(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := newBox(t, pool.Spec{Name: "broken", Path: broken}, pool.Spec{Name: "broken-too", Path: broken + "/pool"})
-	big, gone := b.create(t, "pvc-big", mib), b.create(t, "pvc-gone", mib)
+	big, gone, deep := b.create(t, "pvc-big", mib), b.create(t, "pvc-gone", mib), b.create(t, "pvc-deep", mib)
+	inside, err := os.OpenRoot(filepath.Join(b.pool, "volumes/pvc-deep"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = inside.Close() }()
 	if err := errors.Join(
+		inside.MkdirAll(strings.Repeat("d/", 2100), 0o700),
 		os.WriteFile(filepath.Join(b.pool, "volumes/pvc-big/disk.img"), make([]byte, 2*mib), 0o600),
 		os.Remove(filepath.Join(b.pool, "volumes/pvc-gone")),
 	); err != nil {
 		t.Fatal(err)
 	}
-	for id, want := range map[string]string{big.VolumeId: "DEGRADED OverSize", gone.VolumeId: "DATA_LOSS ContentGone", "pvc-unknown": "INACCESSIBLE PoolUnusable"} {
+	for id, want := range map[string]string{big.VolumeId: "DEGRADED OverSize", gone.VolumeId: "DATA_LOSS ContentGone", deep.VolumeId: "DEGRADED TooDeep", "pvc-unknown": "INACCESSIBLE PoolUnusable"} {
 		r, err := b.controller.ControllerGetVolumeHealth(t.Context(), &csi.ControllerGetVolumeHealthRequest{VolumeId: id})
 		if err != nil {
 			t.Errorf("%s: %v", id, err)
@@ -307,9 +314,34 @@ func TestHealthOfWhatIsBroken(t *testing.T) {
 			t.Errorf("%s: %q, want %q", id, got, want)
 		}
 	}
+	if _, err := b.node.NodeGetVolumeStats(t.Context(), &csi.NodeGetVolumeStatsRequest{VolumeId: deep.VolumeId, VolumePath: b.pool}); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "nested more than 2048 deep") {
+		t.Errorf("stats of a volume that is too deep: %v", err)
+	}
 	storage, err := b.node.NodeGetStorageHealth(t.Context(), &csi.NodeGetStorageHealthRequest{})
 	if err != nil || len(storage.BackendHealth) != 1 || storage.BackendHealth[0].Status != csi.StorageHealthErrorType_STORAGE_UNREACHABLE {
 		t.Errorf("health of the pools: %v, %v", storage, err)
+	}
+}
+
+// TestPoolThatKeepsOff wants users and the scheduler to be told why a pool takes no new volumes, and other nodes to be tried.
+func TestPoolThatKeepsOff(t *testing.T) {
+	b := newBox(t)
+	v := b.create(t, "pvc-old", mib)
+	b.pools.KeepOff(func(context.Context, pool.Spec) (string, error) { return "the kubelet", nil })
+	parameters := map[string]string{driver.ParameterPool: "local"}
+	_, capacity := b.controller.GetCapacity(t.Context(), &csi.GetCapacityRequest{Parameters: parameters})
+	_, create := b.controller.CreateVolume(t.Context(), &csi.CreateVolumeRequest{Name: "pvc-new", Parameters: parameters, VolumeCapabilities: []*csi.VolumeCapability{mountCapability(writer)}})
+	for what, err := range map[string]error{"capacity": capacity, "create": create} {
+		if status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "lies on the file system of the kubelet") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	target := b.target("pod")
+	if err := errors.Join(b.publish(t, v.VolumeId, target, writer, false), b.unpublish(t, v.VolumeId, target)); err != nil {
+		t.Errorf("a volume that is there: %v", err)
+	}
+	if _, err := b.controller.DeleteVolume(t.Context(), &csi.DeleteVolumeRequest{VolumeId: v.VolumeId}); err != nil {
+		t.Error(err)
 	}
 }
 

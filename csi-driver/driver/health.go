@@ -20,6 +20,7 @@ const (
 	reasonContentGone   = "ContentGone"
 	reasonOverSize      = "OverSize"
 	reasonNotMeasurable = "NotMeasurable"
+	reasonTooDeep       = "TooDeep"
 )
 
 func (d *Driver) volumeHealth(ctx context.Context, id string) (*csi.VolumeHealth, error) {
@@ -46,6 +47,8 @@ func (d *Driver) volumeHealth(ctx context.Context, id string) (*csi.VolumeHealth
 	_ = content.Close()
 	usage, err := d.pools.Usage(ctx, id)
 	switch {
+	case errors.Is(err, pool.ErrTooDeep):
+		report(csi.VolumeHealthErrorType_DEGRADED, reasonTooDeep, err.Error())
 	case err != nil:
 		report(csi.VolumeHealthErrorType_DEGRADED, reasonNotMeasurable, err.Error())
 	case volume.Size > 0 && usage.Bytes > volume.Size:

@@ -175,12 +175,7 @@ func (m *Mounts) Targets(source *os.File) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking at the volume: %w", err)
 	}
-	table, err := os.Open("/proc/self/mountinfo")
-	if err != nil {
-		return nil, fmt.Errorf("reading the mount table: %w", err)
-	}
-	defer func() { _ = table.Close() }()
-	entries, err := parseMountInfo(bufio.NewScanner(table))
+	entries, err := mountTable()
 	if err != nil {
 		return nil, err
 	}
@@ -228,7 +223,18 @@ func sameInode(a, b unix.Statx_t) bool {
 type mountEntry struct {
 	id     uint64
 	device string
-	point  string
+	// root is what of its file system is mounted, at the path point.
+	root  string
+	point string
+}
+
+func mountTable() ([]mountEntry, error) {
+	table, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return nil, fmt.Errorf("reading the mount table: %w", err)
+	}
+	defer func() { _ = table.Close() }()
+	return parseMountInfo(bufio.NewScanner(table))
 }
 
 // parseMountInfo reads what proc(5) describes as /proc/pid/mountinfo.
@@ -244,7 +250,7 @@ func parseMountInfo(lines *bufio.Scanner) ([]mountEntry, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the mount table: line %q: %w", lines.Text(), err)
 		}
-		entries = append(entries, mountEntry{id: id, device: fields[2], point: unescape(fields[4])})
+		entries = append(entries, mountEntry{id: id, device: fields[2], root: unescape(fields[3]), point: unescape(fields[4])})
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("reading the mount table: %w", err)

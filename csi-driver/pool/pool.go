@@ -38,6 +38,8 @@ var (
 	ErrConflict = errors.New("volume exists with other properties")
 	// ErrNoSpace is returned when the pool cannot promise that size.
 	ErrNoSpace = errors.New("not enough space")
+	// ErrShared is returned when the pool takes no new volumes because the node itself uses its file system.
+	ErrShared = errors.New("storage pool takes no new volumes")
 	// ErrInvalid is returned for a request that no pool could fulfil.
 	ErrInvalid = errors.New("invalid request")
 	// ErrBusy is returned when another operation on the same volume is running.

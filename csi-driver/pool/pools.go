@@ -50,6 +50,8 @@ type Pools struct {
 	order             []*Pool
 	overcommitPercent int64
 	locks             keyLocks
+	// shares says which part of the node uses the file system of a pool; nil if nobody wants to know.
+	shares func(ctx context.Context, pool Spec) (user string, err error)
 }
 
 // New describes the pools; the first one is the default. Their directories are opened when they are first needed.
@@ -75,6 +77,36 @@ func New(specs []Spec, overcommitPercent int) (*Pools, error) {
 		p.order = append(p.order, one)
 	}
 	return p, nil
+}
+
+// KeepOff has pools take no new volumes while shares names a part of the node that uses their file system: what a volume holds is not limited, and would leave that without space. The volumes that are there stay
+// usable. It is called before all else.
+func (p *Pools) KeepOff(shares func(ctx context.Context, pool Spec) (user string, err error)) {
+	p.shares = shares
+}
+
+// Accepts fails with ErrShared if a pool takes no new volumes, and with ErrUnusable if it cannot be used.
+func (p *Pools) Accepts(ctx context.Context, name string) error {
+	one, err := p.pool(ctx, name)
+	if err != nil {
+		return err
+	}
+	return p.accepts(ctx, one)
+}
+
+func (p *Pools) accepts(ctx context.Context, one *Pool) error {
+	if p.shares == nil {
+		return nil
+	}
+	user, err := p.shares(ctx, one.Spec)
+	if err != nil {
+		return fmt.Errorf("%w: pool %q: looking who else uses its file system: %w", ErrUnusable, one.Name, err)
+	}
+	if user != "" {
+		return fmt.Errorf("%w: pool %q, directory %s, lies on the file system of %s, which its volumes could fill; give the pool a file system of its own, or start hostpath-csi with --allow-root-filesystem",
+			ErrShared, one.Name, one.Path, user)
+	}
+	return nil
 }
 
 // Close gives all pools free.
@@ -170,6 +202,9 @@ func (p *Pools) Create(ctx context.Context, request CreateRequest) (Volume, erro
 			return Volume{}, err
 		}
 		return one.finish(r)
+	}
+	if err := p.accepts(ctx, one); err != nil {
+		return Volume{}, err
 	}
 	r = record{Version: recordVersion, ID: id, Name: request.Name, Mode: Filesystem, Size: size, Phase: phaseCreating, Created: time.Now().UTC().Truncate(time.Second)}
 	if err := p.promise(one, r); err != nil {

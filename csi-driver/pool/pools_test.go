@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 func TestParseSpec(t *testing.T) {
@@ -408,6 +409,67 @@ func TestSharesFileSystem(t *testing.T) {
 	}
 	if same, err := p.SharesFileSystem(t.Context(), "local", "/proc"); err != nil || same {
 		t.Errorf("/proc: %v, %v", same, err)
+	}
+}
+
+// TestSameFileSystem knows the subvolumes of one btrfs, which have device numbers of their own.
+func TestSameFileSystem(t *testing.T) {
+	const ext4 = unix.EXT4_SUPER_MAGIC
+	btrfs := fileSystem{device: 40, kind: unix.BTRFS_SUPER_MAGIC, id: 7}
+	for _, tc := range []struct {
+		name string
+		a, b fileSystem
+		want bool
+	}{
+		{"one device", fileSystem{1, ext4, 5}, fileSystem{1, ext4, 5}, true},
+		{"two devices", fileSystem{1, ext4, 5}, fileSystem{2, ext4, 6}, false},
+		{"two devices, ids that say nothing", fileSystem{1, unix.TMPFS_MAGIC, 0}, fileSystem{2, unix.TMPFS_MAGIC, 0}, false},
+		{"subvolumes", btrfs, fileSystem{41, unix.BTRFS_SUPER_MAGIC, 7}, true},
+		{"two of btrfs", btrfs, fileSystem{41, unix.BTRFS_SUPER_MAGIC, 8}, false},
+		{"btrfs and another", btrfs, fileSystem{41, ext4, 7}, false},
+	} {
+		if got, back := tc.a.same(tc.b), tc.b.same(tc.a); got != tc.want || back != tc.want {
+			t.Errorf("%s: %v and %v, want %v", tc.name, got, back, tc.want)
+		}
+	}
+}
+
+// TestKeepOff has pools that share the node's file system: they make no new volumes, and serve those that they have.
+func TestKeepOff(t *testing.T) {
+	ctx := t.Context()
+	p, err := New([]Spec{{"own", t.TempDir()}, {"shared", t.TempDir()}, {"unknown", t.TempDir()}}, 100)
+	must(t, err)
+	defer closePools(t, p)
+	for _, name := range []string{"own", "shared", "unknown"} {
+		if _, err := p.Create(ctx, CreateRequest{Name: "old-" + name, Pool: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.KeepOff(func(_ context.Context, s Spec) (string, error) {
+		return map[string]string{"shared": "the kubelet"}[s.Name], map[string]error{"unknown": errDisk}[s.Name]
+	})
+	for name, want := range map[string]error{"own": nil, "": nil, "shared": ErrShared, "unknown": ErrUnusable, "missing": ErrInvalid} {
+		if err := p.Accepts(ctx, name); !errors.Is(err, want) {
+			t.Errorf("pool %q accepts: %v, want %v", name, err, want)
+		}
+		if _, err := p.Create(ctx, CreateRequest{Name: "new-" + name, Pool: name}); !errors.Is(err, want) {
+			t.Errorf("pool %q creates: %v, want %v", name, err, want)
+		}
+	}
+	if err := p.Accepts(ctx, "shared"); err == nil || !strings.Contains(err.Error(), "the kubelet") || !strings.Contains(err.Error(), "--allow-root-filesystem") {
+		t.Errorf("said: %v", err)
+	}
+	for _, id := range []string{"old-shared", "old-unknown"} {
+		if _, err := p.Create(ctx, CreateRequest{Name: id, Pool: strings.TrimPrefix(id, "old-")}); err != nil {
+			t.Errorf("a repeated request: %v", err)
+		}
+		content, err := p.OpenContent(ctx, id)
+		must(t, err)
+		_ = content.Close()
+		if _, err := p.Usage(ctx, id); err != nil {
+			t.Error(err)
+		}
+		must(t, remove(t, id)(p))
 	}
 }
 

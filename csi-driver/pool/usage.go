@@ -89,12 +89,37 @@ func (p *Pools) SharesFileSystem(ctx context.Context, name, path string) (bool, 
 	if err != nil {
 		return false, err
 	}
-	var mine, other unix.Stat_t
-	if err := unix.Stat(one.Path, &mine); err != nil {
+	mine, err := fileSystemOf(one.Path)
+	if err != nil {
 		return false, fmt.Errorf("looking at pool %q: %w", one.Name, err)
 	}
-	if err := unix.Stat(path, &other); err != nil {
+	other, err := fileSystemOf(path)
+	if err != nil {
 		return false, fmt.Errorf("looking at %s: %w", path, err)
 	}
-	return mine.Dev == other.Dev, nil
+	return mine.same(other), nil
+}
+
+type fileSystem struct {
+	device uint64
+	kind   int64
+	// id is the first half of what statfs calls the file system's id.
+	id int32
+}
+
+func fileSystemOf(path string) (fileSystem, error) {
+	var stat unix.Stat_t
+	var fs unix.Statfs_t
+	if err := again(func() error { return unix.Stat(path, &stat) }); err != nil {
+		return fileSystem{}, err
+	}
+	if err := again(func() error { return unix.Statfs(path, &fs) }); err != nil {
+		return fileSystem{}, err
+	}
+	return fileSystem{device: uint64(stat.Dev), kind: int64(fs.Type), id: fs.Fsid.Val[0]}, nil
+}
+
+// same compares devices. Each subvolume of btrfs has a device number of its own, and they share one space; the half of the id that is compared comes from the file system, the other one from the subvolume.
+func (f fileSystem) same(other fileSystem) bool {
+	return f.device == other.device || f.kind == unix.BTRFS_SUPER_MAGIC && other.kind == f.kind && f.id == other.id
 }
