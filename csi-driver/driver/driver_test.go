@@ -325,6 +325,7 @@ func TestHealthOfWhatIsBroken(t *testing.T) {
 
 // TestPoolThatKeepsOff wants users and the scheduler to be told why a pool takes no new volumes, and other nodes to be tried.
 func TestPoolThatKeepsOff(t *testing.T) {
+	spec.Covers(t, "P3-HPP-06")
 	b := newBox(t)
 	v := b.create(t, "pvc-old", mib)
 	b.pools.KeepOff(func(context.Context, pool.Spec) (string, error) { return "the kubelet", nil })

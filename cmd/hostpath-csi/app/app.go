@@ -65,6 +65,11 @@ func run(ctx context.Context, o *options) error {
 		return fmt.Errorf("--pool: %w", err)
 	}
 	defer func() { _ = pools.Close() }()
+	if !o.allowRoot {
+		pools.KeepOff(func(ctx context.Context, spec pool.Spec) (string, error) {
+			return sharedWith(ctx, pools, spec, o.podsDir())
+		})
+	}
 	mounts, err := mount.Open(o.kubeletDir)
 	if err != nil {
 		return fmt.Errorf("--kubelet-root-dir: %w", err)
@@ -113,12 +118,14 @@ func run(ctx context.Context, o *options) error {
 func openPools(ctx context.Context, pools *pool.Pools, o *options) {
 	log := klog.FromContext(ctx)
 	for _, spec := range o.specs {
-		shared, err := pools.SharesFileSystem(ctx, spec.Name, o.podsDir())
+		user, err := sharedWith(ctx, pools, spec, o.podsDir())
 		switch {
 		case err != nil:
 			log.Error(err, "Could not open a storage pool, every request for it will try again", "pool", spec.Name, "path", spec.Path)
-		case shared:
-			log.Info("Pool shares path with OS which can lead to node disk pressure", "pool", spec.Name, "path", spec.Path)
+		case user != "" && o.allowRoot:
+			log.Info("Pool shares path with OS which can lead to node disk pressure", "pool", spec.Name, "path", spec.Path, "sharedWith", user)
+		case user != "":
+			log.Error(pools.Accepts(ctx, spec.Name), "Pool shares path with OS which can lead to node disk pressure", "pool", spec.Name, "path", spec.Path)
 		}
 	}
 	if err := pools.Recover(ctx); err != nil {

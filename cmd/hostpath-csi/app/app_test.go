@@ -56,7 +56,7 @@ func TestOptions(t *testing.T) {
 // TestFlagsHaveHelp wants a text for each flag.
 func TestFlagsHaveHelp(t *testing.T) {
 	help := NewCommand().UsageString()
-	for _, flag := range []string{"pool", "node-name", "namespace", "overcommit-percent", "kubelet-root-dir", "endpoint", "registration-dir", "serve-address", "provision", "kubeconfig", "capacity-interval"} {
+	for _, flag := range []string{"pool", "node-name", "namespace", "overcommit-percent", "kubelet-root-dir", "endpoint", "registration-dir", "serve-address", "provision", "allow-root-filesystem", "kubeconfig", "capacity-interval"} {
 		f := NewCommand().Flags().Lookup(flag)
 		if f == nil || f.Usage == "" || !strings.Contains(help, "--"+flag) {
 			t.Errorf("flag %q: %+v", flag, f)
@@ -96,15 +96,29 @@ func TestMetrics(t *testing.T) {
 	if _, err := pools.Create(t.Context(), pool.CreateRequest{Name: "a", MinSize: 8192}); err != nil {
 		t.Fatal(err)
 	}
+	inside, err := os.OpenRoot(filepath.Join(path, "volumes/a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = inside.Close() }()
+	if err := inside.MkdirAll(strings.Repeat("d/", 2100), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pools.Usage(t.Context(), "a"); !errors.Is(err, pool.ErrTooDeep) {
+		t.Errorf("usage: %v", err)
+	}
 	registry := metrics.NewKubeRegistry()
 	registry.CustomMustRegister(&poolCollector{pools: pools, osDir: path})
 	const want = `
-# HELP kubevirt_hpp_pool_path_shared_with_os [ALPHA] 1 if a storage pool lies on the file system of the kubelet's directory.
+# HELP kubevirt_hpp_pool_path_shared_with_os [ALPHA] 1 if a storage pool lies on the root file system or that of the kubelet's directory.
 # TYPE kubevirt_hpp_pool_path_shared_with_os gauge
 kubevirt_hpp_pool_path_shared_with_os{pool="local"} 1
 # HELP virtplane_hostpath_pool_promised_bytes [ALPHA] Sum of the sizes of all volumes of a storage pool.
 # TYPE virtplane_hostpath_pool_promised_bytes gauge
 virtplane_hostpath_pool_promised_bytes{pool="local"} 8192
+# HELP virtplane_hostpath_pool_unmeasured_volumes [ALPHA] Number of volumes of a storage pool that could not be measured, since they have too many files or too deep directories.
+# TYPE virtplane_hostpath_pool_unmeasured_volumes gauge
+virtplane_hostpath_pool_unmeasured_volumes{pool="local"} 1
 # HELP virtplane_hostpath_pool_usable [ALPHA] 1 if the directory of a storage pool can be used.
 # TYPE virtplane_hostpath_pool_usable gauge
 virtplane_hostpath_pool_usable{pool="bad"} 0
@@ -114,7 +128,7 @@ virtplane_hostpath_pool_usable{pool="local"} 1
 virtplane_hostpath_pool_volumes{pool="local"} 1
 `
 	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "kubevirt_hpp_pool_path_shared_with_os",
-		"virtplane_hostpath_pool_promised_bytes", "virtplane_hostpath_pool_usable", "virtplane_hostpath_pool_volumes"); err != nil {
+		"virtplane_hostpath_pool_promised_bytes", "virtplane_hostpath_pool_unmeasured_volumes", "virtplane_hostpath_pool_usable", "virtplane_hostpath_pool_volumes"); err != nil {
 		t.Error(err)
 	}
 	families, err := registry.Gather()
@@ -125,7 +139,7 @@ virtplane_hostpath_pool_volumes{pool="local"} 1
 	for _, f := range families {
 		names = append(names, f.GetName())
 	}
-	if diff := cmp.Diff(6, len(names)); diff != "" {
+	if diff := cmp.Diff(7, len(names)); diff != "" {
 		t.Errorf("metrics %v", names)
 	}
 }

@@ -2,10 +2,13 @@ package app
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"time"
 
 	"k8s.io/component-base/metrics"
 
+	"github.com/virtplane/virtplane/csi-driver/mount"
 	"github.com/virtplane/virtplane/csi-driver/pool"
 )
 
@@ -20,9 +23,11 @@ var (
 		[]string{"pool"}, nil, metrics.ALPHA, "")
 	poolVolumes = metrics.NewDesc("virtplane_hostpath_pool_volumes", "Number of volumes of a storage pool.",
 		[]string{"pool"}, nil, metrics.ALPHA, "")
+	poolUnmeasured = metrics.NewDesc("virtplane_hostpath_pool_unmeasured_volumes", "Number of volumes of a storage pool that could not be measured, since they have too many files or too deep directories.",
+		[]string{"pool"}, nil, metrics.ALPHA, "")
 	poolUsable = metrics.NewDesc("virtplane_hostpath_pool_usable", "1 if the directory of a storage pool can be used.",
 		[]string{"pool"}, nil, metrics.ALPHA, "")
-	poolShared = metrics.NewDesc("kubevirt_hpp_pool_path_shared_with_os", "1 if a storage pool lies on the file system of the kubelet's directory.",
+	poolShared = metrics.NewDesc("kubevirt_hpp_pool_path_shared_with_os", "1 if a storage pool lies on the root file system or that of the kubelet's directory.",
 		[]string{"pool"}, nil, metrics.ALPHA, "")
 )
 
@@ -34,7 +39,7 @@ type poolCollector struct {
 }
 
 func (c *poolCollector) DescribeWithStability(ch chan<- *metrics.Desc) {
-	for _, desc := range []*metrics.Desc{poolTotal, poolAvailable, poolPromised, poolVolumes, poolUsable, poolShared} {
+	for _, desc := range []*metrics.Desc{poolTotal, poolAvailable, poolPromised, poolVolumes, poolUnmeasured, poolUsable, poolShared} {
 		ch <- desc
 	}
 }
@@ -55,10 +60,28 @@ func (c *poolCollector) CollectWithStability(ch chan<- metrics.Metric) {
 		gauge(poolAvailable, float64(capacity.Available))
 		gauge(poolPromised, float64(capacity.Promised))
 		gauge(poolVolumes, float64(capacity.Volumes))
-		if shared, err := c.pools.SharesFileSystem(ctx, spec.Name, c.osDir); err == nil {
-			gauge(poolShared, number(shared))
+		gauge(poolUnmeasured, float64(capacity.Unmeasured))
+		if user, err := sharedWith(ctx, c.pools, spec, c.osDir); err == nil {
+			gauge(poolShared, number(user != ""))
 		}
 	}
+}
+
+// sharedWith says what else of the node uses the file system of a pool, nothing being "".
+func sharedWith(ctx context.Context, pools *pool.Pools, spec pool.Spec, kubeletDir string) (string, error) {
+	kubelet, err := pools.SharesFileSystem(ctx, spec.Name, kubeletDir)
+	// A kubelet that has no directory has nothing on any file system.
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	if kubelet {
+		return "the kubelet", nil
+	}
+	root, err := mount.OnRoot(spec.Path)
+	if err != nil || !root {
+		return "", err
+	}
+	return "the node's root", nil
 }
 
 func number(b bool) float64 {

@@ -19,6 +19,7 @@ type options struct {
 	nodeName          string
 	namespace         string
 	pools             []string
+	allowRoot         bool
 	overcommitPercent int
 	kubeletDir        string
 	endpoint          string
@@ -49,6 +50,7 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.nodeName, "node-name", o.nodeName, "name of the node on which the driver runs (default: $NODE_NAME)")
 	flags.StringVar(&o.namespace, "namespace", o.namespace, "namespace of the CSIStorageCapacity objects (default: $POD_NAMESPACE)")
 	flags.StringArrayVar(&o.pools, "pool", nil, "storage pool as name=path, path being a directory of the node; can be given several times, the first one is the default")
+	flags.BoolVar(&o.allowRoot, "allow-root-filesystem", false, "make volumes also in pools on the node's root file system or that of the kubelet, where volumes, which have no limit, can leave the node without space")
 	flags.IntVar(&o.overcommitPercent, "overcommit-percent", o.overcommitPercent, "how much of a pool's space may be promised to volumes that do not fill it yet; 100 promises no more than there is")
 	flags.StringVar(&o.kubeletDir, "kubelet-root-dir", o.kubeletDir, "directory of the kubelet, at the same path as the kubelet sees it; volumes are mounted below it only")
 	flags.StringVar(&o.endpoint, "endpoint", "", "socket of the driver, at a path as the kubelet sees it (default: plugins/"+driver.Name+"/csi.sock below --kubelet-root-dir)")
