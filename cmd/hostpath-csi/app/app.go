@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -14,6 +13,7 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/component-base/version"
 	"k8s.io/klog/v2"
 
@@ -88,6 +88,12 @@ func run(ctx context.Context, o *options) error {
 		}
 	}
 
+	legacyregistry.CustomMustRegister(&poolCollector{pools: pools, osDir: o.podsDir()})
+	servers, err := listenHTTP(o, checks(registrar, provision))
+	if err != nil {
+		return err
+	}
+
 	// The kubelet calls the driver as soon as it finds the registration's socket, so the driver's comes first.
 	csiListener, err := driver.Listen(o.endpoint)
 	if err != nil {
@@ -104,12 +110,8 @@ func run(ctx context.Context, o *options) error {
 	if provision != nil {
 		group.Go(func() error { return provision.Run(ctx) })
 	}
-	if o.serveAddress != "" {
-		listener, err := net.Listen("tcp", o.serveAddress)
-		if err != nil {
-			return fmt.Errorf("--serve-address: %w", err)
-		}
-		group.Go(func() error { return serveHTTP(ctx, listener, pools, o.podsDir(), checks(registrar, provision)) })
+	for _, s := range servers {
+		group.Go(func() error { return s.serve(ctx) })
 	}
 	return group.Wait()
 }

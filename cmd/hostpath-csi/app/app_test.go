@@ -29,6 +29,9 @@ func TestOptions(t *testing.T) {
 		{"bad pool", []string{"--node-name=n", "--namespace=ns", "--pool=a"}, `--pool: pool "a": must be name=path`},
 		{"no namespace", []string{"--node-name=n", "--pool=a=/a"}, "--namespace: must be set unless --provision=false"},
 		{"no provisioner", []string{"--node-name=n", "--pool=a=/a", "--provision=false"}, ""},
+		{"open metrics with a certificate", []string{"--node-name=n", "--namespace=ns", "--pool=a=/a", "--open-metrics", "--allow-root-filesystem", "--tls-cert-file=c", "--tls-private-key-file=k"}, ""},
+		{"certificate without key", []string{"--node-name=n", "--namespace=ns", "--pool=a=/a", "--tls-cert-file=c"}, "--tls-cert-file and --tls-private-key-file: must be given together"},
+		{"key without certificate", []string{"--node-name=n", "--namespace=ns", "--pool=a=/a", "--tls-private-key-file=k"}, "--tls-cert-file and --tls-private-key-file: must be given together"},
 		{"interval", []string{"--node-name=n", "--namespace=ns", "--pool=a=/a", "--capacity-interval=1ms"}, "--capacity-interval: 1ms must be at least 1s"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -56,7 +59,7 @@ func TestOptions(t *testing.T) {
 // TestFlagsHaveHelp wants a text for each flag.
 func TestFlagsHaveHelp(t *testing.T) {
 	help := NewCommand().UsageString()
-	for _, flag := range []string{"pool", "node-name", "namespace", "overcommit-percent", "kubelet-root-dir", "endpoint", "registration-dir", "serve-address", "provision", "allow-root-filesystem", "kubeconfig", "capacity-interval"} {
+	for _, flag := range []string{"pool", "node-name", "namespace", "overcommit-percent", "kubelet-root-dir", "endpoint", "registration-dir", "serve-address", "provision", "allow-root-filesystem", "metrics-bind-address", "open-metrics", "tls-cert-file", "tls-private-key-file", "kubeconfig", "capacity-interval"} {
 		f := NewCommand().Flags().Lookup(flag)
 		if f == nil || f.Usage == "" || !strings.Contains(help, "--"+flag) {
 			t.Errorf("flag %q: %+v", flag, f)

@@ -25,6 +25,10 @@ type options struct {
 	endpoint          string
 	registrationDir   string
 	serveAddress      string
+	metricsAddress    string
+	openMetrics       bool
+	certFile          string
+	keyFile           string
 	provision         bool
 	kubeconfig        string
 	capacityInterval  time.Duration
@@ -40,6 +44,7 @@ func newOptions() *options {
 		overcommitPercent: 100,
 		kubeletDir:        "/var/lib/kubelet",
 		serveAddress:      ":9808",
+		metricsAddress:    ":8443",
 		provision:         true,
 		capacityInterval:  time.Minute,
 		logging:           component.NewConfiguration(),
@@ -55,7 +60,11 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.kubeletDir, "kubelet-root-dir", o.kubeletDir, "directory of the kubelet, at the same path as the kubelet sees it; volumes are mounted below it only")
 	flags.StringVar(&o.endpoint, "endpoint", "", "socket of the driver, at a path as the kubelet sees it (default: plugins/"+driver.Name+"/csi.sock below --kubelet-root-dir)")
 	flags.StringVar(&o.registrationDir, "registration-dir", "", "directory in which the kubelet looks for plugins (default: plugins_registry below --kubelet-root-dir)")
-	flags.StringVar(&o.serveAddress, "serve-address", o.serveAddress, "address for /livez, /readyz and /metrics; empty for none")
+	flags.StringVar(&o.serveAddress, "serve-address", o.serveAddress, "address for /livez and /readyz; empty for none")
+	flags.StringVar(&o.metricsAddress, "metrics-bind-address", o.metricsAddress, "address for /metrics, by TLS; empty for none")
+	flags.BoolVar(&o.openMetrics, "open-metrics", false, "show metrics to everybody, and not only to who sends a token that may get the non-resource URL /metrics")
+	flags.StringVar(&o.certFile, "tls-cert-file", "", "file with the certificate of /metrics; one that is replaced counts from the next connection on (default: a self-signed certificate)")
+	flags.StringVar(&o.keyFile, "tls-private-key-file", "", "file with the key of --tls-cert-file")
 	flags.BoolVar(&o.provision, "provision", o.provision, "make and remove volumes for claims; false leaves that to an external provisioner")
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "file that says how to reach the API server (default: the pod's service account)")
 	flags.DurationVar(&o.capacityInterval, "capacity-interval", o.capacityInterval, "how often the capacity of the pools is looked at and published")
@@ -76,6 +85,8 @@ func (o *options) complete() error {
 		return errors.New("--pool: must be given at least once, as name=path")
 	case o.provision && o.namespace == "":
 		return errors.New("--namespace: must be set unless --provision=false")
+	case (o.certFile == "") != (o.keyFile == ""):
+		return errors.New("--tls-cert-file and --tls-private-key-file: must be given together")
 	case o.capacityInterval < time.Second:
 		return fmt.Errorf("--capacity-interval: %s must be at least 1s", o.capacityInterval)
 	}

@@ -1,18 +1,19 @@
 package app
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"slices"
 	"time"
 
-	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/klog/v2"
 
-	"github.com/virtplane/virtplane/csi-driver/pool"
 	"github.com/virtplane/virtplane/csi-driver/provisioner"
 	"github.com/virtplane/virtplane/csi-driver/registration"
 )
@@ -20,6 +21,10 @@ import (
 const (
 	headerTimeout = 10 * time.Second
 	closeTimeout  = 5 * time.Second
+	writeTimeout  = time.Minute
+	idleTimeout   = time.Minute
+	// maxHeader is the most that a request's head may have; a token is the largest part of it.
+	maxHeader = 64 << 10
 )
 
 type check struct {
@@ -35,19 +40,78 @@ func checks(registrar *registration.Server, provision *provisioner.Provisioner) 
 	return all
 }
 
-// serveHTTP answers probes and hands out metrics. Alive means that the process answers; ready names the check that is not.
-func serveHTTP(ctx context.Context, listener net.Listener, pools *pool.Pools, osDir string, checks []check) error {
-	legacyregistry.CustomMustRegister(&poolCollector{pools: pools, osDir: osDir})
+// probes answers the kubelet, which sends no token. Alive means that the process answers; ready names the check that is not.
+func probes(checks []check) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { readyz(w, checks) })
-	mux.Handle("GET /metrics", legacyregistry.Handler())
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}
+	return mux
+}
+
+// listenHTTP opens the addresses for metrics and probes.
+func listenHTTP(o *options, checks []check) ([]httpServer, error) {
+	var servers []httpServer
+	if o.metricsAddress != "" {
+		config, err := tlsConfig(o.certFile, o.keyFile)
+		if err != nil {
+			return nil, err
+		}
+		handler, err := metricsHandler(o)
+		if err != nil {
+			return nil, err
+		}
+		listener, err := net.Listen("tcp", o.metricsAddress)
+		if err != nil {
+			return nil, fmt.Errorf("--metrics-bind-address: %w", err)
+		}
+		servers = append(servers, httpServer{listener, handler, config})
+	}
+	if o.serveAddress != "" {
+		listener, err := net.Listen("tcp", o.serveAddress)
+		if err != nil {
+			return nil, fmt.Errorf("--serve-address: %w", err)
+		}
+		servers = append(servers, httpServer{listener, probes(checks), nil})
+	}
+	return servers, nil
+}
+
+// httpServer is one address and what is served there, by TLS if there is a configuration of it.
+type httpServer struct {
+	listener net.Listener
+	handler  http.Handler
+	tls      *tls.Config
+}
+
+// serverLog passes on what the HTTP server has to say, but not what strangers do wrong, as often as they like.
+type serverLog struct{ ctx context.Context }
+
+func (l serverLog) Write(line []byte) (int, error) {
+	level := 0
+	if bytes.HasPrefix(line, []byte("http: TLS handshake error")) {
+		level = 4
+	}
+	klog.FromContext(l.ctx).V(level).Info("HTTP server", "said", string(bytes.TrimSpace(line)))
+	return len(line), nil
+}
+
+// serve serves until ctx ends.
+func (h httpServer) serve(ctx context.Context) error {
+	server := &http.Server{
+		Handler: h.handler, TLSConfig: h.tls, ReadHeaderTimeout: headerTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ErrorLog: log.New(serverLog{ctx}, "", 0),
+	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	go func() {
+		if h.tls != nil {
+			failed <- server.ServeTLS(h.listener, "", "")
+			return
+		}
+		failed <- server.Serve(h.listener)
+	}()
 	select {
 	case err := <-failed:
-		return fmt.Errorf("serving %s: %w", listener.Addr(), err)
+		return fmt.Errorf("serving %s: %w", h.listener.Addr(), err)
 	case <-ctx.Done():
 	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
