@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
+	"github.com/virtplane/virtplane/pkg/machine/support"
 	"github.com/virtplane/virtplane/pkg/registry/registrytest"
 	"github.com/virtplane/virtplane/pkg/virtctl"
 	"github.com/virtplane/virtplane/pkg/virtctl/command"
@@ -123,7 +124,7 @@ func needs(t *testing.T, name, line string) []string {
 	return slices.Compact(asked)
 }
 
-// served is what virt-api lists: actions as RESOURCE/ACTION, and resources and kinds by their group and version.
+// served is what virt-api lists and acts on: actions as RESOURCE/ACTION, and resources and kinds by their group and version.
 func served(t *testing.T) map[string]bool {
 	t.Helper()
 	server := registrytest.Start(t)
@@ -142,6 +143,9 @@ func served(t *testing.T) map[string]bool {
 				out[group+" "+r.Name], out[group+" kind "+r.Kind] = true, true
 			}
 		}
+	}
+	for _, a := range support.Actions {
+		delete(out, a.Resource) // it is answered with why it is not served
 	}
 	return out
 }
