@@ -319,21 +319,24 @@ func TestScreen(t *testing.T) {
 		}
 	})
 	t.Run("who may", func(t *testing.T) {
-		for _, role := range []string{"view", "edit"} {
+		for _, role := range []string{"view", "edit", "admin"} {
 			c.Kubectl(t, "", "-n", ns, "create", "serviceaccount", role)
 			c.Kubectl(t, "", "-n", ns, "create", "rolebinding", role, "--clusterrole="+role, "--serviceaccount="+ns+":"+role)
 		}
-		viewer, editor := c.As(t, ns, "view"), c.As(t, ns, "edit")
+		viewer, editor, admin := c.As(t, ns, "view"), c.As(t, ns, "edit"), c.As(t, ns, "admin")
 		for _, prefix := range []string{"/apis/subresources.kubevirt.io/v1", "/apis/kubevirt.io/v1"} {
 			base := prefix + "/namespaces/" + ns + "/virtualmachineinstances/screen/"
 			for _, sub := range []string{"console", "vnc", "usbredir", "vsock?port=1", "portforward/22", "vnc/screenshot"} {
 				if code, _ := refusal(t, viewer, base+sub); code != http.StatusForbidden {
 					t.Errorf("a viewer gets %d from %s%s, want 403", code, base, sub)
 				}
-				// A socket past the guest's network is for whoever runs the cluster.
-				forbidden := strings.HasPrefix(sub, "vsock")
-				if code, text := refusal(t, editor, base+sub); (code == http.StatusForbidden) != forbidden {
+				// A socket past the guest's network is for whoever runs the cluster, and a picture for whoever runs the namespace.
+				beyond := strings.HasPrefix(sub, "vsock")
+				if code, text := refusal(t, editor, base+sub); (code == http.StatusForbidden) != (beyond || sub == "vnc/screenshot") {
 					t.Errorf("an editor gets %d from %s%s: %s", code, base, sub, text)
+				}
+				if code, text := refusal(t, admin, base+sub); (code == http.StatusForbidden) != beyond {
+					t.Errorf("an administrator of the namespace gets %d from %s%s: %s", code, base, sub, text)
 				}
 			}
 		}
