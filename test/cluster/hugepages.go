@@ -4,54 +4,140 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/virtplane/virtplane/test/cluster/plan"
 )
 
-const (
-	// hugePages of 2 MiB are what a guest of 128 MiB takes, and some more. The nodes share those of the host: each tells of all.
-	hugePages     = 80
-	hugePagesFile = "/proc/sys/vm/nr_hugepages"
-	// hugePagesBefore keeps how many there were, in the folder of what runs.
-	hugePagesBefore = "hugepages-before"
-)
+// hugePages of 2 MiB are what a guest of 128 MiB takes, and some more. The nodes share those of the host: each tells of all.
+const hugePages = 80
+
+// hostPages are the huge pages of the host, which all clusters on it share: the first that comes takes them from the host, the
+// last that goes gives them back.
+type hostPages struct {
+	// file is the kernel's count.
+	file string
+	// holders is a folder with a file for each cluster that needs them, which has that cluster's folder in it, and with the
+	// count from before the first of them.
+	holders string
+}
+
+var sharedPages = hostPages{file: "/proc/sys/vm/nr_hugepages", holders: "/run/virtplane-hugepages"}
+
+const pagesBefore = "before"
+
+// HoldsHugePages says whether a cluster has not given back the host's huge pages.
+func HoldsHugePages(dir plan.Dir) bool {
+	_, err := os.Stat(filepath.Join(sharedPages.holders, dir.ID()))
+	return err == nil
+}
 
 // reserveHugePages sets memory aside before the kubelets start, which look for it only then. A host whose memory is in too
 // small pieces gives fewer: tests that need them say so.
 func (c *Cluster) reserveHugePages(context.Context) (string, error) {
-	before, err := readCount(hugePagesFile)
+	return sharedPages.reserve(c.Dir)
+}
+
+// releaseHugePages gives back what reserveHugePages took, if no other cluster needs it.
+func (c *Cluster) releaseHugePages() error {
+	if err := sharedPages.release(c.Dir); err != nil {
+		return fmt.Errorf("giving huge pages back: %w", err)
+	}
+	return nil
+}
+
+func (p hostPages) reserve(dir plan.Dir) (string, error) {
+	before, err := readCount(p.file)
 	if err != nil {
 		return "the kernel has none", nil
+	}
+	unlock, err := p.lock()
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	note := filepath.Join(p.holders, pagesBefore)
+	if kept, err := readCount(note); err == nil {
+		before = kept
 	}
 	if before >= hugePages {
 		return fmt.Sprintf("%d are there", before), nil
 	}
-	if err := os.WriteFile(filepath.Join(c.Dir.Run(), hugePagesBefore), []byte(strconv.Itoa(before)), 0o644); err != nil {
+	if err := os.WriteFile(note, []byte(strconv.Itoa(before)), 0o644); err != nil {
 		return "", err
 	}
-	if err := os.WriteFile(hugePagesFile, []byte(strconv.Itoa(hugePages)), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(p.holders, dir.ID()), []byte(dir), 0o644); err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(p.file, []byte(strconv.Itoa(hugePages)), 0o644); err != nil {
 		return "", fmt.Errorf("reserving huge pages: %w", err)
 	}
-	now, err := readCount(hugePagesFile)
+	now, err := readCount(p.file)
 	return fmt.Sprintf("%d of 2 MiB", now), err
 }
 
-// releaseHugePages gives back what reserveHugePages took. A note that is empty was not finished: nothing was taken yet.
-func (c *Cluster) releaseHugePages() error {
-	note := filepath.Join(c.Dir.Run(), hugePagesBefore)
-	if info, err := os.Stat(note); errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
+func (p hostPages) release(dir plan.Dir) error {
+	if _, err := os.Stat(p.holders); errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	unlock, err := p.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := os.Remove(filepath.Join(p.holders, dir.ID())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	all, err := os.ReadDir(p.holders)
+	if err != nil {
+		return err
+	}
+	note := filepath.Join(p.holders, pagesBefore)
+	for _, holder := range all {
+		if holder.Name() == pagesBefore {
+			continue
+		}
+		cluster, err := os.ReadFile(filepath.Join(p.holders, holder.Name()))
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(string(cluster)); err == nil {
+			return nil // it needs them still
+		}
 	}
 	before, err := readCount(note)
 	if err == nil {
-		err = os.WriteFile(hugePagesFile, []byte(strconv.Itoa(before)), 0o644)
+		err = os.WriteFile(p.file, []byte(strconv.Itoa(before)), 0o644)
 	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.RemoveAll(p.holders)
+}
+
+// lock keeps other clusters out, until its result is called.
+func (p hostPages) lock() (unlock func(), err error) {
+	if err := os.MkdirAll(p.holders, 0o755); err != nil {
+		return nil, err
+	}
+	// Beside the folder, which goes with its last holder.
+	f, err := os.OpenFile(p.holders+".lock", os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
-		return fmt.Errorf("giving huge pages back: %w", err)
+		return nil, err
 	}
-	return nil
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if err := os.MkdirAll(p.holders, 0o755); err != nil { // the last one may have gone meanwhile
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() { _ = f.Close() }, nil
 }
 
 func readCount(file string) (int, error) {

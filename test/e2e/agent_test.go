@@ -221,7 +221,7 @@ func TestGuestAgent(t *testing.T) {
 			keys, err := l.tryInGuest(t, "cat", "/root/.ssh/authorized_keys")
 			shadow, serr := l.tryInGuest(t, "sed", "-n", "s/^debian:\\([^:]*\\):.*/\\1/p", "/etc/shadow")
 			return keys, err == nil && serr == nil && strings.Contains(keys, " second@test ") && !strings.Contains(keys, "first@test") &&
-				strings.Contains(keys, "\n# my laptop\nssh-ed25519 AAAA owner@test\n") && shadow != before
+				strings.Contains(keys, "# my laptop\nssh-ed25519 AAAA owner@test\n") && shadow != before
 		})
 	})
 	t.Run("freeze", func(t *testing.T) {

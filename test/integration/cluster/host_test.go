@@ -12,11 +12,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/virtplane/virtplane/test/cluster"
 	"github.com/virtplane/virtplane/test/cluster/plan"
 )
 
 // settings are those of the whole host that a kubelet changes when it is let.
-var settings = []string{"vm/overcommit_memory", "vm/panic_on_oom", "vm/nr_hugepages", "kernel/panic", "kernel/panic_on_oops", "net/ipv4/ip_forward"}
+var settings = []string{"vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "net/ipv4/ip_forward"}
 
 // traces collects what a cluster could leave on the host: its own network and settings, and everything that
 // names the cluster's folder or control group.
@@ -38,6 +39,10 @@ func traces(t *testing.T, dir string) []string {
 			t.Fatal(err)
 		}
 		found = append(found, s+" = "+strings.TrimSpace(string(b)))
+	}
+	// The count itself is also another cluster's, which may be there beside this one.
+	if cluster.HoldsHugePages(plan.Dir(dir)) {
+		found = append(found, "huge pages of the host")
 	}
 	groups, err := filepath.Glob("/sys/fs/cgroup/*" + plan.Dir(dir).Cgroup())
 	if err != nil {
