@@ -15,7 +15,6 @@ import (
 
 	virtv1 "github.com/virtplane/virtplane/pkg/apis/kubevirt/v1"
 	"github.com/virtplane/virtplane/pkg/registry/environment"
-	"github.com/virtplane/virtplane/pkg/registry/quantity"
 	configurationstorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/configuration/storage"
 	migrationstorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/migration/storage"
 	presetstorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/preset/storage"
@@ -24,6 +23,7 @@ import (
 	vmstorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/virtualmachine/storage"
 	"github.com/virtplane/virtplane/pkg/registry/kubevirt/virtualmachineinstance/node"
 	vmistorage "github.com/virtplane/virtplane/pkg/registry/kubevirt/virtualmachineinstance/storage"
+	"github.com/virtplane/virtplane/pkg/registry/quantity"
 	"github.com/virtplane/virtplane/pkg/registry/store"
 )
 
