@@ -331,8 +331,8 @@ func TestRunStrategies(t *testing.T) {
 		// What becomes of the old object decides nothing.
 		c.Kubectl(t, "", "-n", ns, "delete", "vmi", "rerun", "--timeout=60s")
 		time.Sleep(5 * time.Second)
-		c.WaitVMI(t, ns, "rerun", "not made anew", time.Second, harness.Gone)
-		c.WaitVM(t, ns, "rerun", "Stopped, with the end of its guest", time.Second, func(vm *virtv1.VirtualMachine) bool {
+		c.WaitVMI(t, ns, "rerun", "not made anew", time.Minute, harness.Gone)
+		c.WaitVM(t, ns, "rerun", "Stopped, with the end of its guest", time.Minute, func(vm *virtv1.VirtualMachine) bool {
 			return printable("Stopped")(vm) && slices.ContainsFunc(vm.Status.Conditions, func(c virtv1.VirtualMachineCondition) bool {
 				return c.Type == virtv1.VirtualMachineEnded && c.Reason == "GuestShutdown"
 			})
