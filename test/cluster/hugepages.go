@@ -69,7 +69,8 @@ func (p hostPages) reserve(dir plan.Dir) (string, error) {
 	if before >= hugePages {
 		return fmt.Sprintf("%d are there", before), nil
 	}
-	if err := os.WriteFile(note, []byte(strconv.Itoa(before)), 0o644); err != nil {
+	// Whole or not at all: whoever is killed here must leave nothing that cannot be read.
+	if err := errors.Join(os.WriteFile(note+".new", []byte(strconv.Itoa(before)), 0o644), os.Rename(note+".new", note)); err != nil {
 		return "", err
 	}
 	if err := os.WriteFile(filepath.Join(p.holders, dir.ID()), []byte(dir), 0o644); err != nil {
@@ -100,7 +101,7 @@ func (p hostPages) release(dir plan.Dir) error {
 	}
 	note := filepath.Join(p.holders, pagesBefore)
 	for _, holder := range all {
-		if holder.Name() == pagesBefore {
+		if strings.HasPrefix(holder.Name(), pagesBefore) {
 			continue
 		}
 		cluster, err := os.ReadFile(filepath.Join(p.holders, holder.Name()))
@@ -123,18 +124,14 @@ func (p hostPages) release(dir plan.Dir) error {
 
 // lock keeps other clusters out, until its result is called.
 func (p hostPages) lock() (unlock func(), err error) {
-	if err := os.MkdirAll(p.holders, 0o755); err != nil {
-		return nil, err
-	}
-	// Beside the folder, which goes with its last holder.
-	f, err := os.OpenFile(p.holders+".lock", os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := os.Open(p.file) // the folder goes with its last holder
 	if err != nil {
 		return nil, err
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	if err := os.MkdirAll(p.holders, 0o755); err != nil { // the last one may have gone meanwhile
+	if err := os.MkdirAll(p.holders, 0o755); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return func() { _ = f.Close() }, nil
