@@ -57,26 +57,28 @@ func dial(ctx context.Context, path string) (net.Conn, error) {
 		if err == nil {
 			return conn, nil
 		}
-		pause := seldom
+		var again <-chan time.Time // one who is told of changes need not look without one
 		if !errors.Is(err, syscall.ECONNREFUSED) {
-			refused = 0
+			if refused = 0; came == nil {
+				again = time.After(seldom)
+			}
 		} else if refused++; refused == refusals {
 			return nil, ErrOver
 		} else {
-			pause = retry
+			again = time.After(retry)
 		}
 		select {
 		case <-ctx.Done():
 			return nil, fmt.Errorf("%w: %w", ErrNobody, err)
 		case <-came:
-		case <-time.After(pause):
+		case <-again:
 		}
 	}
 }
 
 // watch tells that something in a folder has changed. A node has few watches for a user, and many pods have one: who gets none
 // looks now and then.
-func watch(dir string) (<-chan fsnotify.Event, func()) {
+func watch(dir string) (<-chan struct{}, func()) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, func() {}
@@ -85,5 +87,18 @@ func watch(dir string) (<-chan fsnotify.Event, func()) {
 	if err := w.Add(dir); err != nil {
 		return nil, stop
 	}
-	return w.Events, stop
+	came := make(chan struct{}, 1)
+	go func() {
+		for ok := true; ok; {
+			select {
+			case _, ok = <-w.Events:
+			case _, ok = <-w.Errors: // events may be lost
+			}
+			select {
+			case came <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	return came, stop
 }

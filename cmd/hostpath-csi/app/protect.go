@@ -1,23 +1,14 @@
 package app
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"fmt"
-	"math/big"
 	"net/http"
 	"sync"
-	"time"
 
-	authenticationclient "k8s.io/client-go/kubernetes/typed/authentication/v1"
-	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
+	"k8s.io/client-go/rest"
 	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/klog/v2"
-	"k8s.io/utils/clock"
 
 	"github.com/virtplane/virtplane/pkg/metrics"
 )
@@ -43,15 +34,11 @@ func newReviews(o *options) (metrics.Reviews, error) {
 	if err != nil {
 		return metrics.Reviews{}, err
 	}
-	tokens, err := authenticationclient.NewForConfig(config)
+	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return metrics.Reviews{}, fmt.Errorf("making a client: %w", err)
 	}
-	access, err := authorizationclient.NewForConfig(config)
-	if err != nil {
-		return metrics.Reviews{}, fmt.Errorf("making a client: %w", err)
-	}
-	return metrics.Reviews{Tokens: tokens.TokenReviews(), Access: access.SubjectAccessReviews(), Clock: clock.RealClock{}}, nil
+	return metrics.NewReviews(config, client)
 }
 
 func tlsConfig(certFile, keyFile string) (*tls.Config, error) {
@@ -83,31 +70,23 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 }
 
 func (c *certificate) load() error {
-	var pair tls.Certificate
-	var err error
-	if c.certFile != "" {
-		if pair, err = tls.LoadX509KeyPair(c.certFile, c.keyFile); err != nil {
-			return fmt.Errorf("--tls-cert-file, --tls-private-key-file: %w", err)
-		}
-	} else if pair, err = selfSigned(); err != nil {
+	pair, err := c.read()
+	if err != nil {
 		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.good = &pair
+	c.good = pair
 	return nil
 }
 
-// selfSigned lasts longer than any process.
-func selfSigned() (tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("making a key: %w", err)
+func (c *certificate) read() (*tls.Certificate, error) {
+	if c.certFile == "" {
+		return metrics.SelfSigned(userAgent)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: userAgent}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("making a certificate: %w", err)
+		return nil, fmt.Errorf("--tls-cert-file, --tls-private-key-file: %w", err)
 	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
+	return &pair, nil
 }

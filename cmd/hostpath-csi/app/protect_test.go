@@ -22,6 +22,8 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/virtplane/virtplane/csi-driver/pool"
+
+	"github.com/virtplane/virtplane/pkg/metrics"
 )
 
 const waitFor = 20 * time.Second
@@ -179,7 +181,7 @@ func TestNobodyToAsk(t *testing.T) {
 // writePair writes a new certificate with its key.
 func writePair(t *testing.T, certFile, keyFile string) []byte {
 	t.Helper()
-	pair, err := selfSigned()
+	pair, err := metrics.SelfSigned("test")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -157,7 +157,7 @@ func followConfiguration(ctx context.Context, mgr ctrl.Manager, log *component.L
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(machine.Health(known.Load().(string))) // the client has gone when this fails
 	})
-	if err := mgr.AddMetricsServerExtraHandler("/healthz", health); err != nil {
+	if err := mgr.AddMetricsServerExtraHandler(healthPath, health); err != nil {
 		return err
 	}
 	set := func(o any) {
@@ -216,6 +216,9 @@ func newManager(config *rest.Config, o *Options) (ctrl.Manager, error) {
 	return mgr, nil
 }
 
+// healthPath is served beside the metrics, to everybody.
+const healthPath = "/healthz"
+
 func metricsOptions(o *Options) metricsserver.Options {
 	options := metricsserver.Options{BindAddress: o.MetricsAddr, SecureServing: o.MetricsAddr != "0"}
 	if o.OpenMetrics {
@@ -227,7 +230,10 @@ func metricsOptions(o *Options) metricsserver.Options {
 			return nil, err
 		}
 		return func(_ logr.Logger, next http.Handler) (http.Handler, error) {
-			return metrics.Protect(reviews, next), nil
+			shown := http.NewServeMux()
+			shown.Handle("/", metrics.Protect(reviews, next))
+			shown.Handle(healthPath, next) // the filter stands before all paths of the address
+			return shown, nil
 		}, nil
 	}
 	return options

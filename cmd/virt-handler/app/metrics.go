@@ -2,16 +2,10 @@ package app
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"maps"
-	"math/big"
 	"net"
 	"net/http"
 	"slices"
@@ -32,7 +26,7 @@ const shutdownTimeout = 5 * time.Second
 // serveMetrics serves metrics and health until ctx ends. It must answer the kubelet also while virt-api, which signs the
 // agent's certificate, is away: then with a certificate of its own making.
 func serveMetrics(ctx context.Context, listener net.Listener, certificate *certs.Source, configVersion func() string, protect func(http.Handler) http.Handler, ready map[string]func() error) error {
-	fallback, err := selfSigned()
+	fallback, err := metrics.SelfSigned("virt-handler")
 	if err != nil {
 		return err
 	}
@@ -92,17 +86,4 @@ func answerReady(w http.ResponseWriter, ready map[string]func() error) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	fmt.Fprint(w, text)
-}
-
-func selfSigned() (*tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("making a key: %w", err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "virt-handler"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		return nil, fmt.Errorf("making a certificate: %w", err)
-	}
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
 }

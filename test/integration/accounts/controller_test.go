@@ -220,6 +220,12 @@ func TestControllerWrites(t *testing.T) {
 			return err
 		}
 	}
+	core := func(namespace, apiVersion, kind, name string) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, err := c.CoreV1().Events(namespace).Create(ctx, event(namespace, apiVersion, kind, name), metav1.CreateOptions{DryRun: dry})
+			return err
+		}
+	}
 	const condition, empty = "virt-controller may change the condition kubevirt.io/virtual-machine-unpaused of launcher pods only", "virt-controller may only make empty claims"
 	const forbidden, revisions = "is forbidden: User", "virt-controller may only write the revisions of virtual machines"
 	try(t, []attempt{
@@ -257,6 +263,9 @@ func TestControllerWrites(t *testing.T) {
 		{"virt-api's Lease", "virt-controller may make no Lease but its own", lease("virt-api")},
 		{"event of a machine", "", tell(tenant, "kubevirt.io/v1", "VirtualMachine", "web")},
 		{"event of its Lease", "", tell(harness.Namespace, "coordination.k8s.io/v1", "Lease", "virt-controller")},
+		{"who leads", "", core(harness.Namespace, "coordination.k8s.io/v1", "Lease", "virt-controller")},
+		{"a pod's event as who leads", "virt-controller may only write events about virtual machines and its own Lease", core(harness.Namespace, "v1", "Pod", "virt-handler")},
+		{"who leads in another namespace", forbidden, core("kube-system", "coordination.k8s.io/v1", "Lease", "virt-controller")},
 		{"event of a pod", "virt-controller may only write events about virtual machines and its own Lease", tell("kube-system", "v1", "Pod", "kube-proxy")},
 		{"event of another Lease", "virt-controller may only write events about virtual machines and its own Lease", tell("kube-system", "coordination.k8s.io/v1", "Lease", "kube-scheduler")},
 	})

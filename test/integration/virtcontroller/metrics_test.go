@@ -3,6 +3,7 @@ package virtcontroller
 import (
 	"crypto/tls"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -41,8 +42,15 @@ func TestMetricsNeedARight(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, Timeout: waitFor} //nolint:gosec // its certificate is of its own making
-	ask := func(token string) (int, string) {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+metricsAddress+"/metrics", nil)
+	await(t, "virt-controller serves metrics", func() bool {
+		conn, err := net.Dial("tcp", metricsAddress)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	})
+	get := func(path, token string) (int, string) {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+metricsAddress+path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,13 +68,17 @@ func TestMetricsNeedARight(t *testing.T) {
 		}
 		return response.StatusCode, string(body)
 	}
+	ask := func(token string) (int, string) { return get("/metrics", token) }
+	if code, body := get("/healthz", ""); code != http.StatusOK || !strings.Contains(body, `"config-resource-version":"`) {
+		t.Errorf("health: %d %.100s", code, body)
+	}
 	if code, body := ask(""); code != http.StatusUnauthorized {
 		t.Errorf("nobody: %d %.100s", code, body)
 	}
 	if code, body := ask(tenant.BearerToken); code != http.StatusForbidden {
 		t.Errorf("who may not: %d %.100s", code, body)
 	}
-	if code, body := ask(scraper.BearerToken); code != http.StatusOK || !strings.Contains(body, "controller_runtime_reconcile_total") {
+	if code, body := ask(scraper.BearerToken); code != http.StatusOK || !strings.Contains(body, "rest_client_requests_total") {
 		t.Errorf("who may: %d %.100s", code, body)
 	}
 }
